@@ -1,0 +1,118 @@
+"""From the name of a data set to its arrays."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.catalog import Source, SourceFile, find_source
+from aae.data.dataset import Dataset
+from aae.data.download import fetch
+from aae.data.files import find_local, read_local
+from aae.data.idx import parse_idx
+from aae.data.splits import split_validation
+
+_Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def load(name: str, data_dir: str | Path | None = None, *, progress: bool = True) -> Dataset:
+    """Load a data set of the catalog.
+
+    Files are looked for in `data_dir`, or else in the folder that the environment variable
+    `AAE_DATA_DIR` names, in a folder of the data set's name or directly, compressed or not. Where
+    no `data_dir` is given, what is missing is downloaded into a cache: `AAE_CACHE_DIR`, or the
+    system's place for caches. All files are checked against the catalog.
+
+    Args:
+        name: a key of `CATALOG`.
+        data_dir: folder with the user's own copy; nothing is downloaded then.
+        progress: draw a progress bar while downloading.
+
+    Raises:
+        ValueError: there is no such data set, or `data_dir` lacks a file, or a file is damaged or
+            not the published one.
+        DownloadError: a file could not be downloaded from any mirror.
+
+    Example:
+        >>> digits = load("digits")
+        >>> digits.train_images.shape, digits.test_images.shape
+        ((1437, 1, 8, 8), (360, 1, 8, 8))
+    """
+    return load_source(find_source(name), data_dir, progress=progress)
+
+
+def load_source(
+    source: Source, data_dir: str | Path | None = None, *, progress: bool = True
+) -> Dataset:
+    """Load a data set that need not be in the catalog; as `load` otherwise."""
+    if source.kind == "embedded":
+        train, test = _digits(source)
+    else:
+        contents = _contents(source, data_dir, progress)
+        train, test = (_from_idx if source.kind == "idx" else _from_mat)(source, contents)
+    for (images, _), count in ((train, source.n_train), (test, source.n_test)):
+        if images.shape != (count, *source.shape):
+            raise ValueError(
+                f"{source.name}: images are {list(images.shape)}, expected {[count, *source.shape]}"
+            )
+    return Dataset(source.name, source.classes, *train, *test)
+
+
+def _contents(source: Source, data_dir: str | Path | None, progress: bool) -> list[bytes]:
+    found: dict[SourceFile, Path] = {}
+    if chosen := data_dir or os.environ.get("AAE_DATA_DIR"):
+        folder = Path(chosen).expanduser()
+        found = find_local(source, folder)
+        missing = [file.name for file in source.files if file not in found]
+        if missing and data_dir:
+            raise ValueError(
+                f"{source.name} not found: no {', '.join(missing)} (packed or unpacked) in "
+                f"{folder / source.name} or {folder}; put them there, "
+                "or leave --data-dir out to download them"
+            )
+    return [
+        read_local(found[file], source, file)
+        if file in found
+        else fetch(source, file, progress=progress)
+        for file in source.files
+    ]
+
+
+def _digits(source: Source) -> tuple[_Part, _Part]:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    labels = bunch.target.astype(np.int64)
+    # The test set is part of the data set: its seed is fixed, whatever the user's is.
+    share = source.n_test / (source.n_train + source.n_test)
+    train, test = split_validation(labels, share, seed=0)
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def _from_idx(source: Source, contents: list[bytes]) -> tuple[_Part, _Part]:
+    arrays = [
+        parse_idx(content, f"{source.name}/{file.name}")
+        for content, file in zip(contents, source.files, strict=True)
+    ]
+    train_images, train_labels, test_images, test_labels = arrays
+    return (
+        (train_images[:, None], train_labels.astype(np.int64)),
+        (test_images[:, None], test_labels.astype(np.int64)),
+    )
+
+
+def _from_mat(source: Source, contents: list[bytes]) -> tuple[_Part, _Part]:
+    from scipy.io import loadmat
+
+    parts = []
+    for content in contents:
+        matrices = loadmat(io.BytesIO(content), variable_names=["X", "y"])
+        images = np.ascontiguousarray(matrices["X"].transpose(3, 2, 0, 1))
+        labels = matrices["y"].ravel().astype(np.int64)
+        labels[labels == 10] = 0  # SVHN files a zero under 10
+        parts.append((images, labels))
+    train, test = parts
+    return train, test

@@ -1,0 +1,106 @@
+"""Which training pictures are kept for validation, and which labels are seen.
+
+Both are functions of the labels and a seed alone, on separate streams of random numbers, so that
+neither changes when the other does.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_VALIDATION_STREAM, _LABELS_STREAM = 0, 1
+
+
+def split_validation(
+    labels: NDArray[np.int64], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keep a share of the pictures for validation, the same share of each class.
+
+    `round(share * n)` pictures are kept in all; a class gives its part rounded down or up.
+
+    Args:
+        labels: int64 [n]; -1 (no label) counts as a class of its own.
+        share: kept for validation, 0 ≤ share < 1.
+        seed: not negative; the same seed gives the same split.
+
+    Returns:
+        Indices of the training pictures and of the validation pictures, each sorted.
+
+    Raises:
+        ValueError: `share` is out of range.
+
+    Example:
+        >>> train, validation = split_validation(np.repeat([0, 1], 5), share=0.2, seed=0)
+        >>> len(train), len(validation)
+        (8, 2)
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share kept for validation is {share}; it must be at least 0 and below 1")
+    rng = np.random.default_rng([seed, _VALIDATION_STREAM])
+    values, counts = np.unique(labels, return_counts=True)
+    parts = counts * share
+    kept = np.floor(parts).astype(np.int64)
+    missing = round(len(labels) * share) - kept.sum()
+    kept[np.argsort(kept - parts, kind="stable")[:missing]] += 1
+    is_validation = np.zeros(len(labels), dtype=bool)
+    for value, n_kept in zip(values, kept, strict=True):
+        members = rng.permutation(np.flatnonzero(labels == value))
+        is_validation[members[:n_kept]] = True
+    return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
+
+
+def choose_labels(
+    labels: NDArray[np.int64], count: int | Literal["all"], seed: int, n_classes: int
+) -> NDArray[np.int64]:
+    """Hide all labels but a few, balanced over the classes.
+
+    Classes differ by at most one label. With the same seed, the labels of a smaller count are
+    among those of a larger one.
+
+    Args:
+        labels: int64 [n], -1 where there is none.
+        count: of labels to show; 0, or at least one for each class, or `"all"`.
+        seed: not negative; the same seed gives the same choice.
+        n_classes: number of classes.
+
+    Returns:
+        A copy of `labels` with -1 where the label is hidden.
+
+    Raises:
+        ValueError: `count` is not possible; says what is.
+
+    Example:
+        >>> shown = choose_labels(np.repeat([0, 1], 50), count=6, seed=0, n_classes=2)
+        >>> [int((shown == label).sum()) for label in (-1, 0, 1)]
+        [94, 3, 3]
+    """
+    if labels.max(initial=-1) >= n_classes or labels.min(initial=-1) < -1:
+        raise ValueError(
+            f"labels go from {labels.min()} to {labels.max()}; they must lie in -1..{n_classes - 1}"
+        )
+    if count == "all":
+        return labels.copy()
+    if count != 0 and count < n_classes:
+        raise ValueError(
+            f"{count} labels for {n_classes} classes; "
+            f"choose 0, or at least {n_classes} (one for each class), or all"
+        )
+    available = np.bincount(labels[labels >= 0], minlength=n_classes)
+    most = int(np.minimum(available, available.min() + 1).sum())
+    if count > most:
+        raise ValueError(
+            f"{count} labels, balanced over {n_classes} classes, of {available.sum()}: "
+            f"class {available.argmin()} has only {available.min()}; "
+            f"choose at most {most}, or all"
+        )
+    rng = np.random.default_rng([seed, _LABELS_STREAM])
+    base, extra = divmod(count, n_classes)
+    order = rng.permutation(n_classes)
+    shown = np.full(n_classes, base)
+    shown[order[available[order] > base][:extra]] += 1
+    chosen = np.full_like(labels, -1)
+    for label in range(n_classes):
+        members = rng.permutation(np.flatnonzero(labels == label))[: shown[label]]
+        chosen[members] = label
+    return chosen

@@ -1,0 +1,120 @@
+"""Validation splits and the choice of labels."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aae.data import choose_labels, split_validation
+
+LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(3), [50, 30, 20]))
+
+
+def test_split_keeps_the_share_of_each_class():
+    train, validation = split_validation(LABELS, 0.1, seed=0)
+    assert np.bincount(LABELS[validation]).tolist() == [5, 3, 2]
+    assert np.bincount(LABELS[train]).tolist() == [45, 27, 18]
+
+
+def test_split_is_a_sorted_partition():
+    train, validation = split_validation(LABELS, 0.25, seed=3)
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(validation) > 0).all()
+    assert sorted([*train, *validation]) == list(range(100))
+
+
+@given(st.lists(st.integers(-1, 4), max_size=60), st.floats(0, 0.99), st.integers(0, 99))
+def test_split_rounds_each_class_to_a_neighbour(labels, share, seed):
+    labels = np.array(labels, dtype=np.int64)
+    train, validation = split_validation(labels, share, seed)
+    assert len(validation) == round(share * len(labels))
+    assert len(train) + len(validation) == len(labels)
+    for label in np.unique(labels):
+        kept = (labels[validation] == label).sum()
+        assert abs(kept - share * (labels == label).sum()) < 1
+
+
+def test_split_depends_on_the_seed_alone():
+    first, again, other = (split_validation(LABELS, 0.2, seed)[1] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_split_of_nothing():
+    train, validation = split_validation(LABELS, 0, seed=0)
+    assert len(train) == 100
+    assert len(validation) == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan")])
+def test_split_refuses_other_shares(share):
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        split_validation(LABELS, share, seed=0)
+
+
+@pytest.mark.parametrize("count", [3, 10, 11, 30, 59, 60, 62])
+def test_chosen_labels_are_true_and_balanced(count):
+    chosen = choose_labels(LABELS, count, seed=0, n_classes=3)
+    shown = chosen >= 0
+    assert shown.sum() == count
+    assert (chosen[~shown] == -1).all()
+    np.testing.assert_array_equal(chosen[shown], LABELS[shown])
+    assert np.ptp(np.bincount(chosen[shown], minlength=3)) <= 1
+
+
+def test_all_and_no_labels():
+    everything = choose_labels(LABELS, "all", seed=0, n_classes=3)
+    np.testing.assert_array_equal(everything, LABELS)
+    assert everything is not LABELS
+    assert (choose_labels(LABELS, 0, seed=0, n_classes=3) == -1).all()
+
+
+def test_choice_depends_on_the_seed_alone():
+    first, again, other = (choose_labels(LABELS, 9, seed, n_classes=3) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_which_class_gets_the_odd_label_depends_on_the_seed():
+    odd = {
+        np.bincount(chosen[chosen >= 0]).argmax()
+        for chosen in (choose_labels(LABELS, 4, seed, n_classes=3) for seed in range(20))
+    }
+    assert odd == {0, 1, 2}
+
+
+@given(st.integers(3, 62), st.integers(3, 62), st.integers(0, 9))
+def test_fewer_labels_are_among_more(one, other, seed):
+    few, many = sorted([one, other])
+    shown = [choose_labels(LABELS, count, seed, n_classes=3) >= 0 for count in (few, many)]
+    assert (shown[0] <= shown[1]).all()
+
+
+def test_hidden_labels_stay_hidden():
+    hidden = np.where(np.arange(100) < 50, -1, LABELS)
+    assert (choose_labels(hidden, 12, seed=0, n_classes=3)[:50] == -1).all()
+    assert (choose_labels(hidden, "all", seed=0, n_classes=3)[:50] == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (63, "63 labels, balanced over 3 classes, of 100: class 2 has only 20; choose at most 62"),
+        (101, "choose at most 62, or all"),
+        (2, r"2 labels for 3 classes; choose 0, or at least 3"),
+        (-1, "-1 labels for 3 classes"),
+    ],
+)
+def test_impossible_counts_are_refused(count, message):
+    with pytest.raises(ValueError, match=message):
+        choose_labels(LABELS, count, seed=0, n_classes=3)
+
+
+def test_class_without_labels_is_named():
+    with pytest.raises(ValueError, match="class 3 has only 0"):
+        choose_labels(LABELS, 8, seed=0, n_classes=4)
+
+
+def test_labels_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r"from 0 to 2; they must lie in -1..1"):
+        choose_labels(LABELS, "all", seed=0, n_classes=2)
