@@ -1,0 +1,21 @@
+"""Figures: numpy arrays in, matplotlib figures out.
+
+No pyplot and no global state: every function returns a ``matplotlib.figure.Figure`` that draws
+without a display, and `save` writes it to a PNG whose bytes depend on nothing but the figure.
+"""
+
+from aae.plots.codes import code_histograms, latent
+from aae.plots.curves import learning_curves
+from aae.plots.style import save
+from aae.plots.tiles import grid, reconstructions, tile, write_tiles
+
+__all__ = [
+    "code_histograms",
+    "grid",
+    "latent",
+    "learning_curves",
+    "reconstructions",
+    "save",
+    "tile",
+    "write_tiles",
+]

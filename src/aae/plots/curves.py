@@ -1,0 +1,79 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from aae.plots.style import SOFT, TRAIN, VALIDATION, figure_legend, panels, styled
+
+_ORDER = ["reconstruction", "discriminator", "generator", "classification", "error"]
+_LAST = ["learning_rate", "images_per_second"]
+_EQUILIBRIUM = {"discriminator": ("2 ln 2", 2 * math.log(2)), "generator": ("ln 2", math.log(2))}
+
+
+@styled
+def learning_curves(
+    records: Sequence[Mapping[str, Any]], *, title: str | None = "Learning curves"
+) -> Figure:
+    """One panel for each metric, over epochs, or over steps where an epoch has several records.
+
+    Where a discriminator cannot tell codes from prior its loss, the sum over both, is 2 ln 2 and
+    its generator's ln 2 ([GAN], Goodfellow et al. 2014, theorem 1): drawn as a dashed line.
+
+    Args:
+        records: the lines of ``metrics.jsonl``: "step", "epoch", "split" ("train" or
+            "validation"), and a number for each metric. What is not a number is passed over.
+        title: drawn above.
+
+    Raises:
+        ValueError: if no record holds a metric.
+    """
+    held = {key for record in records for key, value in record.items() if _is_number(value)}
+    metrics = sorted(held - {"epoch", "step"}, key=_rank)
+    if not metrics:
+        raise ValueError(f"none of {len(records)} records holds a metric: train first")
+    moments = {(record.get("epoch"), record.get("split", "train")) for record in records}
+    once = len(moments) == len(records) and all("epoch" in record for record in records)
+    time = "epoch" if once else "step"
+    figure, drawn = panels(len(metrics), columns=3, size=(3.3, 2.1), title=title)
+    for axes, metric in zip(drawn, metrics, strict=True):
+        for split, colour in (("train", TRAIN), ("validation", VALIDATION)):
+            points = [
+                (record[time], record[metric])
+                for record in records
+                if record.get("split", "train") == split and _is_number(record.get(metric))
+            ]
+            if points:
+                marker = "o" if len(points) <= 30 else ""
+                look: dict[str, Any] = {"linewidth": 1.4, "marker": marker, "markersize": 3}
+                axes.plot(*zip(*points, strict=True), color=colour, label=split, **look)
+        for name, (words, value) in _EQUILIBRIUM.items():
+            if metric.startswith(name):
+                axes.axhline(value, color=SOFT, linewidth=1, dashes=(4, 3), zorder=1)
+                words = f"equilibrium {words} = {value:.3f}"
+                axes.set_title(words, loc="right", fontsize=7.5, color=SOFT)
+        axes.set_title(metric.replace("_", " "))
+        axes.grid(axis="y")
+        axes.tick_params(length=0)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    for axes in drawn[-3:]:
+        axes.set_xlabel(time)
+    figure_legend(figure, drawn)
+    return figure
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _rank(metric: str) -> tuple[int, str]:
+    """Reconstruction, adversarial, classification, whatever else there is, then rate and speed."""
+    order = [*_ORDER, "", *_LAST]
+    known = (k for k, name in enumerate(order) if name and metric.startswith(name))
+    return next(known, order.index("")), metric
