@@ -1,0 +1,271 @@
+"""Is a training healthy? Measured numbers in, words and advice out.
+
+Thresholds are stated once, below, each with its reason. Advice names flags of `aae train`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+DISCRIMINATOR_BEHIND, DISCRIMINATOR_BLIND = 0.4, 0.55
+DISCRIMINATOR_AHEAD, DISCRIMINATOR_WON = 0.8, 0.95
+"""Accuracy: 0.5 is a guess, and what a perfect match of codes and prior leads to."""
+DISTANCE_FINE, DISTANCE_LOOSE, DISTANCE_LOST = 0.02, 0.1, math.sqrt(2) - 1
+"""Energy distance over the prior's mean pairwise distance. For a Gaussian prior, in any number of
+dimensions, codes s times as wide give √(2 + 2s²) - 1 - s: 0.02 is a width of 0.74 or 1.3, 0.1 one
+of 0.46 or 1.7, and √2 - 1 is all codes in one point at the prior's centre. It sees where codes are,
+not small gaps between them."""
+OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
+"""Offset of the codes' mean in standard deviations of the prior; chance alone gives 0.1 for 360
+codes."""
+BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
+"""Predicted share of the class that is most neglected, over its expected share."""
+RECONSTRUCTION_FINE, RECONSTRUCTION_LOST = 0.8, 0.95
+"""Reconstruction error over the error of the mean image, which needs no code. On MNIST, as half the
+squared error summed over pixels in [-1, 1], the mean image has 106; codes of two dimensions come to
+70 within a few epochs, a ratio of 0.66; the reference program's collapsed run had 101, or 0.955."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """What was measured on a trained model; None where it does not apply.
+
+    Attributes:
+        discriminator_accuracy: share that the discriminator gets right on equal numbers of prior
+            samples and codes.
+        prior_distance: energy distance between codes and prior over the prior's mean pairwise
+            distance (`metrics.PriorDistance.relative`).
+        prior_distance_error: its sampling error, in the same units.
+        prior_offset: distance of the codes' mean from the prior's, in the prior's standard
+            deviations (`metrics.PriorDistance.offset`).
+        class_shares: share of the pictures predicted to be of each class.
+        expected_shares: the shares that they should have; by default all the same.
+        reconstruction_error: on pictures not trained on.
+        mean_image_error: error of the mean training picture on the same pictures, in the same
+            units.
+    """
+
+    discriminator_accuracy: float | None = None
+    prior_distance: float | None = None
+    prior_distance_error: float = 0.0
+    prior_offset: float | None = None
+    class_shares: Sequence[float] | None = None
+    expected_shares: Sequence[float] | None = None
+    reconstruction_error: float | None = None
+    mean_image_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number, what it says, and what to try.
+
+    Attributes:
+        name: what was measured.
+        value: the number.
+        verdict: "fine", or what is wrong.
+        advice: what to try; empty where all is fine.
+        ok: whether it is fine.
+        collapsed: whether this alone makes the training worthless.
+    """
+
+    name: str
+    value: float
+    verdict: str
+    advice: str
+    ok: bool
+    collapsed: bool = False
+
+
+def examine(measured: Measurements) -> list[Check]:
+    """A check for each thing that was measured, in a fixed order.
+
+    Example:
+        >>> [check] = examine(Measurements(discriminator_accuracy=0.97))
+        >>> check.verdict
+        'the discriminator has won: codes and prior can be told apart'
+        >>> verdict([check])
+        'check'
+    """
+    checks = [
+        _discriminator(measured),
+        _prior_distance(measured),
+        _prior_offset(measured),
+        _balance(measured),
+        _reconstruction(measured),
+    ]
+    return [check for check in checks if check is not None]
+
+
+def verdict(checks: Sequence[Check]) -> Literal["fine", "check", "collapsed"]:
+    """The word for a whole training.
+
+    - "collapsed": a check says so. That is a value that is not finite, codes that lie no nearer to
+      the prior than a single point would, or off its centre by more than a standard deviation, a
+      discriminator that has won while the codes do not match the prior, or a decoder no better
+      than the mean image.
+    - "check": not that, but a check is not fine, or there is none.
+    - "fine": all checks are.
+    """
+    if any(check.collapsed for check in checks):
+        return "collapsed"
+    return "fine" if checks and all(check.ok for check in checks) else "check"
+
+
+def _discriminator(measured: Measurements) -> Check | None:
+    name, value = "discriminator accuracy", measured.discriminator_accuracy
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        return _not_finite(name, value)
+    unmatched = _distance_beyond_chance(measured) >= DISTANCE_LOOSE
+    if value > DISCRIMINATOR_WON:
+        return Check(
+            name,
+            value,
+            "the discriminator has won: codes and prior can be told apart",
+            "raise --generator-weight or lower --discriminator-weight; lower --lr; "
+            "--posterior gaussian or --noise-std 0.3 blur the codes, which helps the encoder",
+            ok=False,
+            collapsed=unmatched,
+        )
+    if value > DISCRIMINATOR_AHEAD:
+        return Check(
+            name,
+            value,
+            "the discriminator is well ahead of the encoder",
+            "train on (--epochs); if it stays so, raise --generator-weight or lower --lr",
+            ok=False,
+        )
+    if value <= DISCRIMINATOR_BLIND and unmatched:
+        return Check(
+            name,
+            value,
+            "the discriminator is dead: codes are off the prior, and it does not see it",
+            "raise --discriminator-weight or lower --generator-weight; try --step alternating "
+            "or another --lr",
+            ok=False,
+        )
+    if value < DISCRIMINATOR_BEHIND:
+        return Check(
+            name,
+            value,
+            "the discriminator takes codes for the prior and the prior for codes: it lags behind",
+            "raise --discriminator-weight or lower --generator-weight; lower --lr",
+            ok=False,
+        )
+    return _fine(name, value)
+
+
+def _prior_distance(measured: Measurements) -> Check | None:
+    name, value = "distance from prior", measured.prior_distance
+    if value is None:
+        return None
+    beyond_chance = _distance_beyond_chance(measured)
+    if not math.isfinite(beyond_chance):
+        return _not_finite(name, value)
+    if beyond_chance < DISTANCE_FINE:
+        return _fine(name, value)
+    # Only adversarial models have a discriminator, and the weights that go with one.
+    if measured.discriminator_accuracy is None:
+        advice = "train longer (--epochs) or lower --reconstruction-weight"
+    else:
+        advice = "train longer (--epochs) or raise --generator-weight"
+    if beyond_chance < DISTANCE_LOOSE:
+        return Check(name, value, "codes match the prior loosely", advice, ok=False)
+    if beyond_chance < DISTANCE_LOST:
+        said = "codes do not match the prior: samples of it will not all decode well"
+        return Check(name, value, said, advice + "; try another --lr", ok=False)
+    said = "codes are nowhere near the prior, or all in one place: samples of it are worthless"
+    return Check(name, value, said, advice + "; lower --lr", ok=False, collapsed=True)
+
+
+def _prior_offset(measured: Measurements) -> Check | None:
+    name, value = "offset from centre", measured.prior_offset
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        return _not_finite(name, value)
+    if value < OFFSET_FINE:
+        return _fine(name, value)
+    return Check(
+        name,
+        value,
+        "codes are off the prior's centre",
+        "start at the centre (--init centred), lower --lr, or train longer (--epochs)",
+        ok=False,
+        collapsed=value >= OFFSET_LOST,
+    )
+
+
+def _balance(measured: Measurements) -> Check | None:
+    name, shares = "balance of classes", measured.class_shares
+    if shares is None:
+        return None
+    expected = measured.expected_shares or [1 / len(shares)] * len(shares)
+    ratios = [
+        share / should if should else math.inf
+        for share, should in zip(shares, expected, strict=True)
+    ]
+    broken = [ratio for ratio in ratios if math.isnan(ratio)]
+    value = broken[0] if broken else min(ratios)
+    if not math.isfinite(value):
+        return _not_finite(name, value)
+    if value >= BALANCE_FINE:
+        return _fine(name, value)
+    scarce = f"class {ratios.index(value)} is {'never' if value < BALANCE_LOST else 'too rarely'}"
+    return Check(
+        name,
+        value,
+        f"{scarce} predicted",
+        "raise --y-generator-weight or --classification-weight, or use more --labels",
+        ok=False,
+    )
+
+
+def _reconstruction(measured: Measurements) -> Check | None:
+    name = "reconstruction error"
+    error, of_mean_image = measured.reconstruction_error, measured.mean_image_error
+    if error is None or of_mean_image is None:
+        return None
+    value = error / of_mean_image if 0 < of_mean_image < math.inf else math.nan
+    if not math.isfinite(value):
+        return _not_finite(name, value)
+    if value < RECONSTRUCTION_FINE:
+        return _fine(name, value)
+    if value < RECONSTRUCTION_LOST:
+        return Check(
+            name,
+            value,
+            "reconstructions are little better than the mean image",
+            "train longer (--epochs), lower --generator-weight or --noise-std, "
+            "or give the code more room (--latent-dim)",
+            ok=False,
+        )
+    return Check(
+        name,
+        value,
+        "the decoder ignores the code: every picture is the mean image",
+        "lower --lr, --generator-weight and --discriminator-weight; train longer (--epochs)",
+        ok=False,
+        collapsed=True,
+    )
+
+
+def _distance_beyond_chance(measured: Measurements) -> float:
+    """The prior distance less two sampling errors; 0 where it was not measured."""
+    if measured.prior_distance is None:
+        return 0.0
+    return measured.prior_distance - 2 * measured.prior_distance_error
+
+
+def _fine(name: str, value: float) -> Check:
+    return Check(name, value, "fine", "", ok=True)
+
+
+def _not_finite(name: str, value: float) -> Check:
+    said = "not a finite number: the training has diverged"
+    advice = "lower --lr and --generator-weight, or take --precision float32"
+    return Check(name, value, said, advice, ok=False, collapsed=True)

@@ -1,0 +1,338 @@
+"""The judge: an independent classifier that reads generated pictures.
+
+It sees nothing of the autoencoder: it is trained on the real training pictures of a data set. Its
+schedule is fixed beforehand, and the test set is used once, to say how far to trust it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from aae.training.device import choose_precision
+
+if TYPE_CHECKING:
+    from aae.data import Dataset
+
+Progress = Callable[[int, int], None]
+
+RECIPE = "1"
+"""Version of architecture and schedule: a cached judge of another version is trained again."""
+WIDTH = 24
+EPOCHS, LEAST_STEPS = 6, 400
+LARGEST_BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 1e-2, 0.05
+ROTATION, SCALE, SHEAR, SHIFT = math.radians(12), 0.1, 0.1, 0.15
+SMALLEST = 8
+
+
+class Judge(nn.Module):
+    """A small convolutional classifier: six 3×3 convolutions and the mean over positions.
+
+    Args:
+        shape: of one picture, (channels, height, width), at least 8×8.
+        n_classes: number of classes K.
+
+    Attributes:
+        test_accuracy: share of the data set's test pictures read rightly; NaN if not measured.
+
+    Raises:
+        ValueError: the pictures are too small, or there are fewer than two classes.
+
+    Example:
+        >>> Judge((1, 8, 8), 10).probabilities(torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 10])
+    """
+
+    test_accuracy: float = math.nan
+
+    def __init__(self, shape: tuple[int, int, int], n_classes: int) -> None:
+        super().__init__()
+        if min(shape[1:]) < SMALLEST:
+            raise ValueError(
+                f"pictures are {shape[1]}×{shape[2]}; the judge reads {SMALLEST}×{SMALLEST} and up"
+            )
+        if n_classes < 2:
+            raise ValueError(f"the judge needs at least 2 classes to choose from, not {n_classes}")
+        self.shape, self.n_classes = shape, n_classes
+        self.layers = nn.Sequential(
+            _block(shape[0], WIDTH),
+            _block(WIDTH, WIDTH, stride=2),
+            _block(WIDTH, 2 * WIDTH),
+            _block(2 * WIDTH, 2 * WIDTH, stride=2),
+            _block(2 * WIDTH, 4 * WIDTH),
+            _block(4 * WIDTH, 4 * WIDTH),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4 * WIDTH, n_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, K] of pictures in [0, 1], float [n, channels, height, width]."""
+        logits: Tensor = self.layers(images)
+        return logits
+
+    @torch.no_grad()
+    def probabilities(self, images: Tensor, batch_size: int = 1000) -> Tensor:
+        """How likely each class is for each picture.
+
+        Args:
+            images: float [n, channels, height, width] in [0, 1], or uint8; on any device.
+            batch_size: pictures that are read at once.
+
+        Returns:
+            Probabilities [n, K], on the device of `images`.
+
+        Raises:
+            ValueError: there are no pictures, or they have another shape or range.
+        """
+        if images.shape[1:] != self.shape or len(images) == 0:
+            raise ValueError(
+                f"pictures are {list(images.shape)}; this judge reads {['n', *self.shape]}, n > 0"
+            )
+        if images.is_floating_point() and ((images < 0) | (images > 1)).any():
+            low, high = images.min().item(), images.max().item()
+            raise ValueError(f"pixels go from {low:.3g} to {high:.3g}; scale them to [0, 1]")
+        device = next(self.parameters()).device
+        was_training = self.training
+        self.eval()
+        reads = [self(_scaled(batch.to(device))).softmax(1) for batch in images.split(batch_size)]
+        self.train(was_training)
+        return torch.cat(reads).to(images.device)
+
+
+def train_judge(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    n_classes: int,
+    *,
+    seed: int,
+    epochs: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> Judge:
+    """Train a judge: AdamW, one cycle of the learning rate, small shifts, turns and stretches.
+
+    Labels are not smoothed: that would cap the confidence that `readable` asks for.
+
+    Args:
+        images: uint8 [n, channels, height, width].
+        labels: int64 [n]; pictures with label -1 (no label) are left out.
+        n_classes: number of classes.
+        seed: of weights, batches and augmentation.
+        epochs: passes over the pictures; by default 6, or what makes 400 steps if that is more.
+        device: to train on, and where the judge stays.
+        progress: called with the steps done and the steps in all, after each step.
+
+    Raises:
+        ValueError: arrays do not fit one another, no label is given, or one is out of range.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images are {images.dtype} {list(images.shape)}; "
+            "the judge learns from uint8 [n, channels, height, width]"
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"labels are {list(labels.shape)}; there are {len(images)} images")
+    known = labels >= 0
+    if not known.any() or labels.max() >= n_classes:
+        raise ValueError(
+            f"labels go up to {labels.max(initial=-1)}; the judge needs some, in 0..{n_classes - 1}"
+        )
+    device = torch.device(device)
+    x = torch.from_numpy(images[known]).to(device)
+    y = torch.from_numpy(labels[known]).to(device)
+    generator = torch.Generator().manual_seed(seed)
+    channels, height, width = images.shape[1:]
+    judge = _new_judge((channels, height, width), n_classes, seed)
+    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+
+    batch_size = min(LARGEST_BATCH, max(16, len(x) // 20))
+    steps_per_epoch = math.ceil(len(x) / batch_size)
+    if epochs is None:
+        epochs = max(EPOCHS, math.ceil(LEAST_STEPS / steps_per_epoch))
+    total = epochs * steps_per_epoch
+    optimizer = torch.optim.AdamW(judge.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=total, pct_start=0.2
+    )
+    products = choose_precision("auto", device)
+    done = 0
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(x), generator=generator).split(batch_size):
+            batch = _augmented(_scaled(x[chosen.to(device)]), generator)
+            with torch.autocast(device.type, products, enabled=products != torch.float32):
+                loss = nn.functional.cross_entropy(judge(batch), y[chosen.to(device)])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    judge.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return judge.eval()
+
+
+def judge_for(
+    dataset: Dataset,
+    cache_dir: str | Path,
+    device: torch.device | str = "cpu",
+    *,
+    progress: Progress | None = None,
+) -> Judge:
+    """The judge of a data set: trained the first time, read from `cache_dir` afterwards.
+
+    A cached file is used only if it was made by this version of the recipe from these very
+    pictures and labels; otherwise it is replaced.
+
+    Args:
+        dataset: with all its labels.
+        cache_dir: folder, made where it is missing.
+        device: where the judge is put.
+        progress: as in `train_judge`.
+
+    Returns:
+        The judge, its `test_accuracy` measured on the test set.
+
+    Raises:
+        ValueError: the judge cannot be trained on this data set, see `train_judge`.
+    """
+    path = Path(cache_dir) / f"judge-{re.sub(r'[^A-Za-z0-9.-]+', '-', dataset.name)}.safetensors"
+    made_from = _description(dataset)
+    cached = _load(path, made_from, dataset)
+    if cached is not None:
+        return cached.to(device)
+    judge = train_judge(
+        dataset.train_images,
+        dataset.train_labels,
+        dataset.n_classes,
+        seed=0,
+        device=device,
+        progress=progress,
+    )
+    judge.test_accuracy = read_as(
+        judge, torch.tensor(dataset.test_images), torch.tensor(dataset.test_labels)
+    )
+    _save(judge, path, made_from)
+    return judge
+
+
+def read_as(judge: Judge, images: Tensor, asked: Tensor) -> float:
+    """Share of pictures that the judge reads as the class that was asked for.
+
+    Args:
+        judge: that reads.
+        images: as in `Judge.probabilities`; pictures that are not finite are read as nothing.
+        asked: class of each picture, int64 [n].
+
+    Raises:
+        ValueError: the arrays do not fit one another.
+    """
+    if asked.shape != images.shape[:1]:
+        raise ValueError(f"{len(images)} pictures, but classes {list(asked.shape)} asked for")
+    probabilities = judge.probabilities(images)
+    right = (probabilities.argmax(1) == asked.to(images.device)) & probabilities.isfinite().all(1)
+    return int(right.sum()) / len(right)
+
+
+def readable(judge: Judge, images: Tensor, confidence: float = 0.9) -> tuple[float, list[int]]:
+    """Share of pictures that the judge reads with confidence, and what it reads.
+
+    Args:
+        judge: that reads.
+        images: as in `Judge.probabilities`.
+        confidence: least probability of the class that is read.
+
+    Returns:
+        The share, and how many of the pictures read with confidence are of each class.
+    """
+    best, reads = judge.probabilities(images).max(1)
+    sure = best >= confidence
+    counts = torch.bincount(reads[sure], minlength=judge.n_classes)
+    return int(sure.sum()) / len(sure), [int(count) for count in counts]
+
+
+def _block(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(),
+    )
+
+
+def _new_judge(shape: tuple[int, int, int], n_classes: int, seed: int) -> Judge:
+    with torch.random.fork_rng(devices=[]):  # modules draw their weights from the global stream
+        torch.manual_seed(seed)
+        return Judge(shape, n_classes)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    pixels = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def _augmented(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures [n, c, h, w], each turned, stretched, sheared and shifted a little at random."""
+    turn, stretch_x, stretch_y, shear, shift_x, shift_y = (
+        2 * torch.rand(6, len(images), generator=generator) - 1
+    )
+    cos, sin = (ROTATION * turn).cos(), (ROTATION * turn).sin()
+    x, y = 1 + SCALE * stretch_x, 1 + SCALE * stretch_y
+    rows = [cos * x, SHEAR * shear - sin * y, SHIFT * shift_x, sin * x, cos * y, SHIFT * shift_y]
+    maps = torch.stack(rows, 1).view(-1, 2, 3).to(images.device)
+    grid = nn.functional.affine_grid(maps, list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _description(dataset: Dataset) -> dict[str, str]:
+    digest = hashlib.sha256()
+    for array in (
+        dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels,
+    ):  # fmt: skip
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return {
+        "recipe": RECIPE,
+        "data": dataset.name,
+        "classes": str(dataset.n_classes),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _load(path: Path, made_from: dict[str, str], dataset: Dataset) -> Judge | None:
+    """The cached judge, or None where there is none, it is damaged, or made from something else."""
+    judge = _new_judge(dataset.shape, dataset.n_classes, seed=0)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if any(metadata.get(key) != value for key, value in made_from.items()):
+                return None
+            names = file.keys()
+            judge.load_state_dict({name: file.get_tensor(name) for name in names})
+        judge.test_accuracy = float(metadata["test_accuracy"])
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError):
+        return None
+    return judge.eval()
+
+
+def _save(judge: Judge, path: Path, made_from: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    weights = {name: value.cpu().contiguous() for name, value in judge.state_dict().items()}
+    try:
+        aside.write_bytes(save(weights, made_from | {"test_accuracy": str(judge.test_accuracy)}))
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,158 @@
+"""The verdict on a training."""
+
+import math
+import re
+
+import pytest
+
+from aae.config import Config, flag
+from aae.health import Check, Measurements, examine, verdict
+
+HEALTHY = {
+    "discriminator_accuracy": 0.6,
+    "prior_distance": 0.01,
+    "prior_distance_error": 0.001,
+    "prior_offset": 0.05,
+    "class_shares": (0.3, 0.3, 0.4),
+    "reconstruction_error": 30.0,
+    "mean_image_error": 52.0,
+}
+
+
+def check_of(**measured):
+    [check] = examine(Measurements(**measured))
+    return check
+
+
+def test_a_healthy_training_is_fine():
+    checks = examine(Measurements(**HEALTHY))
+    assert [check.name for check in checks] == [
+        "discriminator accuracy",
+        "distance from prior",
+        "offset from centre",
+        "balance of classes",
+        "reconstruction error",
+    ]
+    assert all(check.ok and check.verdict == "fine" and check.advice == "" for check in checks)
+    assert [check.value for check in checks] == pytest.approx([0.6, 0.01, 0.05, 0.9, 30 / 52])
+    assert verdict(checks) == "fine"
+
+
+def test_what_was_not_measured_is_not_checked():
+    assert examine(Measurements()) == []
+    assert examine(Measurements(reconstruction_error=3.0)) == []
+    assert verdict([]) == "check"
+
+
+# Each case: what differs from a healthy training, the check that must fail, words, overall.
+CASES = [
+    ({"discriminator_accuracy": 0.96}, "discriminator accuracy", "has won", "check"),
+    ({"discriminator_accuracy": 0.81}, "discriminator accuracy", "ahead", "check"),
+    ({"discriminator_accuracy": 0.39}, "discriminator accuracy", "lags behind", "check"),
+    ({"prior_distance": 0.05}, "distance from prior", "loosely", "check"),
+    ({"prior_distance": 0.2}, "distance from prior", "do not match", "check"),
+    ({"prior_distance": 0.42}, "distance from prior", "nowhere near", "collapsed"),
+    ({"prior_offset": 0.3}, "offset from centre", "off the prior's centre", "check"),
+    ({"prior_offset": 1.0}, "offset from centre", "off the prior's centre", "collapsed"),
+    ({"class_shares": (0.1, 0.45, 0.45)}, "balance of classes", "0 is too rarely", "check"),
+    ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
+    ({"reconstruction_error": 45.0}, "reconstruction error", "little better", "check"),
+    ({"reconstruction_error": 50.0}, "reconstruction error", "ignores the code", "collapsed"),
+]
+
+
+@pytest.mark.parametrize(("change", "name", "words", "overall"), CASES)
+def test_what_is_wrong_is_said(change, name, words, overall):
+    checks = examine(Measurements(**HEALTHY | change))
+    failing = [check for check in checks if not check.ok]
+    assert [check.name for check in failing] == [name]
+    assert words in failing[0].verdict
+    assert failing[0].advice
+    assert failing[0].collapsed == (overall == "collapsed")
+    assert verdict(checks) == overall
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"discriminator_accuracy": 0.8},
+        {"discriminator_accuracy": 0.4},
+        {"discriminator_accuracy": 0.5},
+        {"prior_distance": 0.0219},  # within two sampling errors of fine
+        {"prior_distance": -0.002},  # the estimate is unbiased
+        {"prior_offset": 0.29},
+        {"class_shares": (1 / 6, 1 / 6, 4 / 6)},
+        {"reconstruction_error": 41.0},
+    ],
+)
+def test_the_edge_of_fine(change):
+    assert verdict(examine(Measurements(**HEALTHY | change))) == "fine"
+
+
+def test_a_discriminator_that_guesses_is_dead_only_where_codes_are_off():
+    matched = check_of(discriminator_accuracy=0.5)
+    assert matched.ok
+    dead, distance = examine(Measurements(discriminator_accuracy=0.5, prior_distance=0.2))
+    assert "dead" in dead.verdict
+    assert not distance.ok
+
+
+def test_a_discriminator_that_won_over_unmatched_codes_is_a_collapse():
+    checks = examine(Measurements(discriminator_accuracy=0.99, prior_distance=0.2))
+    assert verdict(checks) == "collapsed"
+    checks = examine(Measurements(discriminator_accuracy=0.99, prior_distance=0.01))
+    assert verdict(checks) == "check"
+
+
+def test_expected_shares_need_not_be_equal():
+    measured = {"class_shares": (0.1, 0.9), "expected_shares": (0.1, 0.9)}
+    assert check_of(**measured).value == 1
+    measured = {"class_shares": (0.5, 0.5), "expected_shares": (0.0, 1.0)}
+    assert check_of(**measured).value == 0.5
+
+
+def test_advice_without_a_discriminator_does_not_name_its_weights():
+    assert "generator" not in check_of(prior_distance=0.2).advice
+    with_one = examine(Measurements(discriminator_accuracy=0.7, prior_distance=0.2))[-1]
+    assert "--generator-weight" in with_one.advice
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", [key for key in HEALTHY if key != "class_shares"])
+def test_what_is_not_finite_fails(name, broken):
+    checks = examine(Measurements(**HEALTHY | {name: broken}))
+    assert any("not a finite number" in check.verdict for check in checks)
+    assert verdict(checks) == "collapsed"
+
+
+def test_shares_that_are_not_finite_fail():
+    check = check_of(class_shares=(0.5, math.nan))
+    assert math.isnan(check.value)
+    assert check.collapsed
+
+
+def test_pictures_that_are_all_the_same_cannot_be_judged():
+    assert check_of(reconstruction_error=0.1, mean_image_error=0.0).collapsed
+
+
+def test_advice_names_real_flags():
+    flags = {flag(name) for name in Config.__dataclass_fields__}
+    trainings = [Measurements(**HEALTHY | change) for change, *_ in CASES]
+    trainings += [
+        Measurements(discriminator_accuracy=0.5, prior_distance=0.2),
+        Measurements(prior_distance=0.2),
+        Measurements(prior_offset=math.nan),
+    ]
+    advice = " ".join(check.advice for training in trainings for check in examine(training))
+    named = set(re.findall(r"--[a-z-]+", advice))
+    assert len(named) > 8
+    assert named <= flags
+
+
+def test_the_word_for_it_all():
+    fine = Check("a", 0.0, "fine", "", ok=True)
+    wrong = Check("b", 0.0, "wrong", "do", ok=False)
+    ruined = Check("c", 0.0, "ruined", "do", ok=False, collapsed=True)
+    assert verdict([fine, fine]) == "fine"
+    assert verdict([fine, wrong]) == "check"
+    assert verdict([fine, wrong, ruined]) == "collapsed"
