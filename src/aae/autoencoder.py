@@ -1,0 +1,200 @@
+"""What every adversarial autoencoder is, what a batch does in it, and what a phase is.
+
+A model is an encoder, a decoder and one `Adversary` for each code that must follow a prior. A
+`Pass` takes one batch through it, computes on demand and keeps what it computed. A `Phase` reads a
+loss off a pass and says whose parameters it changes. A joint step gives one pass to all phases; the
+paper's alternation gives each phase a pass of its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from aae import losses
+from aae.nn import Codes, Critic, Decoder, Encoder
+from aae.priors import Prior
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures [n, c, h, w] in [-1, 1] and their labels [n] (-1: no label)."""
+
+    x: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What training does to the encoder's input and to the hidden units."""
+
+    noise_std: float = 0.0
+    dropout: float = 0.0
+
+
+class Adversary(nn.Module):
+    """The critic that holds one code to its prior.
+
+    Args:
+        prior: the distribution that the code must follow.
+        critic: tells its samples from codes; it sees labels where it was made for them.
+        by_parts: whether a label names a part of the prior, so that codes must follow that part;
+            otherwise the codes of every label must follow the whole prior.
+    """
+
+    def __init__(self, prior: Prior, critic: Critic, *, by_parts: bool = False):
+        super().__init__()
+        self.prior, self.critic, self.by_parts = prior, critic, by_parts
+
+    def real(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Logits of prior samples, one for each label [n] → [n]."""
+        parts = labels if self.by_parts else None
+        sample = self.prior.sample(len(labels), labels=parts, generator=generator)
+        return self.fake(sample, labels)
+
+    def fake(self, code: Tensor, labels: Tensor) -> Tensor:
+        """Logits of codes, [n]."""
+        logits: Tensor = self.critic(code, labels if self.critic.n_labels else None)
+        return logits
+
+
+class Pass:
+    """One batch through a model. What several phases need is computed once, on demand."""
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        batch: Batch,
+        generator: torch.Generator,
+        corruption: Corruption = Corruption(),
+    ):
+        self.model, self.batch, self.generator, self.corruption = (
+            model,
+            batch,
+            generator,
+            corruption,
+        )
+        self._fake: dict[str, Tensor] = {}
+        self._real: dict[str, Tensor] = {}
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Codes of the batch, from its corrupted pictures."""
+        x = self.batch.x
+        if std := self.corruption.noise_std:
+            x = x + std * torch.randn(x.shape, generator=self.generator, device=x.device)
+        codes: Codes = self.model.encoder(x, self.generator, self.corruption.dropout)
+        return codes
+
+    @cached_property
+    def reconstruction(self) -> Tensor:
+        """The decoder's pictures, [n, c, h, w]."""
+        inputs = self.model.decoder_inputs(self.codes, self.batch.labels)
+        x_hat: Tensor = self.model.decoder(
+            *inputs, generator=self.generator, drop=self.corruption.dropout
+        )
+        return x_hat
+
+    def fake(self, code: str) -> Tensor:
+        """The critic's logits of the batch's codes "z" or "y", [n]."""
+        if code not in self._fake:
+            value = self.codes.z if code == "z" else self.codes.y
+            assert value is not None
+            self._fake[code] = self.model.adversaries[code].fake(value, self.batch.labels)
+        return self._fake[code]
+
+    def real(self, code: str) -> Tensor:
+        """The critic's logits of as many prior samples, [n]."""
+        if code not in self._real:
+            self._real[code] = self.model.adversaries[code].real(self.batch.labels, self.generator)
+        return self._real[code]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One of the verbs of the paper: a loss, and the networks that it changes."""
+
+    name: str
+    loss: Callable[[Pass], Tensor]
+    changes: tuple[nn.Module, ...]
+    side: Literal["autoencoder", "critic"] = "autoencoder"
+    """Whose losses it is added to in a joint step."""
+    labelled: bool = False
+    """Whether it sees labelled pictures only, every few steps."""
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters that it changes."""
+        return [p for module in self.changes for p in module.parameters()]
+
+
+class Autoencoder(nn.Module, ABC):
+    """What every variant is: abstract here, final below."""
+
+    uses_labels = False
+    """Whether labels take part in every phase."""
+    decodes_labels = False
+    """Whether the decoder needs a class beside z."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        adversaries: dict[str, Adversary],
+        *,
+        prior: Prior,
+        n_classes: int,
+    ):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.adversaries: dict[str, Adversary] = nn.ModuleDict(adversaries)  # type: ignore[assignment]
+        self.prior, self.n_classes = prior, n_classes
+
+    @abstractmethod
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of one training step, in the paper's order."""
+
+    def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
+        """What the decoder is given for codes, and labels [n] where it sees them."""
+        return (codes.z,)
+
+    def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
+        """Pictures [n, c, h, w] in [-1, 1] → codes: the posterior's mean, or a draw from it."""
+        codes: Codes = self.encoder(x, generator)
+        return codes
+
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Codes [n, d], and labels [n] where the decoder sees them → pictures [n, c, h, w]."""
+        x: Tensor = self.decoder(z)
+        return x
+
+    def reconstruct(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Pictures [n, c, h, w] and labels [n] → their reconstructions from the mean code."""
+        x_hat: Tensor = self.decoder(*self.decoder_inputs(self.encode(x), labels))
+        return x_hat
+
+    def _reconstruction(self) -> Phase:
+        return Phase("reconstruction", _reconstruction_loss, (self.encoder, self.decoder))
+
+    def _regularization(
+        self, code: str, generator_changes: tuple[nn.Module, ...]
+    ) -> tuple[Phase, ...]:
+        return (
+            Phase(
+                f"discriminator_{code}",
+                lambda p: losses.discriminator(p.real(code), p.fake(code)),
+                (self.adversaries[code],),
+                side="critic",
+            ),
+            Phase(f"generator_{code}", lambda p: losses.generator(p.fake(code)), generator_changes),
+        )
+
+
+def _reconstruction_loss(p: Pass) -> Tensor:
+    return losses.reconstruction(p.reconstruction, p.batch.x)

@@ -1,0 +1,147 @@
+"""From a config to a model: each variant is a choice of nouns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from aae.autoencoder import Adversary, Autoencoder
+from aae.config import Config
+from aae.models import (
+    VAE,
+    BasicAAE,
+    LabelInformedAAE,
+    SemiSupervisedAAE,
+    SupervisedAAE,
+)
+from aae.nn import Critic, Decoder, Encoder, initialise
+from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
+
+
+def build(
+    config: Config, shape: Sequence[int], n_classes: int, generator: torch.Generator
+) -> Autoencoder:
+    """The model that a config asks for, with its weights drawn from a generator.
+
+    Args:
+        config: the config.
+        shape: (channels, height, width) of a picture.
+        n_classes: classes of the data's labels.
+        generator: source of the initial weights, on the CPU.
+
+    Returns:
+        The model, on the CPU.
+
+    Raises:
+        ValueError: labels are to name parts of a prior that has too few of them.
+    """
+    # Layers draw weights when they are made, only to have them overwritten: not from torch's own.
+    with torch.random.fork_rng(devices=[]):
+        model = VARIANTS[config.model](_Nouns(config, tuple(shape), n_classes))
+    initialise(model, config.init, generator)
+    return model
+
+
+@dataclass(frozen=True)
+class _Nouns:
+    """Makes the parts of a model."""
+
+    config: Config
+    shape: tuple[int, ...]
+    n_classes: int
+
+    def encoder(self, n_classes: int = 0) -> Encoder:
+        return Encoder(
+            math.prod(self.shape),
+            self.config.latent_dim,
+            n_classes=n_classes,
+            posterior=self.config.posterior,
+            hidden=self.config.hidden,
+            layers=self.config.layers,
+            batch_norm=self.config.batch_norm,
+        )
+
+    def decoder(self, beside_z: int = 0) -> Decoder:
+        return Decoder(
+            self.config.latent_dim + beside_z,
+            self.shape,
+            hidden=self.config.hidden,
+            layers=self.config.layers,
+            output=self.config.output,
+        )
+
+    def adversary(self, prior: Prior, n_labels: int = 0, *, by_parts: bool = False) -> Adversary:
+        critic = Critic(
+            prior.dim, n_labels=n_labels, hidden=self.config.hidden, layers=self.config.layers
+        )
+        return Adversary(prior, critic, by_parts=by_parts)
+
+    def prior(self) -> Prior:
+        c = self.config
+        priors: dict[str, Callable[[], Prior]] = {
+            "gaussian": lambda: Gaussian(c.latent_dim, c.prior_std),
+            "uniform": lambda: Uniform(c.latent_dim, c.prior_std),
+            "mixture": lambda: Mixture(
+                c.latent_dim, c.components, c.radius, c.radial_std, c.tangential_std
+            ),
+            "swiss-roll": lambda: SwissRoll(c.components),
+        }
+        return priors[c.prior]()
+
+
+def _basic(make: _Nouns) -> Autoencoder:
+    prior = make.prior()
+    return BasicAAE(
+        make.encoder(), make.decoder(), {"z": make.adversary(prior)},
+        prior=prior, n_classes=make.n_classes,
+    )  # fmt: skip
+
+
+def _labels(make: _Nouns) -> Autoencoder:
+    prior = make.prior()
+    if 1 < prior.components < make.n_classes:
+        raise ValueError(
+            f"the data have {make.n_classes} classes but the prior only {prior.components} parts: "
+            f"take --components {make.n_classes} or more"
+        )
+    return LabelInformedAAE(
+        make.encoder(), make.decoder(), {"z": make.adversary(prior, make.n_classes, by_parts=True)},
+        prior=prior, n_classes=make.n_classes,
+    )  # fmt: skip
+
+
+def _supervised(make: _Nouns) -> Autoencoder:
+    prior = make.prior()
+    seen = make.n_classes if make.config.style_critic == "labels" else 0
+    return SupervisedAAE(
+        make.encoder(), make.decoder(make.n_classes), {"z": make.adversary(prior, seen)},
+        prior=prior, n_classes=make.n_classes,
+    )  # fmt: skip
+
+
+def _semi(make: _Nouns) -> Autoencoder:
+    prior = make.prior()
+    adversaries = {
+        "z": make.adversary(prior),
+        "y": make.adversary(Categorical(make.n_classes)),
+    }
+    return SemiSupervisedAAE(
+        make.encoder(make.n_classes), make.decoder(make.n_classes), adversaries,
+        prior=prior, n_classes=make.n_classes,
+    )  # fmt: skip
+
+
+def _vae(make: _Nouns) -> Autoencoder:
+    return VAE(make.encoder(), make.decoder(), {}, prior=make.prior(), n_classes=make.n_classes)
+
+
+VARIANTS: dict[str, Callable[[_Nouns], Autoencoder]] = {
+    "basic": _basic,
+    "labels": _labels,
+    "supervised": _supervised,
+    "semi": _semi,
+    "vae": _vae,
+}

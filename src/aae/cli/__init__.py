@@ -1,0 +1,63 @@
+"""The command line, ``aae``. What is slow to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import aae
+from aae.cli import catalog, use
+from aae.cli.failures import USAGE, guarded, unknown
+from aae.cli.training import summary, train
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "train": train,
+    "evaluate": use.evaluate,
+    "sample": use.sample,
+    "plot": use.plot,
+    "encode": use.encode,
+    "predict": use.predict,
+    "list": catalog.list_all,
+}
+
+_HELP = """\
+usage: aae COMMAND …
+
+Adversarial autoencoders: train, sample, look, classify with few labels.
+
+Commands:
+{commands}
+
+'aae COMMAND --help' says more. Try: aae train gaussian --data digits --epochs 50
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments; by default the process's own.
+
+    Returns:
+        The exit code: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
+    """
+    args = sys.argv[1:] if argv is None else list(argv)
+    return guarded("aae", lambda: _run(args))
+
+
+def _run(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        lines = (f"  {name:<10}{summary(command)}" for name, command in COMMANDS.items())
+        print(_HELP.format(commands="\n".join(lines)), end="")
+        return 0 if args else USAGE
+    name, rest = args[0], args[1:]
+    if name == "--version":
+        print(f"aae {aae.__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS, "see 'aae --help'")
+    if name == "train":
+        return train(rest)
+    from aae.cli.flags import call
+
+    return call(COMMANDS[name], f"aae {name}", rest)

@@ -1,0 +1,136 @@
+"""Flags, made by tyro from signatures and dataclasses; wrong use is a ValueError of one line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import io
+import itertools
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tyro.conf import Suppress
+
+from aae.cli.failures import unknown
+from aae.config import Config, Model, flag
+
+_LOOKS = (
+    tyro.conf.DisallowNone,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.PositionalMetavarFromFieldName,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainFlags(Config):
+    """A config's fields as flags, and where the run goes."""
+
+    recipe: Suppress[str]
+    model: Suppress[Model]
+    out: Path | None = None
+    """Run folder to make; without it, the first of runs/RECIPE-1, runs/RECIPE-2, … that is free."""
+
+    def __post_init__(self) -> None:
+        """Checks nothing: `config` does, and its errors are for the user's eyes."""
+
+    @classmethod
+    def of(cls, config: Config) -> TrainFlags:
+        """The flags whose defaults are a config."""
+        return cls(**config.to_json())
+
+    @property
+    def config(self) -> Config:
+        """The config that was asked for.
+
+        Raises:
+            ValueError: see `Config`.
+        """
+        values = dict(vars(self))
+        del values["out"]
+        return Config(**values)
+
+
+def parse(
+    target: Callable[..., Any],
+    program: str,
+    args: Sequence[str],
+    *,
+    default: Any = tyro.MISSING_NONPROP,
+    description: str | None = None,
+) -> Any:
+    """Make an object, or call a function, from command-line arguments.
+
+    Args:
+        target: a dataclass or function; its fields or parameters are the flags, its docstring the
+            help.
+        program: how the command is called, for help and errors.
+        args: the arguments.
+        default: an instance of the dataclass whose values are the defaults.
+        description: instead of the docstring's.
+
+    Raises:
+        ValueError: the arguments are not what the target takes.
+        SystemExit: help was asked for, and printed.
+    """
+    _refuse_unknown(target, program, args)
+    said, helped = io.StringIO(), io.StringIO()
+    # tyro asks only the terminal whether colours are wanted.
+    shown = contextlib.redirect_stdout(helped) if os.environ.get("NO_COLOR") else None
+    try:
+        with contextlib.redirect_stderr(said), shown or contextlib.nullcontext():
+            made, rest = tyro.cli(
+                target, prog=program, args=args, default=default, description=description,
+                return_unknown_args=True, config=_LOOKS,
+            )  # fmt: skip
+    except SystemExit as stop:
+        print(helped.getvalue(), end="")
+        if not stop.code:
+            raise
+        raise ValueError(f"{_first_words(said.getvalue())}; see '{program} --help'") from None
+    if rest:
+        raise ValueError(f"{rest[0]!r} is one argument too many; see '{program} --help'")
+    return made
+
+
+def call(function: Callable[..., int], program: str, args: Sequence[str]) -> int:
+    """Call a function from command-line arguments; errors in it are its own."""
+
+    @functools.wraps(function)
+    def later(*given: Any, **named: Any) -> Callable[[], int]:
+        return functools.partial(function, *given, **named)
+
+    ready: Callable[[], int] = parse(later, program, args)
+    return ready()
+
+
+def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str]) -> None:
+    """Refuse flags that a target does not have; tyro names them last, after what they caused."""
+    kinds = inspect.signature(target).parameters.values()
+    flags = [flag(p.name) for p in kinds if p.kind is not p.POSITIONAL_ONLY]
+    for token in args:
+        name = token.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name.replace("--no-", "--", 1) not in (*flags, "--help", "--"):
+            raise unknown("flag", name, flags, f"see '{program} --help'")
+
+
+def _first_words(box: str) -> str:
+    r"""What tyro says in a box, up to its first rule, in one line.
+
+    >>> _first_words("╭─ Value error ─────╮\n│ Error parsing --lr: │\n│ bad               │\n╰──╯")
+    '--lr: bad'
+    >>> _first_words("╭─ Required options ╮\n│ Missing from aae: │\n│     RUN           │\n╰──╯")
+    'missing RUN'
+    """
+    title, *lines = re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()
+    inside = [line[2:-1].rstrip() for line in lines]
+    said = list(itertools.takewhile(lambda line: not line.startswith("──"), inside))
+    if "Required options" in title:  # each in a line, its help in the next ones, further in
+        return "missing " + ", ".join(line.strip() for line in said if re.match(r" {4}\S", line))
+    words = " ".join(" ".join(said).split())
+    return words.removeprefix("Error parsing ").rstrip(".")

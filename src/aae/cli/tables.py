@@ -1,0 +1,62 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+
+def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
+    """An empty table; columns named in ``numbers`` are aligned to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in columns:
+        made.add_column(name, justify="right" if name in numbers else "left")
+    return made
+
+
+def losses(records: Iterable[dict[str, Any]]) -> Table:
+    """The newest losses in a run's lines of metrics, in training and in validation."""
+    from aae.progress import NOT_LOSSES
+
+    newest = {record["split"]: record for record in records}
+    train, validation = newest.get("train", {}), newest.get("validation", {})
+    made = table(
+        "Losses of the last epoch", "loss", "training", "validation",
+        numbers=("training", "validation"),
+    )  # fmt: skip
+    for name in dict.fromkeys([*train, *validation]):
+        if name not in NOT_LOSSES:
+            cells = (_number(part[name]) if name in part else "" for part in (train, validation))
+            made.add_row(name.replace("_", " "), *cells)
+    return made
+
+
+def figures(measured: dict[str, Any]) -> Table:
+    """What `aae.evaluate.evaluate` measured."""
+    title = f"{measured['recipe']} on {measured['data']}, {measured['split']} set"
+    made = table(title, "figure", "value", numbers=("value",))
+    for name, value in measured.items():
+        if isinstance(value, float):
+            made.add_row(name.replace("_", " "), _number(value))
+    return made
+
+
+def health(measured: dict[str, Any]) -> Table:
+    """The verdict on a training, check by check."""
+    made = table(
+        f"Training health: {measured['health']}", "check", "value", "verdict", numbers=("value",)
+    )
+    for check in measured["health_checks"]:
+        style, sign = ("green", "✓") if check["ok"] else ("yellow", "!")
+        words = f"[{style}]{sign} {check['verdict']}[/]"
+        if check["advice"]:
+            words += f"\n[dim]{check['advice']}[/]"
+        made.add_row(check["name"], _number(check["value"]), words)
+    return made
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"

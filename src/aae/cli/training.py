@@ -1,0 +1,120 @@
+"""``aae train``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aae.cli.failures import INTERRUPTED, USAGE
+from aae.recipes import RECIPES, recipe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aae.config import Config
+    from aae.run import Run
+    from aae.training.trainer import Observer
+
+_HELP = """\
+usage: aae train RECIPE [FLAGS]      train a recipe into a new run folder
+       aae train --resume RUN        go on with a run from its newest checkpoint
+
+Recipes:
+{recipes}
+
+'aae train RECIPE --help' lists the flags with the recipe's defaults, 'aae train --resume --help'
+those for going on.
+"""
+
+
+def train(args: Sequence[str]) -> int:
+    """Train a recipe into a new run folder, or go on with a run."""
+    if not args or args[0] in ("-h", "--help"):
+        names = (f"  {name:<12}{summary(make)}" for name, make in RECIPES.items())
+        print(_HELP.format(recipes="\n".join(names)), end="")
+        return 0 if args else USAGE
+    from aae.cli.flags import TrainFlags, call, parse
+
+    name, rest = args[0], list(args[1:])
+    if name.partition("=")[0] == "--resume":
+        return call(_resume, "aae train", args)
+    if name.startswith("-"):
+        raise ValueError(f"{name} is no recipe, and the recipe comes first: aae train RECIPE "
+                         f"{name} …; there are {', '.join(RECIPES)}")  # fmt: skip
+    flags = parse(
+        TrainFlags, f"aae train {name}", rest,
+        default=TrainFlags.of(recipe(name)), description=summary(RECIPES[name]),
+    )  # fmt: skip
+    return begin(flags.config, flags.out or free(Path("runs"), name))
+
+
+def begin(config: Config, folder: Path) -> int:
+    """Train a config into a new run folder, showing how it goes and how it ended."""
+    from aae.data import load
+    from aae.fit import fit
+
+    dataset = load(config.data, config.data_dir)  # a download shows a bar of its own
+    return watched(folder, lambda observers: fit(config, folder, observers, dataset=dataset))
+
+
+def free(folder: Path, name: str) -> Path:
+    """The first of ``name-1``, ``name-2``, … in a folder that does not exist yet."""
+    places = (folder / f"{name}-{n}" for n in itertools.count(1))
+    return next(place for place in places if not place.exists())
+
+
+def watched(folder: Path, training: Callable[[Iterable[Observer]], Run]) -> int:
+    """Show how a training goes and how it ended.
+
+    Args:
+        folder: its run folder.
+        training: trains, told who watches.
+
+    Returns:
+        The exit code.
+    """
+    from rich.console import Console
+
+    from aae import progress
+    from aae.fit import Interrupted
+
+    console = Console()
+    try:
+        with progress.shown(console) as observer:
+            run = training([observer])
+    except Interrupted as stop:
+        print(f"stopped; {stop.place} is saved, go on with: aae train --resume {folder}")
+        return INTERRUPTED
+    _conclude(run, console)
+    return 0
+
+
+def summary(thing: Callable[..., object]) -> str:
+    """The first line of a docstring."""
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _resume(*, resume: Path, data_dir: str | None = None) -> int:
+    """Go on with a run from its newest checkpoint, as if it had never stopped.
+
+    Args:
+        resume: The run folder.
+        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+    """
+    from aae import fit
+
+    return watched(resume, lambda observers: fit.resume(resume, observers, data_dir=data_dir))
+
+
+def _conclude(run: Run, console: Console) -> None:
+    """How a training ended: losses, figures on the validation set, verdict, and where it all is."""
+    from aae.cli import tables
+    from aae.evaluate import evaluate, write_report
+
+    figures = evaluate(run, split="validation", judge=False)
+    page = write_report(run, figures)
+    console.print(tables.losses(run.records()), tables.figures(figures), tables.health(figures))
+    for name, place in {"run": run.folder, "figures": run.figures, "report": page}.items():
+        console.print(f"{name:<8} {place}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,162 @@
+"""What is done with a run: ``aae evaluate``, ``sample``, ``plot``, ``encode``, ``predict``."""
+
+from __future__ import annotations
+
+import csv
+import json as json_format
+from pathlib import Path
+from typing import Literal
+
+from aae.cli.inputs import Split, output, pictures
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    split: Literal["test", "validation"] = "test",
+    data_dir: str | None = None,
+    judge: Literal["auto", "yes", "no"] = "auto",
+    json: bool = False,
+) -> int:
+    """Measure a run on held-out pictures.
+
+    Args:
+        run: The run folder.
+        split: The test set, for the final figure, or the validation set, for choices.
+        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        judge: Whether an independent classifier, trained at first use (minutes), reads generated
+            pictures; auto: where the decoder is told the class.
+        json: Print one JSON object instead of tables.
+    """
+    from aae import evaluate as measuring
+    from aae.run import Run
+
+    asked = {"auto": None, "yes": True, "no": False}[judge]
+    figures = measuring.evaluate(Run(run), split=split, data_dir=data_dir, judge=asked)
+    if json:
+        print(json_format.dumps(figures, indent=1))
+        return 0
+    from rich.console import Console
+
+    from aae.cli import tables
+
+    Console().print(tables.figures(figures), tables.health(figures))
+    return 0
+
+
+def sample(
+    run: Path, /, *, out: Path, count: int = 100, label: int | None = None, seed: int = 0
+) -> int:
+    """Draw pictures from a run's model.
+
+    Args:
+        run: The run folder.
+        out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width].
+        count: How many pictures.
+        label: The class that all shall be of; without it, left to chance.
+        seed: Seed of the codes.
+    """
+    if count < 1:
+        raise ValueError(f"--count must be at least 1, not {count}")
+    if label is not None and label < 0:
+        raise ValueError(f"--label must be 0 or more, not {label}")
+    out = output(out, ".png", ".npy")
+    import numpy as np
+    import torch
+
+    from aae import inference, plots
+    from aae.gallery import columns_for
+    from aae.run import Run
+
+    labels = None if label is None else torch.full((count,), label)
+    generator = torch.Generator().manual_seed(seed)
+    images = inference.sample(Run(run).model(), labels, count, generator).numpy()
+    if out.suffix.lower() == ".png":
+        scale = max(1, round(64 / images.shape[2]))
+        plots.write_tiles(images, out, columns_for(count), scale=scale)
+    else:
+        np.save(out, np.rint(images * 255).astype(np.uint8))
+    print(out)
+    return 0
+
+
+def plot(run: Path, /, *, data_dir: str | None = None) -> int:
+    """Draw all figures of a run again, and say where they are.
+
+    Args:
+        run: The run folder.
+        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+    """
+    from aae import gallery, plots
+    from aae.run import Run, Splits
+
+    place = Run(run)
+    held_out = Splits.of(place.config, place.dataset(data_dir)).validation
+    figures = gallery.pictures(place.model(), held_out, place.classes, seed=place.config.seed)
+    figures["learning-curves"] = plots.learning_curves(place.records())
+    for name, figure in figures.items():
+        print(plots.save(figure, place.figures / f"{name}.png"))
+    return 0
+
+
+def encode(
+    run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
+) -> int:
+    """Write the codes of pictures: the posterior's means.
+
+    Args:
+        run: The run folder.
+        data: A data set's name, or a .npy file of uint8 pictures: [n, height, width],
+            [n, channels, height, width] or [n, pixels].
+        out: A .npy file to write, float32 [n, latent-dim].
+        split: Which part of a data set, split as the run splits its own.
+        data_dir: Folder that holds the data set's files.
+    """
+    out = output(out, ".npy")
+    import numpy as np
+
+    from aae import inference
+    from aae.run import Run
+
+    place = Run(run)
+    part = pictures(place, data, split, data_dir)
+    np.save(out, inference.encode(place.model(), part.images).mean.numpy())
+    print(out)
+    return 0
+
+
+def predict(
+    run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
+) -> int:
+    """Write the most probable class of each picture.
+
+    Args:
+        run: The run folder, of a model that classifies (recipe semi).
+        data: A data set's name, or a .npy file of uint8 pictures: [n, height, width],
+            [n, channels, height, width] or [n, pixels].
+        out: A .csv file to write, with the columns index, label and probability.
+        split: Which part of a data set, split as the run splits its own.
+        data_dir: Folder that holds the data set's files.
+    """
+    out = output(out, ".csv")
+    from aae import inference
+    from aae.run import Run
+
+    place = Run(run)
+    model = place.model()
+    if model.encoder.classes is None:
+        raise ValueError(
+            f"{run} holds a model of the recipe {place.config.recipe!r}, which does not classify; "
+            "train one that does: aae train semi"
+        )
+    y = inference.encode(model, pictures(place, data, split, data_dir).images).y
+    assert y is not None
+    probabilities, labels = y.max(1)
+    with out.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "label", "probability"])
+        rows = zip(labels.tolist(), probabilities.tolist(), strict=True)
+        writer.writerows((k, label, f"{p:.6f}") for k, (label, p) in enumerate(rows))
+    print(out)
+    return 0

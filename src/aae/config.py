@@ -1,0 +1,261 @@
+"""One frozen dataclass holds every hyperparameter: the config of a run.
+
+The command line is made from it (a field is a flag, its docstring the help text), a run folder
+stores it as JSON, and a recipe is a function that returns one. Nothing here imports torch, so that
+``aae --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Model = Literal["basic", "labels", "supervised", "semi", "vae"]
+DataName = Literal["digits", "mnist", "fashion-mnist", "svhn"]
+Posterior = Literal["deterministic", "gaussian", "universal"]
+PriorName = Literal["gaussian", "mixture", "swiss-roll", "uniform"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All that is needed to run a training again.
+
+    Raises:
+        ValueError: where a value, or two values together, make no sense.
+    """
+
+    recipe: str
+    """The recipe this config came from."""
+    model: Model
+    """Which variant of the adversarial autoencoder is trained."""
+
+    # --- data
+    data: DataName = "mnist"
+    """Data set to train on."""
+    data_dir: str | None = None
+    """Folder that holds the data set's files (default: $AAE_DATA_DIR, else a checked download)."""
+    validation: float = 1 / 12
+    """Share of the training set kept aside for validation, chosen by the seed (MNIST: 5,000)."""
+    labels: int | Literal["all"] = "all"
+    """How many training labels are used, balanced over the classes, chosen by the seed."""
+
+    # --- networks
+    latent_dim: int = 2
+    """Dimensions of the code z."""
+    posterior: Posterior = "gaussian"
+    """q(z|x): a point, a Gaussian, or whatever noise fed to the encoder makes of it."""
+    hidden: int = 1000
+    """Units in each hidden layer of encoder, decoder and discriminators."""
+    layers: int = 2
+    """Hidden layers of encoder, decoder and discriminators."""
+    style_critic: Literal["labels", "plain"] = "labels"
+    """Whether the style recipe's discriminator sees the label too, so that the styles of every
+    class follow the whole prior and z tells nothing of the class; "plain" is the paper's."""
+    batch_norm: bool = False
+    """Batch normalisation in the encoder's hidden layers."""
+    output: Literal["tanh", "linear"] = "tanh"
+    """The decoder's last activation; pixels lie in [-1, 1]."""
+    init: Literal["centred", "he", "normal"] = "centred"
+    """Initial weights: He's with codes that start at the prior's centre, He's alone (the reference
+    program's), or N(0, 0.01²) (the paper's)."""
+
+    # --- prior
+    prior: PriorName = "gaussian"
+    """Distribution imposed on z."""
+    prior_std: float = 1.0
+    """Standard deviation of the Gaussian prior; half the side of the uniform one."""
+    components: int = 10
+    """Components of the mixture prior, or segments of the swiss roll."""
+    radius: float = 1.4
+    """Distance of the mixture's centres from the origin."""
+    radial_std: float = 0.5
+    """Standard deviation of a mixture component along the radius."""
+    tangential_std: float = 0.1
+    """Standard deviation of a mixture component across the radius."""
+
+    # --- training
+    epochs: int = 100
+    """Passes over the training set."""
+    batch_size: int = 128
+    """Pictures in a batch."""
+    step: Literal["joint", "alternating"] = "joint"
+    """One pass for all phases, or the paper's alternation (an encoding for each phase)."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Adam, or SGD with momentum (the paper's)."""
+    lr: float = 2e-4
+    """Learning rate."""
+    adversarial_lr: float | None = None
+    """Learning rate of discriminators and generators (default: the same as --lr)."""
+    lr_steps: tuple[int, ...] = (100, 300)
+    """Epochs after which the learning rate is multiplied by --lr-factor."""
+    lr_factor: float = 0.1
+    """What the learning rate is multiplied by at each of --lr-steps."""
+    beta1: float = 0.5
+    """Adam's decay of the first moment."""
+    momentum: float = 0.9
+    """SGD's momentum in the reconstruction phase."""
+    adversarial_momentum: float = 0.1
+    """SGD's momentum in the adversarial and classification phases."""
+    noise_std: float = 0.0
+    """Standard deviation of Gaussian noise on the encoder's input, in training only."""
+    dropout: float = 0.0
+    """Share of hidden units dropped in the reconstruction phase (all phases of a joint step)."""
+
+    # --- loss weights
+    reconstruction_weight: float = 1.0
+    """Weight of the reconstruction loss (half the squared error, summed over pixels)."""
+    generator_weight: float = 6.0
+    """Weight of the generator loss on z."""
+    discriminator_weight: float = 6.0
+    """Weight of the discriminator loss on z."""
+    classification_weight: float = 1.0
+    """Weight of the cross-entropy on labelled pictures (semi-supervised)."""
+    y_generator_weight: float = 6.0
+    """Weight of the generator loss on y (semi-supervised)."""
+    y_discriminator_weight: float = 6.0
+    """Weight of the discriminator loss on y (semi-supervised)."""
+    classification_every: int = 10
+    """Steps from one classification phase to the next (semi-supervised)."""
+
+    # --- machine and run
+    seed: int = 0
+    """Seed of everything random: split, labels, weights, batches, noise."""
+    device: str = "auto"
+    """Device: auto, cpu, cuda, cuda:1, mps."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Matrix products in float32 or bfloat16; auto takes bfloat16 where the processor has units
+    for it. Weights, losses and updates are float32 in any case."""
+    log_every: int = 100
+    """Steps between two lines of metrics."""
+    sample_every: int = 10
+    """Epochs between two checkpoints with pictures."""
+    keep: int = 2
+    """How many checkpoints to keep, the newest."""
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if not _fits(value := getattr(self, name), hint):
+                options = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+                known = f"; it is one of {', '.join(options)}" if options else ""
+                raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
+        at_least = {
+            "latent_dim": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
+            "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
+            "keep": 1, "seed": 0,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"{flag(name)} must be at least {least}, not {getattr(self, name)}"
+                )
+        positive = ["prior_std", "radial_std", "tangential_std", "lr", "lr_factor"]
+        for name in positive:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{flag(name)} must be above 0, not {getattr(self, name)}")
+        weights = [f.name for f in dataclasses.fields(self) if f.name.endswith("_weight")]
+        for name in [*weights, "noise_std", "radius"]:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(self, name)}")
+        for name in ["dropout", "beta1", "momentum", "adversarial_momentum"]:
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{flag(name)} must lie in [0, 1), not {getattr(self, name)}")
+        if not 0 < self.validation < 1:
+            raise ValueError(f"--validation must lie between 0 and 1, not {self.validation}")
+        if self.adversarial_lr is not None and not 0 < self.adversarial_lr < math.inf:
+            raise ValueError(f"--adversarial-lr must be above 0, not {self.adversarial_lr}")
+        if self.labels != "all" and self.labels < 0:
+            raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
+        if self.model == "semi" and self.labels == 0:
+            raise ValueError("semi-supervised training needs labels: --labels must be above 0")
+        if self.prior == "mixture" and self.latent_dim % 2:
+            raise ValueError(
+                f"the mixture prior works on pairs of dimensions: --latent-dim must be even, "
+                f"not {self.latent_dim}"
+            )
+        if self.prior == "swiss-roll" and self.latent_dim != 2:
+            raise ValueError(
+                f"the swiss roll is a curve in the plane: --latent-dim must be 2, "
+                f"not {self.latent_dim}"
+            )
+        if self.model == "vae" and self.prior == "uniform":
+            raise ValueError(
+                "a VAE cannot have the uniform prior: its KL divergence is infinite; "
+                "take --prior gaussian, mixture or swiss-roll"
+            )
+        if self.model == "vae" and self.posterior != "gaussian":
+            raise ValueError(
+                f"a VAE needs the density of its posterior: take --posterior gaussian, "
+                f"not {self.posterior}"
+            )
+        if self.model == "vae" and self.step != "joint":
+            raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each phase's loss, by the phase's name."""
+        return {
+            "reconstruction": self.reconstruction_weight,
+            "generator_z": self.generator_weight,
+            "discriminator_z": self.discriminator_weight,
+            "generator_y": self.y_generator_weight,
+            "discriminator_y": self.y_discriminator_weight,
+            "classification": self.classification_weight,
+            "kl": 1.0,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Config:
+        """The config that ``to_json`` wrote.
+
+        Raises:
+            ValueError: an unknown or missing name, or a value of the wrong type.
+        """
+        hints = typing.get_type_hints(cls)
+        for name in values:
+            if name not in hints:
+                near = difflib.get_close_matches(name, hints, n=1)
+                raise ValueError(
+                    f"the config has no field {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+        for name in ("recipe", "model"):
+            if name not in values:
+                raise ValueError(f"the config lacks the field {name!r}")
+        plain: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+        }
+        return cls(**plain)
+
+
+def flag(field: str) -> str:
+    """The command line's flag for a field of the config.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + field.replace("_", "-")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the annotated type."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return isinstance(value, str) and value in args
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, option) for option in args)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)

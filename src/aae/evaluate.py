@@ -1,0 +1,220 @@
+"""The figures of a run, measured on held-out pictures: what `aae evaluate` prints."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from aae import health, inference, metrics, report
+from aae.autoencoder import Autoencoder
+from aae.config import Config, flag
+from aae.data import Dataset
+from aae.data.download import cache_folder
+from aae.judge import judge_for, read_as, readable
+from aae.nn import Codes
+from aae.recipes import recipe
+from aae.run import Part, Run, Splits
+
+GENERATED = 10_000
+"""Pictures generated to judge a model by."""
+
+Split = Literal["test", "validation"]
+
+
+def evaluate(
+    run: Run, *, split: Split = "test", data_dir: str | None = None, judge: bool | None = None
+) -> dict[str, Any]:
+    """Measure a run on held-out pictures.
+
+    Args:
+        run: the run.
+        split: the test set, for the final figure; or the validation set, for choices.
+        data_dir: where the data set lies now, if elsewhere than the run's config says.
+        judge: whether an independent classifier reads generated pictures; it is trained at first
+            use, which takes minutes. By default only where the decoder is told the class.
+
+    Returns:
+        Plain values, ready for JSON:
+
+        - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``.
+        - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1], from mean
+          codes; ``reconstruction_error_of_mean``: the same for the training set's mean picture.
+        - ``prior_distance``: energy distance of codes drawn from the posterior to the prior;
+          ``prior_distance_error``: its sampling error.
+        - ``component_accuracy``: share of mean codes nearest to their own label's part of prior.
+        - ``error``: share of pictures wrongly classified.
+        - ``style_accuracy``: share of generated pictures read as the class that was asked for;
+          ``style_variety``: pixel variance within a generated class, over the real one.
+        - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
+          least share of a class among them.
+        - ``health``, ``health_checks``: see `aae.health`.
+    """
+    dataset = run.dataset(data_dir)
+    splits = Splits.of(run.config, dataset)
+    part = splits.test if split == "test" else splits.validation
+    model = run.model()
+    generator = torch.Generator().manual_seed(run.config.seed)
+    codes = inference.encode(model, part.images, generator)
+    figures: dict[str, Any] = {
+        "recipe": run.config.recipe,
+        "data": run.config.data,
+        "epochs": run.epochs_done,
+        "seed": run.config.seed,
+        "split": split,
+        "reconstruction_error": _half_squared_error(inference.reconstruct(model, part), part),
+        "reconstruction_error_of_mean": _half_squared_error(
+            torch.from_numpy(splits.train.images).float().mean(0, keepdim=True) / 255, part
+        ),
+    }
+    match = metrics.prior_distance(
+        codes.z, lambda count: model.prior.sample(count, generator=generator)
+    )
+    figures |= {"prior_distance": match.value, "prior_distance_error": match.error}
+    figures |= _classes(model, codes, part)
+    if model.decodes_labels if judge is None else judge:
+        figures |= _judged(model, dataset, generator)
+    checks = health.examine(_measurements(model, codes, part, match, figures, generator))
+    figures["health"] = health.verdict(checks)
+    figures["health_checks"] = [asdict(check) for check in checks]
+    return figures
+
+
+def _half_squared_error(x_hat: torch.Tensor, part: Part) -> float:
+    """Half the squared error summed over pixels, of pictures in [0, 1] seen as in [-1, 1]."""
+    x = torch.from_numpy(part.images).float() / 255
+    return float(2 * (x_hat - x).square().flatten(1).sum(1).mean())
+
+
+def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
+    """What the codes tell of the labels, where the model was to put it there."""
+    labels = torch.from_numpy(part.labels)
+    figures = {}
+    if model.uses_labels and not model.decodes_labels and model.prior.components > 1:
+        parts = model.prior.component_log_prob(codes.mean)
+        figures["component_accuracy"] = metrics.component_accuracy(parts, labels)
+    if codes.y_logits is not None:
+        figures["error"] = metrics.error_rate(codes.y_logits.argmax(1), labels)
+    return figures
+
+
+def _judged(model: Autoencoder, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+    """What an independent classifier reads in generated pictures."""
+    judge = judge_for(dataset, cache_folder())
+    figures: dict[str, float] = {"judge_accuracy": judge.test_accuracy}
+    if model.decodes_labels:
+        asked = torch.arange(GENERATED) % model.n_classes
+        images = inference.sample(model, asked, GENERATED, generator)
+        real, real_labels = dataset.test_images / np.float32(255), dataset.test_labels
+        figures["style_accuracy"] = read_as(judge, images, asked)
+        figures["style_variety"] = metrics.variety(
+            images, asked, torch.from_numpy(real), torch.from_numpy(real_labels)
+        )
+    images = inference.sample(model, None, GENERATED, generator)
+    share, counts = readable(judge, images)
+    figures["readable"] = share
+    figures["smallest_class"] = min(counts) / GENERATED
+    return figures
+
+
+def _measurements(
+    model: Autoencoder,
+    codes: Codes,
+    part: Part,
+    match: metrics.PriorDistance,
+    figures: dict[str, Any],
+    generator: torch.Generator,
+) -> health.Measurements:
+    """What the verdict on a training rests on."""
+    accuracy = shares = expected = None
+    if model.adversaries:
+        labels = torch.from_numpy(part.labels)
+        with torch.inference_mode():
+            real = model.adversaries["z"].real(labels, generator)
+            fake = model.adversaries["z"].fake(codes.z, labels)
+        accuracy = float(((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
+    if codes.y_logits is not None:
+        counts = torch.bincount(codes.y_logits.argmax(1), minlength=model.n_classes)
+        shares = (counts / len(part.labels)).tolist()
+        expected = (np.bincount(part.labels, minlength=model.n_classes) / len(part.labels)).tolist()
+    return health.Measurements(
+        discriminator_accuracy=accuracy,
+        prior_distance=match.relative,
+        prior_distance_error=match.error / match.scale,
+        prior_offset=match.offset,
+        class_shares=shares,
+        expected_shares=expected,
+        reconstruction_error=figures["reconstruction_error"],
+        mean_image_error=figures["reconstruction_error_of_mean"],
+    )
+
+
+CAPTIONS = {
+    "latent": "Codes of held-out pictures over the prior",
+    "manifold": "What the decoder makes of a grid of codes",
+    "samples": "Random samples",
+    "style": "Class by row, style by column",
+    "reconstructions": "Held-out pictures and their reconstructions",
+    "learning-curves": "Learning curves",
+}
+
+
+def write_report(run: Run, figures: dict[str, Any]) -> Path:
+    """Write ``report.html`` in a run folder, from what `evaluate` gave and its pictures.
+
+    Returns:
+        The page's path.
+    """
+    config = run.config
+    found = [
+        (caption, path)
+        for name, caption in CAPTIONS.items()
+        for path in sorted(run.figures.glob(f"{name}*.png"), key=_number)
+    ]
+    measured = [(k, v) for k, v in figures.items() if isinstance(v, float)]
+    return report.write(
+        run.folder / "report.html",
+        title=f"{config.recipe} on {config.data}",
+        summary=[
+            ("data", f"{config.data}, {config.labels} labels"),
+            ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
+            ("epochs", run.epochs_done),
+            ("seed", config.seed),
+            ("figures of", f"the {figures['split']} set"),
+        ],
+        health=[
+            (c["name"], c["value"], c["verdict"], c["advice"]) for c in figures["health_checks"]
+        ],
+        metrics=measured,
+        figures=found,
+        command=command(config),
+    )
+
+
+def command(config: Config) -> str:
+    """The command that trains a config again.
+
+    >>> from aae.recipes import recipe
+    >>> command(recipe("style"))
+    'aae train style'
+    """
+    defaults = recipe(config.recipe).to_json()
+    words = ["aae", "train", config.recipe]
+    for name, value in config.to_json().items():
+        if value == defaults[name]:
+            continue
+        if isinstance(value, bool):
+            words.append(flag(name) if value else flag(f"no_{name}"))
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [flag(name), *(shlex.quote(str(v)) for v in values)]
+    return " ".join(words)
+
+
+def _number(path: Path) -> tuple[int, str]:
+    """Order manifold-2 before manifold-10."""
+    return len(path.stem), path.stem

@@ -1,0 +1,160 @@
+"""Train a config into a run folder: data, model, trainer and whoever watches, put together."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+
+from aae import losses
+from aae.autoencoder import Autoencoder
+from aae.config import Config
+from aae.data import Dataset, load
+from aae.inference import in_batches
+from aae.observers import Keeper, Painter, Recorder
+from aae.run import Part, Run, Splits
+from aae.training import checkpoint
+from aae.training.batches import Batches
+from aae.training.device import choose_device
+from aae.training.trainer import Observer, Record, Trainer
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: it was asked for
+    """A training was asked to stop, and saved a checkpoint first."""
+
+    def __init__(self, place: Path):
+        super().__init__(f"stopped; saved {place}")
+        self.place = place
+
+
+def fit(
+    config: Config,
+    folder: Path | str,
+    observers: Iterable[Observer] = (),
+    *,
+    dataset: Dataset | None = None,
+) -> Run:
+    """Train a config into a new run folder.
+
+    Args:
+        config: what to train.
+        folder: where to; it must not exist, or be empty.
+        observers: who else is told how it goes.
+        dataset: the data set, if it is loaded already.
+
+    Raises:
+        ValueError: the config and the data do not fit each other, or the folder is in use.
+        Interrupted: on Ctrl-C, after a checkpoint.
+    """
+    dataset = dataset or load(config.data, config.data_dir)
+    splits = Splits.of(config, dataset)
+    run = Run.create(folder, config, dataset)
+    _train(run, splits, observers)
+    return run
+
+
+def resume(
+    folder: Path | str, observers: Iterable[Observer] = (), *, data_dir: str | None = None
+) -> Run:
+    """Go on with a run from its newest checkpoint, as if it had never stopped.
+
+    Args:
+        folder: the run folder.
+        observers: who else is told how it goes.
+        data_dir: where the data set lies now, if elsewhere than the config says.
+    """
+    run = Run(folder)
+    _train(run, Splits.of(run.config, run.dataset(data_dir)), observers)
+    return run
+
+
+def make_trainer(run: Run, splits: Splits, observers: Iterable[Observer] = ()) -> Trainer:
+    """A trainer for a run, standing at its newest checkpoint or at the start."""
+    config = run.config
+    device = choose_device(config.device)
+    model = run.new_model().to(device)
+
+    def batches(images: np.ndarray, labels: np.ndarray, seed: int) -> Batches:
+        return Batches(images, labels, batch_size=config.batch_size, device=device, seed=seed)
+
+    train = splits.train
+    shown = train.labels if model.uses_labels else np.full_like(train.labels, -1)
+    labelled = None
+    if any(phase.labelled for phase in model.phases()):
+        known = train.labels >= 0
+        labelled = batches(train.images[known], train.labels[known], config.seed + 1)
+    everything = batches(train.images, shown, config.seed)
+    trainer = Trainer(model, config, everything, labelled, observers)
+    if places := checkpoint.found(run.checkpoints):
+        checkpoint.load(places[-1], trainer)
+    return trainer
+
+
+@torch.inference_mode()
+def validation_figures(model: Autoencoder, part: Part, device: torch.device) -> Record:
+    """Losses on held-out pictures, from mean codes and clean input; the share misclassified."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+
+    def note(name: str, value: torch.Tensor, count: int) -> None:
+        sums[name] = sums.get(name, 0.0) + float(value) * count
+        counts[name] = counts.get(name, 0) + count
+
+    for x, labels in in_batches(part, device):
+        codes = model.encode(x)
+        x_hat = model.decoder(*model.decoder_inputs(codes, labels))
+        note("reconstruction", losses.reconstruction(x_hat, x), len(x))
+        known = labels >= 0
+        if codes.y_logits is not None and known.any():
+            logits, labels = codes.y_logits[known], labels[known]
+            note("classification", losses.classification(logits, labels), len(labels))
+            note("error", (logits.argmax(1) != labels).float().mean(), len(labels))
+    return {name: total / counts[name] for name, total in sums.items()}
+
+
+def _train(run: Run, splits: Splits, observers: Iterable[Observer]) -> None:
+    keeper = Keeper(run)
+    trainer = make_trainer(run, splits)
+    recorder = Recorder(run, trainer.progress)
+    trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
+    device = trainer.step.device
+    with _asked_to_stop() as asked, recorder:
+        trainer.observers += (_Stopper(keeper, asked),)
+        trainer.run(lambda: validation_figures(trainer.model, splits.validation, device))
+
+
+class _Stopper(Observer):
+    """Ends a training between two steps, where its state is whole."""
+
+    def __init__(self, keeper: Keeper, asked: Callable[[], bool]):
+        self.keeper, self.asked = keeper, asked
+
+    def on_step(self, trainer: Trainer) -> None:
+        if self.asked():
+            raise Interrupted(self.keeper.save(trainer))
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed; a second one interrupts at once."""
+    pressed: list[int] = []
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, press)
+    except ValueError:  # not the main thread: whoever owns that one handles signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,132 @@
+"""The pictures of a model: what its codes look like, and what its decoder makes of codes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from aae import inference, plots
+from aae.autoencoder import Autoencoder
+from aae.priors import Prior
+from aae.run import Part
+
+SIDE = 20
+"""Tiles along each side of a manifold or a sheet of samples."""
+
+
+def pictures(
+    model: Autoencoder, part: Part, classes: tuple[str, ...], *, seed: int = 0
+) -> dict[str, Figure]:
+    """All the pictures that make sense for a model, by file name without ending.
+
+    Args:
+        model: the model.
+        part: held-out pictures, with labels to colour their codes by.
+        classes: the names of the labels.
+        seed: chooses samples and styles.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    figures = {"latent": latent(model, part, classes, generator)}
+    figures.update(manifold(model))
+    figures["samples"] = samples(model, classes, generator)
+    if model.decodes_labels:
+        figures["style"] = style(model, part, classes, generator)
+    figures["reconstructions"] = reconstructions(model, part)
+    return figures
+
+
+def latent(
+    model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
+) -> Figure:
+    """The codes (posterior means) over the prior: a scatter in 2-D, else a histogram for each."""
+    codes = inference.encode(model, part.images).mean
+    if codes.shape[1] == 2:
+        return plots.latent(
+            codes.numpy(), part.labels, density=density(model.prior), limit=model.prior.limit,
+            names=classes, title="Codes of held-out pictures over the prior",
+        )  # fmt: skip
+    prior = model.prior.sample(len(codes), generator=generator)
+    return plots.code_histograms(
+        codes.numpy(), prior.numpy(), title="Codes of held-out pictures and the prior"
+    )
+
+
+def density(prior: Prior, steps: int = 201) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The log-density of a 2-D prior over its frame: x [g], y [g], [g, g]."""
+    line = torch.linspace(-prior.limit, prior.limit, steps)
+    points = torch.cartesian_prod(line, line).flip(1)  # x runs fastest
+    log_p = prior.log_prob(points).unflatten(0, (steps, steps))
+    return line.numpy(), line.numpy(), log_p.numpy()
+
+
+def manifold(model: Autoencoder, side: int = SIDE) -> dict[str, Figure]:
+    """What the decoder makes of a grid of codes; one picture for each component of a mixture.
+
+    A decoder that needs a class has a style grid instead.
+    """
+    if model.decodes_labels:
+        return {}
+    grids = model.prior.manifold(side)
+    names = [f"manifold-{k}" for k in range(len(grids))] if len(grids) > 1 else ["manifold"]
+    return {
+        name: plots.grid(
+            inference.decode(model, codes).numpy(), columns=side, title=title(k, grids)
+        )
+        for k, (name, codes) in enumerate(zip(names, grids, strict=True))
+    }
+
+
+def title(k: int, grids: Tensor) -> str:
+    """The title of the k-th manifold."""
+    return "The learned manifold" + (f", component {k}" if len(grids) > 1 else "")
+
+
+def samples(model: Autoencoder, classes: tuple[str, ...], generator: torch.Generator) -> Figure:
+    """Pictures of random codes; a row for each class where the model knows classes."""
+    parts_are_classes = model.uses_labels and model.prior.components > 1
+    if not (model.decodes_labels or parts_are_classes):
+        images = inference.sample(model, None, SIDE * SIDE, generator)
+        return plots.grid(images.numpy(), columns=SIDE, title="Random samples")
+    labels = torch.arange(len(classes)).repeat_interleave(SIDE)
+    images = inference.sample(model, labels, len(labels), generator)
+    return plots.grid(
+        images.numpy(), columns=SIDE, row_labels=classes, title="Random samples of each class"
+    )
+
+
+def style(
+    model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
+) -> Figure:
+    """One class a row, one style a column; the styles are those of held-out pictures."""
+    columns = min(len(classes), len(part.images))
+    chosen = torch.randperm(len(part.images), generator=generator)[:columns].numpy()
+    styles = inference.encode(model, part.images[chosen]).mean
+    labels = torch.arange(len(classes)).repeat_interleave(columns)
+    images = inference.decode(model, styles.repeat(len(classes), 1), labels)
+    return plots.grid(
+        images.numpy(), columns=columns, row_labels=classes,
+        title="Class by row, style by column",
+    )  # fmt: skip
+
+
+def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
+    """Held-out pictures, and what comes back through the code."""
+    some = Part(part.images[:count], part.labels[:count])
+    columns = min(10, len(some.images))
+    return plots.reconstructions(
+        some.images / 255, inference.reconstruct(model, some).numpy(), columns=columns,
+        title="Held-out pictures and their reconstructions",
+    )  # fmt: skip
+
+
+def columns_for(count: int) -> int:
+    """Columns of a sheet of ``count`` pictures that is about as wide as it is high.
+
+    >>> columns_for(100), columns_for(7)
+    (10, 3)
+    """
+    return max(1, math.isqrt(count - 1) + 1 if count > 1 else 1)

@@ -1,0 +1,260 @@
+"""Networks: encoder with its posterior, decoder, critic.
+
+Pictures come as [n, channels, height, width] in [-1, 1] and are flattened here. Everything random
+takes a generator; without one the result is deterministic (the posterior's mean, no dropout).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What an encoder gives for n pictures."""
+
+    z: Tensor
+    """The code, a draw from the posterior where a generator was given, [n, d]."""
+    mean: Tensor
+    """The posterior's mean, [n, d]."""
+    std: Tensor | None = None
+    """The posterior's standard deviation, [n, d], where it has one."""
+    y_logits: Tensor | None = None
+    """Logits of the classes, [n, K], where the encoder names one."""
+
+    @property
+    def y(self) -> Tensor | None:
+        """Class probabilities, [n, K]."""
+        return None if self.y_logits is None else self.y_logits.float().softmax(1)
+
+
+def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Drop a share of units and scale up the rest, from a generator that is passed in."""
+    if generator is None or share == 0:
+        return x
+    kept = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
+    return x * kept / (1 - share)
+
+
+class MLP(nn.Module):
+    """Fully connected hidden layers, each: linear, normalisation if any, activation, dropout.
+
+    Args:
+        inputs: size of the input.
+        hidden: units in each layer.
+        layers: how many layers.
+        slope: slope of the activation below 0 (0 is ReLU).
+        batch_norm: normalise over the batch before the activation.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: int, layers: int, *, slope: float = 0.0, batch_norm: bool = False
+    ):
+        super().__init__()
+        sizes = [inputs] + [hidden] * layers
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(hidden) if batch_norm else nn.Identity() for _ in range(layers)
+        )
+        self.slope = slope
+
+    def forward(
+        self, x: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """[n, inputs] → [n, hidden]."""
+        for linear, norm in zip(self.linears, self.norms, strict=True):
+            x = norm(linear(x))
+            x = F.leaky_relu(x, self.slope) if self.slope else F.relu(x)
+            x = dropout(x, drop, generator)
+        return x
+
+
+class DeterministicPosterior(nn.Module):
+    """q(z|x) is a point ([AAE], section 2)."""
+
+    noise_dim: int = 0
+    """Dimensions of noise that the encoder must add to its input."""
+
+    def __init__(self, features: int, dim: int):
+        super().__init__()
+        self.mean = nn.Linear(features, dim)
+
+    def forward(self, h: Tensor, generator: torch.Generator | None) -> Codes:
+        """Features [n, features] → codes."""
+        mean = self.mean(h).float()
+        return Codes(z=mean, mean=mean)
+
+
+class GaussianPosterior(nn.Module):
+    """q(z|x) is a diagonal Gaussian, drawn by reparametrisation ([AAE], section 2)."""
+
+    noise_dim: int = 0
+
+    def __init__(self, features: int, dim: int):
+        super().__init__()
+        self.mean = nn.Linear(features, dim)
+        self.std = nn.Linear(features, dim)
+
+    def forward(self, h: Tensor, generator: torch.Generator | None) -> Codes:
+        """Features [n, features] → codes."""
+        mean = self.mean(h).float()
+        # A floor keeps log std finite where softplus underflows.
+        std = F.softplus(self.std(h).float()) + 1e-6
+        if generator is None:
+            return Codes(z=mean, mean=mean, std=std)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return Codes(z=mean + std * noise, mean=mean, std=std)
+
+
+class UniversalPosterior(DeterministicPosterior):
+    """q(z|x) is what the encoder makes of noise at its input ([AAE], section 2).
+
+    There is no closed form of its mean: without a generator the code at zero noise stands for it.
+    """
+
+    noise_dim: int = 10
+
+
+PosteriorHead = DeterministicPosterior | GaussianPosterior
+POSTERIORS: dict[str, type[PosteriorHead]] = {
+    "deterministic": DeterministicPosterior,
+    "gaussian": GaussianPosterior,
+    "universal": UniversalPosterior,
+}
+
+
+class Encoder(nn.Module):
+    """x → codes: an MLP, a posterior over z and, with classes, a class head.
+
+    Args:
+        pixels: values in a picture.
+        latent_dim: dimensions of z.
+        n_classes: classes of y; 0 for none.
+        posterior: a name in `POSTERIORS`.
+        hidden: units in each hidden layer.
+        layers: how many hidden layers.
+        batch_norm: normalise the hidden layers over the batch.
+    """
+
+    def __init__(
+        self,
+        pixels: int,
+        latent_dim: int,
+        *,
+        n_classes: int = 0,
+        posterior: str = "gaussian",
+        hidden: int = 1000,
+        layers: int = 2,
+        batch_norm: bool = False,
+    ):
+        super().__init__()
+        self.posterior: PosteriorHead = POSTERIORS[posterior](hidden, latent_dim)
+        self.trunk = MLP(pixels + self.posterior.noise_dim, hidden, layers, batch_norm=batch_norm)
+        self.classes = nn.Linear(hidden, n_classes) if n_classes else None
+
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
+    ) -> Codes:
+        """Pictures [n, c, h, w] → codes, drawn where a generator is given."""
+        x = x.flatten(1)
+        if size := self.posterior.noise_dim:
+            noise = torch.zeros(len(x), size, device=x.device)
+            if generator is not None:
+                noise.normal_(generator=generator)
+            x = torch.cat([x, noise], 1)
+        h = self.trunk(x, drop, generator)
+        codes: Codes = self.posterior(h, generator)
+        if self.classes is None:
+            return codes
+        return Codes(codes.z, codes.mean, codes.std, self.classes(h).float())
+
+
+class Decoder(nn.Module):
+    """Codes → pictures in [-1, 1]: an MLP over one or more codes side by side.
+
+    Args:
+        inputs: dimensions of all codes together.
+        shape: (channels, height, width) of a picture.
+        hidden: units in each hidden layer.
+        layers: how many hidden layers.
+        output: "tanh" or "linear", the last activation.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        shape: Sequence[int],
+        *,
+        hidden: int = 1000,
+        layers: int = 2,
+        output: Literal["tanh", "linear"] = "tanh",
+    ):
+        super().__init__()
+        self.shape = tuple(shape)
+        self.trunk = MLP(inputs, hidden, layers)
+        self.pixels = nn.Linear(hidden, math.prod(shape))
+        self.activation = nn.Tanh() if output == "tanh" else nn.Identity()
+
+    def forward(
+        self, *codes: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
+    ) -> Tensor:
+        """Codes [n, …] side by side → pictures [n, c, h, w]."""
+        h = self.trunk(torch.cat(codes, 1) if len(codes) > 1 else codes[0], drop, generator)
+        flat: Tensor = self.activation(self.pixels(h).float())
+        return flat.view(-1, *self.shape)
+
+
+class Critic(nn.Module):
+    """Code (and, where it sees one, label) → logit of "drawn from the prior" ([AAE], Fig. 1, 3).
+
+    Args:
+        dim: dimensions of the code.
+        n_labels: labels it sees beside the code, as one-hot with one more for "no label"; 0: none.
+        hidden: units in each hidden layer.
+        layers: how many hidden layers.
+    """
+
+    def __init__(self, dim: int, *, n_labels: int = 0, hidden: int = 1000, layers: int = 2):
+        super().__init__()
+        self.n_labels = n_labels
+        self.trunk = MLP(dim + (n_labels + 1 if n_labels else 0), hidden, layers, slope=0.2)
+        self.logit = nn.Linear(hidden, 1)
+
+    def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Codes [n, dim] and labels [n] (-1: no label) → logits [n]."""
+        if self.n_labels:
+            assert labels is not None
+            seen = torch.where(labels < 0, self.n_labels, labels)
+            code = torch.cat([code, F.one_hot(seen, self.n_labels + 1).to(code.dtype)], 1)
+        logits: Tensor = self.logit(self.trunk(code)).squeeze(1).float()
+        return logits
+
+
+def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
+    """Draw all weights of a network from a generator; biases are 0.
+
+    Args:
+        module: the network, changed in place.
+        scheme: "he" (variance 2/fan-in, the reference program's), "normal" (N(0, 0.01²), the
+            paper's), or "centred": He's, with heads over codes and classes of a hundredth of that
+            size, so that codes start at the centre of the prior instead of wherever the pictures'
+            common background puts them, and the adversarial game starts undecided.
+        generator: source of randomness, on the CPU.
+    """
+    for name, layer in module.named_modules():
+        if not isinstance(layer, nn.Linear):
+            continue
+        std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.in_features)
+        is_head = name.endswith(("posterior.mean", "posterior.std", "classes", "logit"))
+        if scheme == "centred" and is_head:
+            std *= 0.01
+        nn.init.normal_(layer.weight, std=std, generator=generator)
+        nn.init.zeros_(layer.bias)

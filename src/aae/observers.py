@@ -1,0 +1,137 @@
+"""Who watches a training from its run folder: metrics, TensorBoard, checkpoints, pictures."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from matplotlib.figure import Figure
+
+from aae import gallery, inference, plots
+from aae.run import Part, Run, Splits
+from aae.training import checkpoint
+from aae.training.batches import to_unit
+from aae.training.trainer import Observer, Progress, Record, Trainer
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class Recorder(Observer):
+    """Writes each record to ``metrics.jsonl`` and to TensorBoard.
+
+    Args:
+        run: the run.
+        progress: where the training stands; what was written of later is undone.
+    """
+
+    def __init__(self, run: Run, progress: Progress):
+        with warnings.catch_warnings():  # tensorboard's own imports
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from torch.utils.tensorboard import SummaryWriter
+        kept = [
+            record
+            for record in run.records()
+            # The epoch tells an epoch's end from its last step.
+            if record["step"] <= progress.count and record["epoch"] <= progress.epoch
+        ]
+        run.metrics.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        self.file = run.metrics.open("a", buffering=1)
+        self.tensorboard: SummaryWriter = SummaryWriter(
+            str(run.folder), purge_step=progress.count + 1
+        )
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.tensorboard.close()
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """See `Observer.on_log`."""
+        self.file.write(json.dumps(record) + "\n")
+        for name, value in record.items():
+            if isinstance(value, float):
+                self.tensorboard.add_scalar(
+                    f"{record['split']}/{name}", value, trainer.progress.count
+                )
+
+
+class Keeper(Observer):
+    """Keeps a checkpoint every few epochs, and at the end."""
+
+    def __init__(self, run: Run):
+        self.run = run
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """See `Observer.on_epoch`."""
+        if is_due(trainer):
+            self.save(trainer)
+
+    def save(self, trainer: Trainer) -> Path:
+        """Save a checkpoint now."""
+        return checkpoint.save(self.run.checkpoints, trainer, keep=trainer.config.keep)
+
+
+class Painter(Observer):
+    """Draws the pictures every few epochs, and at the end, in the folder and for TensorBoard."""
+
+    def __init__(self, run: Run, splits: Splits, recorder: Recorder):
+        self.run, self.splits, self.recorder = run, splits, recorder
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """See `Observer.on_epoch`."""
+        if not is_due(trainer):
+            return
+        epoch = trainer.progress.epoch
+        for name, figure in draw(self.run, self.splits, trainer).items():
+            plots.save(figure, self.run.figures / f"{name}.png")
+            if name in ("latent", "manifold", "samples", "style"):
+                plots.save(figure, self.run.figures / "history" / f"{name}-{epoch:04d}.png")
+        self._tensorboard(trainer)
+
+    def _tensorboard(self, trainer: Trainer) -> None:
+        """What the reference program's summaries showed: pictures in and out, codes and prior."""
+        writer, model, config = self.recorder.tensorboard, trainer.model, trainer.config
+        step = trainer.progress.count
+        generator = torch.Generator().manual_seed(config.seed)
+        some = Part(self.splits.validation.images[:64], self.splits.validation.labels[:64])
+        x = next(inference.in_batches(some, torch.device("cpu")))[0]
+        noisy = x + config.noise_std * torch.randn(x.shape, generator=generator)
+        sheets = {
+            "input": to_unit(x),
+            "noisy_input": to_unit(noisy),
+            "reconstruction": inference.reconstruct(model, some),
+            "sample": inference.sample(model, None, 64, generator),
+        }
+        for name, images in sheets.items():
+            writer.add_image(
+                f"images/{name}", plots.tile(images.numpy(), 8), step, dataformats="HWC"
+            )
+        # Noise must come from the model's own device.
+        noise = torch.Generator(trainer.step.device).manual_seed(config.seed)
+        codes = inference.encode(model, self.splits.validation.images, noise)
+        writer.add_histogram("codes/z", codes.z, step)
+        prior = model.prior.sample(len(codes.z), generator=generator)
+        writer.add_histogram("codes/z_prior", prior, step)
+        if codes.y is not None:
+            writer.add_histogram("codes/y", codes.y, step)
+            drawn = model.adversaries["y"].prior.sample(len(codes.z), generator=generator)
+            writer.add_histogram("codes/y_prior", drawn, step)
+
+
+def draw(run: Run, splits: Splits, trainer: Trainer) -> dict[str, Figure]:
+    """All the pictures of a run as it stands."""
+    figures = gallery.pictures(trainer.model, splits.validation, run.classes, seed=run.config.seed)
+    figures["learning-curves"] = plots.learning_curves(run.records())
+    return figures
+
+
+def is_due(trainer: Trainer) -> bool:
+    """Whether this epoch's end is one for checkpoints and pictures."""
+    done = trainer.progress.epoch
+    return done % trainer.config.sample_every == 0 or done == trainer.config.epochs

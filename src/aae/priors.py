@@ -1,0 +1,273 @@
+"""Distributions imposed on codes.
+
+A prior can be sampled (with a label where its parts have one), has a density, and names the points
+at which to look at what a decoder has learned. Label -1 means "no label".
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Prior(ABC):
+    """A distribution over codes of ``dim`` dimensions with ``components`` labelled parts."""
+
+    dim: int
+    components: int = 1
+    limit: float
+    """Half the side of a frame around the origin that shows the prior."""
+
+    @abstractmethod
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw ``n`` codes, [n, dim], on the generator's device.
+
+        Args:
+            n: how many.
+            labels: [n] part to draw each from; -1, or None for all, draws the part too.
+            generator: source of randomness.
+        """
+
+    @abstractmethod
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """Log-density of each part by itself, in nats: [n, dim] → [n, components]."""
+
+    @abstractmethod
+    def manifold(self, side: int) -> Tensor:
+        """Codes to decode for a picture of the manifold: [pictures, side², dim].
+
+        Within a picture codes go row by row from the top left, as on a plot with axes.
+        """
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log-density in nats: [n, dim] → [n]."""
+        return self.component_log_prob(z).logsumexp(1) - math.log(self.components)
+
+    def _parts(
+        self, n: int, labels: Tensor | None, generator: torch.Generator | None, device: torch.device
+    ) -> Tensor:
+        """The part that each of n samples comes from: its label's, or a random one."""
+        drawn = torch.randint(self.components, (n,), generator=generator, device=device)
+        if labels is None:
+            return drawn
+        if labels.shape != (n,):
+            raise ValueError(f"{n} samples need {n} labels, not a tensor of {tuple(labels.shape)}")
+        # One check would make the GPU wait for the host; the CPU makes it for nothing.
+        if labels.device.type == "cpu" and labels.numel() and labels.max() >= self.components:
+            raise ValueError(
+                f"label {int(labels.max())} has no part of its own: this prior has "
+                f"{self.components}, labels 0 to {self.components - 1}"
+            )
+        return torch.where(labels < 0, drawn, labels)
+
+
+class Gaussian(Prior):
+    """N(0, std²) in each dimension; a label makes no difference.
+
+    >>> Gaussian(2).log_prob(torch.zeros(1, 2))
+    tensor([-1.8379])
+    """
+
+    def __init__(self, dim: int, std: float = 1.0):
+        self.dim, self.std, self.limit = dim, std, 3.5 * std
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`."""
+        return self.std * torch.randn(n, self.dim, generator=generator, device=_device(generator))
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """See `Prior.component_log_prob`."""
+        return _normal_log_prob(z, self.std).sum(1, keepdim=True)
+
+    def manifold(self, side: int) -> Tensor:
+        """A square over ±3 standard deviations of the first two dimensions."""
+        return _square(side, 3 * self.std, self.dim)[None]
+
+
+class Uniform(Prior):
+    """Uniform on the cube [-half, half]^dim; a label makes no difference."""
+
+    def __init__(self, dim: int, half: float = 1.0):
+        self.dim, self.half, self.limit = dim, half, 1.2 * half
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`."""
+        unit = torch.rand(n, self.dim, generator=generator, device=_device(generator))
+        return self.half * (2 * unit - 1)
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """See `Prior.component_log_prob`; minus infinity outside of the cube."""
+        inside = (z.abs() <= self.half).all(1, keepdim=True)
+        level = torch.full_like(z[:, :1], -self.dim * math.log(2 * self.half))
+        return torch.where(inside, level, -math.inf)
+
+    def manifold(self, side: int) -> Tensor:
+        """A square over the cube's first two dimensions."""
+        return _square(side, self.half, self.dim)[None]
+
+
+class Mixture(Prior):
+    """Gaussians around a circle, each long along the radius and thin across it ([AAE], Fig. 2, 3).
+
+    Component k of K sits at angle 2πk/K. In more than two dimensions the same component is used in
+    every pair of dimensions, so that a label still names one component.
+    """
+
+    def __init__(
+        self,
+        dim: int = 2,
+        components: int = 10,
+        radius: float = 1.4,
+        radial_std: float = 0.5,
+        tangential_std: float = 0.1,
+    ):
+        if dim % 2:
+            raise ValueError(
+                f"the mixture works on pairs of dimensions: dim must be even, not {dim}"
+            )
+        self.dim, self.components, self.radius = dim, components, radius
+        self.radial_std, self.tangential_std = radial_std, tangential_std
+        self.limit = max(3.5, radius + 4 * max(radial_std, tangential_std))
+
+    def _axes(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors along and across each component's radius, [K, 2] each."""
+        angle = 2 * math.pi / self.components * torch.arange(self.components, device=z.device)
+        return (
+            torch.stack([angle.cos(), angle.sin()], 1),
+            torch.stack([-angle.sin(), angle.cos()], 1),
+        )
+
+    def _place(self, radial: Tensor, tangential: Tensor, parts: Tensor) -> Tensor:
+        """Codes from coordinates along and across the radius, [n, dim/2] each, and parts [n]."""
+        along, across = self._axes(radial)
+        pairs = radial[..., None] * along[parts, None] + tangential[..., None] * across[parts, None]
+        return pairs.flatten(1)
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`."""
+        device = _device(generator)
+        parts = self._parts(n, labels, generator, device)
+        noise = torch.randn(2, n, self.dim // 2, generator=generator, device=device)
+        radial = self.radius + self.radial_std * noise[0]
+        return self._place(radial, self.tangential_std * noise[1], parts)
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """See `Prior.component_log_prob`."""
+        along, across = self._axes(z)
+        pairs = z.unflatten(1, (-1, 2))
+        radial, tangential = pairs @ along.T - self.radius, pairs @ across.T  # [n, dim/2, K]
+        return (
+            _normal_log_prob(radial, self.radial_std)
+            + _normal_log_prob(tangential, self.tangential_std)
+        ).sum(1)
+
+    def manifold(self, side: int) -> Tensor:
+        """One picture for each component: ±2 standard deviations along (→) and across (↑)."""
+        square = _square(side, 2.0, 2)
+        half = self.dim // 2
+        radial = (self.radius + self.radial_std * square[:, :1]).expand(-1, half)
+        tangential = (self.tangential_std * square[:, 1:]).expand(-1, half)
+        return torch.stack([
+            self._place(radial, tangential, torch.full((side * side,), k))
+            for k in range(self.components)
+        ])  # fmt: skip
+
+
+class SwissRoll(Prior):
+    """A spiral in the plane, with a label for each of K consecutive segments ([AAE], Fig. 3b).
+
+    A point is t·(cos 4πt, sin 4πt)·radius with t = √u and u uniform, so that density is even along
+    the roll, plus Gaussian noise. Segment k holds u in [k/K, (k+1)/K].
+    """
+
+    dim = 2
+    nodes = 200
+    """Points on each segment that stand for it in the density."""
+
+    def __init__(self, components: int = 10, radius: float = 3.0, std: float = 0.1):
+        self.components, self.radius, self.std = components, radius, std
+        self.limit = radius + 5 * std
+
+    def _point(self, u: Tensor) -> Tensor:
+        """The roll at u in [0, 1]: […] → […, 2]."""
+        t = u.sqrt()
+        angle = 4 * math.pi * t
+        return self.radius * t[..., None] * torch.stack([angle.cos(), angle.sin()], -1)
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`."""
+        device = _device(generator)
+        parts = self._parts(n, labels, generator, device)
+        u = (parts + torch.rand(n, generator=generator, device=device)) / self.components
+        return self._point(u) + self.std * torch.randn(n, 2, generator=generator, device=device)
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """See `Prior.component_log_prob`; the integral along each segment is a sum over nodes."""
+        count = self.components * self.nodes
+        u = (torch.arange(count, device=z.device) + 0.5) / count
+        nodes = self._point(u).unflatten(0, (self.components, self.nodes))
+        chunks = [
+            _normal_log_prob(part[:, None, None] - nodes, self.std).sum(-1).logsumexp(-1)
+            for part in z.split(512)
+        ]
+        return torch.cat(chunks) - math.log(self.nodes)
+
+    def manifold(self, side: int) -> Tensor:
+        """One picture: side² places along the roll, row by row from its centre outwards."""
+        u = (torch.arange(side * side) + 0.5) / (side * side)
+        return self._point(u)[None]
+
+
+class Categorical(Prior):
+    """Uniform over K one-hot vectors: the prior of class probabilities y ([AAE], section 5)."""
+
+    limit = 1.0
+
+    def __init__(self, components: int):
+        self.dim = self.components = components
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`: one-hot rows."""
+        parts = self._parts(n, labels, generator, _device(generator))
+        return torch.nn.functional.one_hot(parts, self.components).float()
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """Log-probability of one-hot rows: 0 for a row's own class, minus infinity elsewhere."""
+        return torch.where(z == 1, 0.0, -math.inf)
+
+    def manifold(self, side: int) -> Tensor:
+        """The K classes themselves, whatever the side: [1, K, K]."""
+        return torch.eye(self.components)[None]
+
+
+def _device(generator: torch.Generator | None) -> torch.device:
+    return generator.device if generator is not None else torch.device("cpu")
+
+
+def _normal_log_prob(z: Tensor, std: float) -> Tensor:
+    return -0.5 * (z / std).square() - math.log(std * math.sqrt(2 * math.pi))
+
+
+def _square(side: int, half: float, dim: int) -> Tensor:
+    """A grid over [-half, half]² in the first two dimensions, top row first: [side², dim]."""
+    line = torch.linspace(-half, half, side)
+    grid = torch.zeros(side * side, dim)
+    grid[:, 0] = line.repeat(side)
+    if dim > 1:
+        grid[:, 1] = line.flip(0).repeat_interleave(side)
+    return grid

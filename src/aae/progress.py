@@ -1,0 +1,112 @@
+"""How a training goes, on the terminal: a bar, or a line for each epoch where nobody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from aae.training.trainer import Observer, Record, Trainer
+
+NOT_LOSSES = frozenset({"step", "epoch", "split", "learning_rate", "images_per_second"})
+"""What a record holds beside losses."""
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[Observer]:
+    """An observer that shows a training on a console for as long as the context lasts."""
+    if not console.is_interactive:
+        yield EpochLines(console)
+        return
+    with _Display(console) as display:
+        yield Bar(display)
+
+
+class EpochLines(Observer):
+    """Prints one plain line at the end of each epoch."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.records: dict[str, Record] = {}
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """See `Observer.on_log`."""
+        self.records[str(record["split"])] = record
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """See `Observer.on_epoch`."""
+        train = self.records.get("train", {})
+        parts = [f"epoch {trainer.progress.epoch}/{trainer.config.epochs}", losses(train)]
+        if "validation" in self.records:
+            parts.append("validation: " + losses(self.records["validation"]))
+        parts.append(speed(train))
+        self.console.print("; ".join(parts), highlight=False, markup=False, soft_wrap=True)
+
+
+class Bar(Observer):
+    """Moves a progress bar with every step; losses and speed change as they are logged."""
+
+    def __init__(self, display: Progress):
+        self.display = display
+        self.task = display.add_task("", total=None, epoch="starting", speed="", losses="")
+
+    def on_step(self, trainer: Trainer) -> None:
+        """See `Observer.on_step`."""
+        progress, epochs = trainer.progress, trainer.config.epochs
+        steps = len(trainer.batches)
+        self.display.update(
+            self.task,
+            total=epochs * steps,
+            completed=progress.epoch * steps + progress.batch,
+            epoch=f"epoch {min(progress.epoch + 1, epochs)}/{epochs}",
+        )
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """See `Observer.on_log`."""
+        if record["split"] == "train":
+            self.display.update(self.task, losses=losses(record), speed=speed(record))
+
+
+def losses(record: Record) -> str:
+    """The losses of a record in words.
+
+    >>> losses({"split": "train", "epoch": 3, "reconstruction": 31.24, "generator_z": 0.6931})
+    'reconstruction 31.24, generator z 0.6931'
+    """
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g}"
+        for name, value in record.items()
+        if name not in NOT_LOSSES
+    )
+
+
+def speed(record: Record) -> str:
+    """The speed of a record in words.
+
+    >>> speed({"images_per_second": 12345.6})
+    '12,346 images/s'
+    """
+    return f"{record.get('images_per_second', 0):,.0f} images/s"
+
+
+class _Display(Progress):
+    """A bar, and the losses below it, where there is room for them."""
+
+    def __init__(self, console: Console):
+        super().__init__(
+            TextColumn("{task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            expand=True,
+        )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.fields["losses"], style="dim")

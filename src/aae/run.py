@@ -1,0 +1,179 @@
+"""A run folder: what was trained, how it went, and the weights; and the training that fills it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import aae
+from aae.autoencoder import Autoencoder
+from aae.build import build
+from aae.config import Config
+from aae.data import Dataset, choose_labels, load, split_validation
+from aae.training import checkpoint
+
+FORMAT = 1
+"""Version of the run folder's layout."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures uint8 [n, c, h, w] with their labels [n]: a split of a data set."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set as a run sees it; every choice follows from the config's seed."""
+
+    train: Part
+    """For training; labels that must not be used are -1."""
+    validation: Part
+    """Held out of the training set, for choices."""
+    test: Part
+    """For the final figure alone."""
+
+    @classmethod
+    def of(cls, config: Config, dataset: Dataset) -> Splits:
+        """Split a data set as a config says.
+
+        Raises:
+            ValueError: more labels are asked for than there are, or a part has no pictures.
+        """
+        count = len(dataset.train_labels)
+        inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
+        if not len(outside) or len(inside) < 2:
+            raise ValueError(
+                f"--validation {config.validation} of {count} pictures keeps {len(outside)}: "
+                "at least 1 is needed for validation and 2 for training"
+            )
+        labels = choose_labels(
+            dataset.train_labels[inside], config.labels, config.seed, len(dataset.classes)
+        )
+        return cls(
+            train=Part(dataset.train_images[inside], labels),
+            validation=Part(dataset.train_images[outside], dataset.train_labels[outside]),
+            test=Part(dataset.test_images, dataset.test_labels),
+        )
+
+
+class Run:
+    """A run folder that exists.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        ValueError: it is not a run folder, or one of a later version of this program.
+    """
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        try:
+            about = json.loads((self.folder / "config.json").read_text())
+        except FileNotFoundError:
+            raise ValueError(
+                f"{self.folder} is not a run folder (it has no config.json); "
+                "'aae train RECIPE --out RUN' makes one"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"{self.folder / 'config.json'} is not JSON: {error}") from None
+        version = about.get("format") if isinstance(about, dict) else None
+        if version != FORMAT:
+            raise ValueError(
+                f"{self.folder} has the format {version!r}; this version of aae reads {FORMAT}"
+            )
+        self.config = Config.from_json(about["config"])
+        self.shape: tuple[int, ...] = tuple(about["data"]["shape"])
+        self.classes: tuple[str, ...] = tuple(about["data"]["classes"])
+
+    @classmethod
+    def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
+        """Make a new run folder.
+
+        Raises:
+            ValueError: the folder holds something already.
+        """
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(
+                f"{folder} exists already: take another --out, or go on by --resume {folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {
+            "format": FORMAT,
+            "config": config.to_json(),
+            "data": {"shape": dataset.train_images.shape[1:], "classes": dataset.classes},
+            "versions": versions(),
+        }
+        (folder / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+        return cls(folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints lie."""
+        return self.folder / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        """Where its pictures lie."""
+        return self.folder / "figures"
+
+    @property
+    def metrics(self) -> Path:
+        """Its lines of metrics."""
+        return self.folder / "metrics.jsonl"
+
+    def dataset(self, data_dir: str | None = None) -> Dataset:
+        """The data set it was trained on, from ``data_dir`` or where the config says."""
+        return load(self.config.data, data_dir or self.config.data_dir)
+
+    def new_model(self) -> Autoencoder:
+        """Its model before training, on the CPU."""
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return build(self.config, self.shape, len(self.classes), generator)
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs behind its newest checkpoint."""
+        places = checkpoint.found(self.checkpoints)
+        return checkpoint.epoch_of(places[-1]) if places else 0
+
+    def model(self, device: torch.device | None = None) -> Autoencoder:
+        """Its model with the newest weights, ready for use.
+
+        Raises:
+            ValueError: there is no checkpoint, or it is damaged.
+        """
+        places = checkpoint.found(self.checkpoints)
+        if not places:
+            raise ValueError(f"{self.folder} holds no checkpoint yet")
+        model = self.new_model()
+        checkpoint.load_weights(places[-1], model)
+        return model.to(device or torch.device("cpu")).eval()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Its lines of metrics."""
+        if not self.metrics.exists():
+            return []
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run's numbers depend on."""
+    return {
+        "aae": aae.__version__,
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+    }

@@ -1,0 +1,45 @@
+"""Where a training runs, and in which number format its matrix products do."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" takes the GPU where there is one.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"--device {name} cannot be used here ({first}); take cpu") from None
+    return device
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The type of matrix products: bfloat16 only where the hardware multiplies it natively.
+
+    Args:
+        precision: "auto", "float32" or "bf16".
+        device: where the products run.
+    """
+    if precision == "float32":
+        return torch.float32
+    if precision == "bf16" or _has_bf16_units(device):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _has_bf16_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        units = torch.cpu.get_capabilities()
+        return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
+    return False

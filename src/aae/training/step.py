@@ -1,0 +1,156 @@
+"""What one batch does to a model: the joint step, and the paper's alternation.
+
+Both are made from the same phases. Gradients are asked for by name (``torch.autograd.grad`` of a
+loss in the parameters it may change), so no phase can touch what is not its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
+from aae.config import Config
+from aae.training.device import choose_precision
+from aae.training.optimizers import learning_rate, make_optimizer
+
+Losses = dict[str, Tensor]
+
+
+class Step(ABC):
+    """One training step of a model; its optimisers are its state.
+
+    Args:
+        model: the model to train, on its device.
+        config: loss weights, optimisers, corruption, precision.
+    """
+
+    def __init__(self, model: Autoencoder, config: Config):
+        self.model, self.config = model, config
+        self.phases = model.phases()
+        self.corruption = Corruption(config.noise_std, config.dropout)
+        self.device = next(model.parameters()).device
+        self.dtype = choose_precision(config.precision, self.device)
+        self.optimizers = {
+            name: make_optimizer(config, parameters, adversarial=adversarial)
+            for name, parameters, adversarial in self._players()
+        }
+
+    @abstractmethod
+    def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
+        """Name, parameters and "is adversarial" of each optimiser."""
+
+    @abstractmethod
+    def __call__(
+        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    ) -> Losses:
+        """Train on one batch.
+
+        Args:
+            batch: pictures, and those of their labels that may be used.
+            labelled: gives a batch of labelled pictures; called only by a phase that wants one.
+            count: steps made before this one.
+            generator: source of all randomness, on the model's device.
+
+        Returns:
+            The unweighted loss of each phase that ran, on the device.
+        """
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch (counted from 0)."""
+        for name, _, adversarial in self._players():
+            for group in self.optimizers[name].param_groups:
+                group["lr"] = learning_rate(self.config, epoch, adversarial=adversarial)
+
+    def _due(self, count: int) -> list[Phase]:
+        """The phases of this step: those on labelled pictures run every few steps."""
+        every = self.config.classification_every
+        return [p for p in self.phases if not p.labelled or (count + 1) % every == 0]
+
+    def _weighted(self, phase: Phase, loss: Tensor) -> Tensor:
+        return self.config.weights[phase.name] * loss
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def _update(self, losses: dict[str, Tensor]) -> None:
+        """Step each named optimiser on its own loss; all gradients are taken before any step."""
+        rest = len(losses)
+        for name, loss in losses.items():
+            parameters = [
+                p for group in self.optimizers[name].param_groups for p in group["params"]
+            ]
+            rest -= 1
+            # What no phase of this step reaches (a class head, say) stays as it is.
+            grads = torch.autograd.grad(loss, parameters, retain_graph=rest > 0, allow_unused=True)
+            for parameter, grad in zip(parameters, grads, strict=True):
+                parameter.grad = grad
+        for name in losses:
+            self.optimizers[name].step()
+
+
+class AlternatingStep(Step):
+    """The paper's: each phase encodes anew and has its own optimiser, one after the other."""
+
+    def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
+        return [(p.name, p.parameters, p.name != "reconstruction") for p in self.phases]
+
+    def __call__(
+        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    ) -> Losses:
+        """See `Step.__call__`."""
+        losses: Losses = {}
+        for phase in self._due(count):
+            dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
+            corruption = Corruption(self.corruption.noise_std, dropout)
+            data = labelled() if phase.labelled else batch
+            with self._autocast():
+                loss = phase.loss(Pass(self.model, data, generator, corruption))
+            self._update({phase.name: self._weighted(phase, loss)})
+            losses[phase.name] = loss.detach()
+        return losses
+
+
+class JointStep(Step):
+    """One encoding serves all phases; autoencoder and critics are each updated once.
+
+    The discriminator's loss sees the same codes and logits as the generator's, both from before
+    the update.
+    """
+
+    def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
+        model = self.model
+        autoencoder = [*model.encoder.parameters(), *model.decoder.parameters()]
+        critic = [p for adversary in model.adversaries.values() for p in adversary.parameters()]
+        players = [("autoencoder", autoencoder, False), ("critic", critic, True)]
+        return [player for player in players if player[1]]
+
+    def __call__(
+        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    ) -> Losses:
+        """See `Step.__call__`."""
+        phases = self._due(count)
+        with self._autocast():
+            shared = Pass(self.model, batch, generator, self.corruption)
+            losses = {
+                p.name: p.loss(
+                    Pass(self.model, labelled(), generator, self.corruption)
+                    if p.labelled
+                    else shared
+                )
+                for p in phases
+            }
+        sides: dict[str, list[Tensor]] = {name: [] for name in self.optimizers}
+        for phase in phases:
+            sides[phase.side].append(self._weighted(phase, losses[phase.name]))
+        self._update({name: torch.stack(parts).sum() for name, parts in sides.items()})
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+STEPS: dict[str, type[Step]] = {"joint": JointStep, "alternating": AlternatingStep}

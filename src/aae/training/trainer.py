@@ -1,0 +1,160 @@
+"""The loop: it knows steps, epochs and its own state, and nothing of models or pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from aae.autoencoder import Autoencoder, Batch
+from aae.config import Config
+from aae.training.batches import Batches
+from aae.training.optimizers import learning_rate
+from aae.training.step import STEPS, Losses
+
+Record = dict[str, float | int | str]
+
+
+@dataclass
+class Progress:
+    """Where a training stands; together with weights, optimisers and generator, all its state."""
+
+    epoch: int = 0
+    """Epochs finished."""
+    batch: int = 0
+    """Batches finished in the epoch under way."""
+    count: int = 0
+    """Steps made in all."""
+    sums: Losses = field(default_factory=dict)
+    """Sums of the losses since the epoch began, on the device: adding makes nobody wait."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many losses each sum holds."""
+
+    def add(self, losses: Losses) -> None:
+        """Note one step's losses."""
+        self.batch += 1
+        self.count += 1
+        for name, loss in losses.items():
+            self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean losses since the epoch began."""
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+
+    def finish_epoch(self) -> None:
+        """Start the next epoch afresh."""
+        self.epoch, self.batch, self.sums, self.counts = self.epoch + 1, 0, {}, {}
+
+
+class Observer:
+    """What a training tells of itself; override what you want to hear."""
+
+    def on_step(self, trainer: Trainer) -> None:
+        """After each step."""
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """Every ``log_every`` steps and at each epoch's end, with its mean losses so far."""
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """After each epoch."""
+
+
+class Trainer:
+    """Trains a model on batches until the config's last epoch.
+
+    Args:
+        model: the model, on its device.
+        config: the config.
+        batches: the training pictures; labels that must not be used are -1.
+        labelled: the labelled pictures alone, for phases that want only those.
+        observers: who is told.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        config: Config,
+        batches: Batches,
+        labelled: Batches | None = None,
+        observers: Iterable[Observer] = (),
+    ):
+        self.model, self.config = model, config
+        self.batches, self.labelled = batches, labelled
+        self.observers = tuple(observers)
+        self.step = STEPS[config.step](model, config)
+        self.generator = torch.Generator(self.step.device).manual_seed(config.seed)
+        self.progress = Progress()
+
+    def run(self, validate: Callable[[], Record] | None = None) -> None:
+        """Train from where it stands to the last epoch.
+
+        Args:
+            validate: gives the validation figures; called after each epoch.
+        """
+        while self.progress.epoch < self.config.epochs:
+            self._epoch()
+            if validate is not None:
+                self._tell({"split": "validation", **validate()})
+            for observer in self.observers:
+                observer.on_epoch(self)
+
+    def _epoch(self) -> None:
+        progress = self.progress
+        self.model.train()
+        self.step.start_epoch(progress.epoch)
+        since, pictures = time.perf_counter(), 0
+        for batch in self.batches.epoch(progress.epoch, progress.batch):
+            losses = self.step(batch, self._labelled_batch, progress.count, self.generator)
+            progress.add(losses)
+            pictures += len(batch.x)
+            if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
+                means = progress.means()
+                speed = pictures / (time.perf_counter() - since)
+                self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
+                since, pictures = time.perf_counter(), 0
+            for observer in self.observers:
+                observer.on_step(self)
+        progress.finish_epoch()
+        self.model.eval()
+
+    def _labelled_batch(self) -> Batch:
+        assert self.labelled is not None
+        return self.labelled.at(self.progress.count // self.config.classification_every)
+
+    def _tell(self, figures: Record) -> None:
+        record: Record = {
+            "step": self.progress.count,
+            "epoch": self.progress.epoch,
+            **figures,
+            "learning_rate": learning_rate(self.config, self.progress.epoch),
+        }
+        for observer in self.observers:
+            observer.on_log(self, record)
+
+    def state(self) -> dict[str, Any]:
+        """All but the weights that the rest of the training depends on: tensors, plain values."""
+        progress = self.progress
+        return {
+            "progress": {
+                "epoch": progress.epoch,
+                "batch": progress.batch,
+                "count": progress.count,
+                "sums": {name: total.cpu() for name, total in progress.sums.items()},
+                "counts": progress.counts,
+            },
+            "optimizers": {name: o.state_dict() for name, o in self.step.optimizers.items()},
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Stand where the training stood that gave ``state``."""
+        progress = dict(state["progress"])
+        sums = {name: total.to(self.step.device) for name, total in progress.pop("sums").items()}
+        self.progress = Progress(**progress, sums=sums)
+        for name, optimizer in self.step.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.generator.set_state(state["generator"])
