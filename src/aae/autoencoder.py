@@ -84,12 +84,17 @@ class Pass:
         self._real: dict[str, Tensor] = {}
 
     @cached_property
-    def codes(self) -> Codes:
-        """Codes of the batch, from its corrupted pictures."""
+    def x(self) -> Tensor:
+        """The encoder's input: the batch's pictures, with noise."""
         x = self.batch.x
         if std := self.corruption.noise_std:
             x = x + std * torch.randn(x.shape, generator=self.generator, device=x.device)
-        codes: Codes = self.model.encoder(x, self.generator, self.corruption.dropout)
+        return x
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Codes of the batch."""
+        codes: Codes = self.model.encoder(self.x, self.generator, self.corruption.dropout)
         return codes
 
     @cached_property
@@ -150,8 +155,10 @@ class Autoencoder(nn.Module, ABC):
         *,
         prior: Prior,
         n_classes: int,
+        reconstruction_loss: Callable[[Tensor, Tensor], Tensor] = losses.squared_error,
     ):
         super().__init__()
+        self.reconstruction_loss = reconstruction_loss
         self.encoder, self.decoder = encoder, decoder
         self.adversaries: dict[str, Adversary] = nn.ModuleDict(adversaries)  # type: ignore[assignment]
         self.prior, self.n_classes = prior, n_classes
@@ -180,7 +187,11 @@ class Autoencoder(nn.Module, ABC):
         return x_hat
 
     def _reconstruction(self) -> Phase:
-        return Phase("reconstruction", _reconstruction_loss, (self.encoder, self.decoder))
+        return Phase(
+            "reconstruction",
+            lambda p: self.reconstruction_loss(p.reconstruction, p.batch.x),
+            (self.encoder, self.decoder),
+        )
 
     def _regularization(
         self, code: str, generator_changes: tuple[nn.Module, ...]
@@ -194,7 +205,3 @@ class Autoencoder(nn.Module, ABC):
             ),
             Phase(f"generator_{code}", lambda p: losses.generator(p.fake(code)), generator_changes),
         )
-
-
-def _reconstruction_loss(p: Pass) -> Tensor:
-    return losses.reconstruction(p.reconstruction, p.batch.x)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from aae import losses
 from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
 from aae.models import (
@@ -79,6 +81,12 @@ class _Nouns:
         )
         return Adversary(prior, critic, by_parts=by_parts)
 
+    @property
+    def rest(self) -> dict[str, Any]:
+        """What every variant is told alike."""
+        loss = losses.RECONSTRUCTION[self.config.reconstruction]
+        return {"n_classes": self.n_classes, "reconstruction_loss": loss}
+
     def prior(self) -> Prior:
         c = self.config
         priors: dict[str, Callable[[], Prior]] = {
@@ -96,7 +104,7 @@ def _basic(make: _Nouns) -> Autoencoder:
     prior = make.prior()
     return BasicAAE(
         make.encoder(), make.decoder(), {"z": make.adversary(prior)},
-        prior=prior, n_classes=make.n_classes,
+        prior=prior, **make.rest,
     )  # fmt: skip
 
 
@@ -109,7 +117,7 @@ def _labels(make: _Nouns) -> Autoencoder:
         )
     return LabelInformedAAE(
         make.encoder(), make.decoder(), {"z": make.adversary(prior, make.n_classes, by_parts=True)},
-        prior=prior, n_classes=make.n_classes,
+        prior=prior, **make.rest,
     )  # fmt: skip
 
 
@@ -118,7 +126,7 @@ def _supervised(make: _Nouns) -> Autoencoder:
     seen = make.n_classes if make.config.style_critic == "labels" else 0
     return SupervisedAAE(
         make.encoder(), make.decoder(make.n_classes), {"z": make.adversary(prior, seen)},
-        prior=prior, n_classes=make.n_classes,
+        prior=prior, **make.rest,
     )  # fmt: skip
 
 
@@ -128,14 +136,16 @@ def _semi(make: _Nouns) -> Autoencoder:
         "z": make.adversary(prior),
         "y": make.adversary(Categorical(make.n_classes)),
     }
-    return SemiSupervisedAAE(
+    model = SemiSupervisedAAE(
         make.encoder(make.n_classes), make.decoder(make.n_classes), adversaries,
-        prior=prior, n_classes=make.n_classes,
+        prior=prior, **make.rest,
     )  # fmt: skip
+    model.vat_radius = make.config.vat_radius if make.config.vat_weight else None
+    return model
 
 
 def _vae(make: _Nouns) -> Autoencoder:
-    return VAE(make.encoder(), make.decoder(), {}, prior=make.prior(), n_classes=make.n_classes)
+    return VAE(make.encoder(), make.decoder(), {}, prior=make.prior(), **make.rest)
 
 
 VARIANTS: dict[str, Callable[[_Nouns], Autoencoder]] = {

@@ -38,7 +38,7 @@ class Config:
     data: DataName = "mnist"
     """Data set to train on."""
     data_dir: str | None = None
-    """Folder that holds the data set's files (default: $AAE_DATA_DIR, else a checked download)."""
+    """Folder that holds the data set's files; else $AAE_DATA_DIR, else a checked download."""
     validation: float = 1 / 12
     """Share of the training set kept aside for validation, chosen by the seed (MNIST: 5,000)."""
     labels: int | Literal["all"] = "all"
@@ -60,6 +60,9 @@ class Config:
     """Batch normalisation in the encoder's hidden layers."""
     output: Literal["tanh", "linear"] = "tanh"
     """The decoder's last activation; pixels lie in [-1, 1]."""
+    reconstruction: Literal["squared", "absolute"] = "squared"
+    """The reconstruction loss: half the squared error, whose best guess is a mean, or the absolute
+    error, whose best guess is a median and keeps strokes sharp. Both are summed over pixels."""
     init: Literal["centred", "he", "normal"] = "centred"
     """Initial weights: He's with codes that start at the prior's centre, He's alone (the reference
     program's), or N(0, 0.01²) (the paper's)."""
@@ -79,7 +82,7 @@ class Config:
     """Standard deviation of a mixture component across the radius."""
 
     # --- training
-    epochs: int = 100
+    epochs: int = 50
     """Passes over the training set."""
     batch_size: int = 128
     """Pictures in a batch."""
@@ -87,11 +90,15 @@ class Config:
     """One pass for all phases, or the paper's alternation (an encoding for each phase)."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or SGD with momentum (the paper's)."""
-    lr: float = 2e-4
+    lr: float = 1e-3
     """Learning rate."""
     adversarial_lr: float | None = None
-    """Learning rate of discriminators and generators (default: the same as --lr)."""
-    lr_steps: tuple[int, ...] = (100, 300)
+    """Learning rate of the adversarial phases, or of the discriminators in a joint step; without it
+    the same as --lr."""
+    warmup: int = 100
+    """Steps over which the learning rate rises from 0: the adversarial game's first moves are
+    its most dangerous."""
+    lr_steps: tuple[int, ...] = (35, 45)
     """Epochs after which the learning rate is multiplied by --lr-factor."""
     lr_factor: float = 0.1
     """What the learning rate is multiplied by at each of --lr-steps."""
@@ -108,18 +115,23 @@ class Config:
 
     # --- loss weights
     reconstruction_weight: float = 1.0
-    """Weight of the reconstruction loss (half the squared error, summed over pixels)."""
-    generator_weight: float = 6.0
+    """Weight of the reconstruction loss."""
+    generator_weight: float = 25.0
     """Weight of the generator loss on z."""
     discriminator_weight: float = 6.0
     """Weight of the discriminator loss on z."""
-    classification_weight: float = 1.0
+    classification_weight: float = 100.0
     """Weight of the cross-entropy on labelled pictures (semi-supervised)."""
-    y_generator_weight: float = 6.0
+    y_generator_weight: float = 25.0
     """Weight of the generator loss on y (semi-supervised)."""
     y_discriminator_weight: float = 6.0
     """Weight of the discriminator loss on y (semi-supervised)."""
-    classification_every: int = 10
+    vat_weight: float = 0.0
+    """Weight of virtual adversarial training on y (semi-supervised): the classes of a picture and
+    of its worst neighbour must agree. 0, the paper's model, leaves it out."""
+    vat_radius: float = 3.0
+    """How far that neighbour lies, in the L2 norm of pixels in [-1, 1]."""
+    classification_every: int = 1
     """Steps from one classification phase to the next (semi-supervised)."""
 
     # --- machine and run
@@ -146,14 +158,14 @@ class Config:
         at_least = {
             "latent_dim": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
             "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
-            "keep": 1, "seed": 0,
+            "keep": 1, "warmup": 0, "seed": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(
                     f"{flag(name)} must be at least {least}, not {getattr(self, name)}"
                 )
-        positive = ["prior_std", "radial_std", "tangential_std", "lr", "lr_factor"]
+        positive = ["prior_std", "vat_radius", "radial_std", "tangential_std", "lr", "lr_factor"]
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{flag(name)} must be above 0, not {getattr(self, name)}")
@@ -172,6 +184,11 @@ class Config:
             raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
         if self.model == "semi" and self.labels == 0:
             raise ValueError("semi-supervised training needs labels: --labels must be above 0")
+        if self.model == "semi" and self.vat_weight and self.posterior == "universal":
+            raise ValueError(
+                "virtual adversarial training needs classes that are a function of the picture: "
+                "take --vat-weight 0, or another --posterior than universal"
+            )
         if self.prior == "mixture" and self.latent_dim % 2:
             raise ValueError(
                 f"the mixture prior works on pairs of dimensions: --latent-dim must be even, "
@@ -205,6 +222,7 @@ class Config:
             "generator_y": self.y_generator_weight,
             "discriminator_y": self.y_discriminator_weight,
             "classification": self.classification_weight,
+            "vat": self.vat_weight,
             "kl": 1.0,
         }
 

@@ -27,13 +27,19 @@ Split = Literal["test", "validation"]
 
 
 def evaluate(
-    run: Run, *, split: Split = "test", data_dir: str | None = None, judge: bool | None = None
+    run: Run,
+    *,
+    split: Split = "test",
+    dataset: Dataset | None = None,
+    data_dir: str | None = None,
+    judge: bool | None = None,
 ) -> dict[str, Any]:
     """Measure a run on held-out pictures.
 
     Args:
         run: the run.
         split: the test set, for the final figure; or the validation set, for choices.
+        dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
         judge: whether an independent classifier reads generated pictures; it is trained at first
             use, which takes minutes. By default only where the decoder is told the class.
@@ -54,7 +60,7 @@ def evaluate(
           least share of a class among them.
         - ``health``, ``health_checks``: see `aae.health`.
     """
-    dataset = run.dataset(data_dir)
+    dataset = dataset or run.dataset(data_dir)
     splits = Splits.of(run.config, dataset)
     part = splits.test if split == "test" else splits.validation
     model = run.model()

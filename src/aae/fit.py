@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -59,7 +60,11 @@ def fit(
 
 
 def resume(
-    folder: Path | str, observers: Iterable[Observer] = (), *, data_dir: str | None = None
+    folder: Path | str,
+    observers: Iterable[Observer] = (),
+    *,
+    data_dir: str | None = None,
+    device: str | None = None,
 ) -> Run:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
@@ -67,8 +72,11 @@ def resume(
         folder: the run folder.
         observers: who else is told how it goes.
         data_dir: where the data set lies now, if elsewhere than the config says.
+        device: where to go on, if elsewhere than the config says.
     """
     run = Run(folder)
+    if device is not None:
+        run.config = replace(run.config, device=device)
     _train(run, Splits.of(run.config, run.dataset(data_dir)), observers)
     return run
 
@@ -108,7 +116,7 @@ def validation_figures(model: Autoencoder, part: Part, device: torch.device) -> 
     for x, labels in in_batches(part, device):
         codes = model.encode(x)
         x_hat = model.decoder(*model.decoder_inputs(codes, labels))
-        note("reconstruction", losses.reconstruction(x_hat, x), len(x))
+        note("reconstruction", model.reconstruction_loss(x_hat, x), len(x))
         known = labels >= 0
         if codes.y_logits is not None and known.any():
             logits, labels = codes.y_logits[known], labels[known]

@@ -12,7 +12,7 @@ from torch import Tensor
 from aae import inference, plots
 from aae.autoencoder import Autoencoder
 from aae.priors import Prior
-from aae.run import Part
+from aae.run import Part, Run
 
 SIDE = 20
 """Tiles along each side of a manifold or a sheet of samples."""
@@ -37,6 +37,12 @@ def pictures(
         figures["style"] = style(model, part, classes, generator)
     figures["reconstructions"] = reconstructions(model, part)
     return figures
+
+
+def draw(run: Run, model: Autoencoder, part: Part) -> dict[str, Figure]:
+    """All the pictures of a run as it stands, with its learning curves, by file name."""
+    figures = pictures(model, part, run.classes, seed=run.config.seed)
+    return figures | {"learning-curves": plots.learning_curves(run.records())}
 
 
 def latent(

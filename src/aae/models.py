@@ -55,6 +55,8 @@ class SemiSupervisedAAE(Autoencoder):
     """z and class probabilities y, a critic for each, and a few labels ([AAE], Fig. 8)."""
 
     decodes_labels = True
+    vat_radius: float | None = None
+    """Where set, y is also made smooth around each picture, within this radius."""
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
@@ -65,6 +67,18 @@ class SemiSupervisedAAE(Autoencoder):
             *self._regularization("z", (trunk, posterior)),
             *self._regularization("y", (trunk, classes)),
             Phase("classification", _classification_loss, (trunk, classes), labelled=True),
+            *([Phase("vat", self._vat, (trunk, classes))] if self.vat_radius else []),
+        )
+
+    def _vat(self, p: Pass) -> Tensor:
+        assert p.codes.y_logits is not None
+        assert self.vat_radius is not None
+        return losses.virtual_adversarial(
+            self.encoder.class_logits,
+            p.x,
+            p.codes.y_logits,
+            radius=self.vat_radius,
+            generator=p.generator,
         )
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:

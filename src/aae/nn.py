@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -44,6 +43,18 @@ def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tenso
     return x * kept / (1 - share)
 
 
+class FullLinear(nn.Linear):
+    """A linear layer that stays in float32 under autocast: for codes, which need all their digits.
+
+    A code of two numbers carries a whole picture, and bfloat16 keeps three digits of each.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, inputs] → [n, outputs], float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.linear(x.float(), self.weight, self.bias)
+
+
 class MLP(nn.Module):
     """Fully connected hidden layers, each: linear, normalisation if any, activation, dropout.
 
@@ -53,14 +64,22 @@ class MLP(nn.Module):
         layers: how many layers.
         slope: slope of the activation below 0 (0 is ReLU).
         batch_norm: normalise over the batch before the activation.
+        first: the first layer's kind; `FullLinear` where the input is a code.
     """
 
     def __init__(
-        self, inputs: int, hidden: int, layers: int, *, slope: float = 0.0, batch_norm: bool = False
+        self,
+        inputs: int,
+        hidden: int,
+        layers: int,
+        *,
+        slope: float = 0.0,
+        batch_norm: bool = False,
+        first: type[nn.Linear] = nn.Linear,
     ):
         super().__init__()
-        sizes = [inputs] + [hidden] * layers
-        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        rest = (nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.linears = nn.ModuleList([first(inputs, hidden), *rest])
         self.norms = nn.ModuleList(
             nn.BatchNorm1d(hidden) if batch_norm else nn.Identity() for _ in range(layers)
         )
@@ -85,11 +104,11 @@ class DeterministicPosterior(nn.Module):
 
     def __init__(self, features: int, dim: int):
         super().__init__()
-        self.mean = nn.Linear(features, dim)
+        self.mean = FullLinear(features, dim)
 
     def forward(self, h: Tensor, generator: torch.Generator | None) -> Codes:
         """Features [n, features] → codes."""
-        mean = self.mean(h).float()
+        mean = self.mean(h)
         return Codes(z=mean, mean=mean)
 
 
@@ -100,14 +119,14 @@ class GaussianPosterior(nn.Module):
 
     def __init__(self, features: int, dim: int):
         super().__init__()
-        self.mean = nn.Linear(features, dim)
-        self.std = nn.Linear(features, dim)
+        self.mean = FullLinear(features, dim)
+        self.std = FullLinear(features, dim)
 
     def forward(self, h: Tensor, generator: torch.Generator | None) -> Codes:
         """Features [n, features] → codes."""
-        mean = self.mean(h).float()
+        mean = self.mean(h)
         # A floor keeps log std finite where softplus underflows.
-        std = F.softplus(self.std(h).float()) + 1e-6
+        std = F.softplus(self.std(h)) + 1e-6
         if generator is None:
             return Codes(z=mean, mean=mean, std=std)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
@@ -158,7 +177,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.posterior: PosteriorHead = POSTERIORS[posterior](hidden, latent_dim)
         self.trunk = MLP(pixels + self.posterior.noise_dim, hidden, layers, batch_norm=batch_norm)
-        self.classes = nn.Linear(hidden, n_classes) if n_classes else None
+        self.classes = FullLinear(hidden, n_classes) if n_classes else None
 
     def forward(
         self, x: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
@@ -174,7 +193,14 @@ class Encoder(nn.Module):
         codes: Codes = self.posterior(h, generator)
         if self.classes is None:
             return codes
-        return Codes(codes.z, codes.mean, codes.std, self.classes(h).float())
+        return Codes(codes.z, codes.mean, codes.std, self.classes(h))
+
+    def class_logits(self, x: Tensor) -> Tensor:
+        """Pictures [n, c, h, w] → logits of the classes [n, K], without drawing anything."""
+        assert self.classes is not None
+        assert not self.posterior.noise_dim
+        logits: Tensor = self.classes(self.trunk(x.flatten(1)))
+        return logits
 
 
 class Decoder(nn.Module):
@@ -199,7 +225,7 @@ class Decoder(nn.Module):
     ):
         super().__init__()
         self.shape = tuple(shape)
-        self.trunk = MLP(inputs, hidden, layers)
+        self.trunk = MLP(inputs, hidden, layers, first=FullLinear)
         self.pixels = nn.Linear(hidden, math.prod(shape))
         self.activation = nn.Tanh() if output == "tanh" else nn.Identity()
 
@@ -225,8 +251,9 @@ class Critic(nn.Module):
     def __init__(self, dim: int, *, n_labels: int = 0, hidden: int = 1000, layers: int = 2):
         super().__init__()
         self.n_labels = n_labels
-        self.trunk = MLP(dim + (n_labels + 1 if n_labels else 0), hidden, layers, slope=0.2)
-        self.logit = nn.Linear(hidden, 1)
+        inputs = dim + (n_labels + 1 if n_labels else 0)
+        self.trunk = MLP(inputs, hidden, layers, slope=0.2, first=FullLinear)
+        self.logit = FullLinear(hidden, 1)
 
     def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Codes [n, dim] and labels [n] (-1: no label) → logits [n]."""
@@ -234,27 +261,38 @@ class Critic(nn.Module):
             assert labels is not None
             seen = torch.where(labels < 0, self.n_labels, labels)
             code = torch.cat([code, F.one_hot(seen, self.n_labels + 1).to(code.dtype)], 1)
-        logits: Tensor = self.logit(self.trunk(code)).squeeze(1).float()
+        logits: Tensor = self.logit(self.trunk(code)).squeeze(1)
         return logits
 
 
 def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
-    """Draw all weights of a network from a generator; biases are 0.
+    """Draw all weights of a network from a generator.
 
     Args:
         module: the network, changed in place.
-        scheme: "he" (variance 2/fan-in, the reference program's), "normal" (N(0, 0.01²), the
-            paper's), or "centred": He's, with heads over codes and classes of a hundredth of that
-            size, so that codes start at the centre of the prior instead of wherever the pictures'
-            common background puts them, and the adversarial game starts undecided.
+        scheme: one of
+
+            - "he": variance 2/fan-in and biases of 0 (the reference program's);
+            - "normal": N(0, 0.01²) and biases of 0 (the paper's);
+            - "centred": He's, with two differences that a code of few dimensions needs. Heads start
+              at a hundredth of the size, so that codes start at the prior's centre instead of
+              wherever the pictures' common background puts them. And layers that read a code bend
+              at points spread over the code space instead of all at the origin, where biases of 0
+              would have every unit of a plane bend.
         generator: source of randomness, on the CPU.
     """
     for name, layer in module.named_modules():
         if not isinstance(layer, nn.Linear):
             continue
         std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.in_features)
-        is_head = name.endswith(("posterior.mean", "posterior.std", "classes", "logit"))
-        if scheme == "centred" and is_head:
-            std *= 0.01
         nn.init.normal_(layer.weight, std=std, generator=generator)
         nn.init.zeros_(layer.bias)
+        if scheme == "centred" and name.endswith(HEADS):
+            layer.weight.data.mul_(0.01)
+        elif scheme == "centred" and isinstance(layer, FullLinear):
+            bends = torch.randn(layer.weight.shape, generator=generator)
+            layer.bias.data.copy_(-(layer.weight * bends).sum(1))
+
+
+HEADS = ("posterior.mean", "posterior.std", "classes", "logit")
+"""Layers whose outputs are codes or logits, by the ends of their names."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from matplotlib.figure import Figure
 
 from aae import gallery, inference, plots
 from aae.run import Part, Run, Splits
@@ -32,12 +31,7 @@ class Recorder(Observer):
         with warnings.catch_warnings():  # tensorboard's own imports
             warnings.simplefilter("ignore", DeprecationWarning)
             from torch.utils.tensorboard import SummaryWriter
-        kept = [
-            record
-            for record in run.records()
-            # The epoch tells an epoch's end from its last step.
-            if record["step"] <= progress.count and record["epoch"] <= progress.epoch
-        ]
+        kept = [record for record in run.records() if _is_past(record, progress)]
         run.metrics.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self.file = run.metrics.open("a", buffering=1)
         self.tensorboard: SummaryWriter = SummaryWriter(
@@ -88,7 +82,8 @@ class Painter(Observer):
         if not is_due(trainer):
             return
         epoch = trainer.progress.epoch
-        for name, figure in draw(self.run, self.splits, trainer).items():
+        figures = gallery.draw(self.run, trainer.model, self.splits.validation)
+        for name, figure in figures.items():
             plots.save(figure, self.run.figures / f"{name}.png")
             if name in ("latent", "manifold", "samples", "style"):
                 plots.save(figure, self.run.figures / "history" / f"{name}-{epoch:04d}.png")
@@ -124,14 +119,14 @@ class Painter(Observer):
             writer.add_histogram("codes/y_prior", drawn, step)
 
 
-def draw(run: Run, splits: Splits, trainer: Trainer) -> dict[str, Figure]:
-    """All the pictures of a run as it stands."""
-    figures = gallery.pictures(trainer.model, splits.validation, run.classes, seed=run.config.seed)
-    figures["learning-curves"] = plots.learning_curves(run.records())
-    return figures
-
-
 def is_due(trainer: Trainer) -> bool:
     """Whether this epoch's end is one for checkpoints and pictures."""
     done = trainer.progress.epoch
     return done % trainer.config.sample_every == 0 or done == trainer.config.epochs
+
+
+def _is_past(record: Record, progress: Progress) -> bool:
+    """Whether a record was written before a training stood where it stands."""
+    # An epoch's validation comes after its last step, so within an epoch it is still to come.
+    ahead = record["split"] == "validation" and progress.batch > 0
+    return int(record["step"]) + ahead <= progress.count

@@ -22,13 +22,15 @@ def guarded(program: str, run: Callable[[], int]) -> int:
         ``AAE_DEBUG`` of the environment is set, errors are raised instead.
     """
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()  # a closed pipe shall show here, not as the interpreter ends
+        return code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILURE if stop.code else 0
     except KeyboardInterrupt:
         code, words = INTERRUPTED, "interrupted"
     except BrokenPipeError:  # whoever read our output has had enough
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("AAE_DEBUG"):

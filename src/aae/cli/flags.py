@@ -6,9 +6,9 @@ import contextlib
 import functools
 import inspect
 import io
-import itertools
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,17 +79,19 @@ def parse(
         SystemExit: help was asked for, and printed.
     """
     _refuse_unknown(target, program, args)
-    said, helped = io.StringIO(), io.StringIO()
-    # tyro asks only the terminal whether colours are wanted.
-    shown = contextlib.redirect_stdout(helped) if os.environ.get("NO_COLOR") else None
+    said = io.StringIO()
+    # tyro asks only the terminal whether it wants colours, and this is none.
+    plain = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding or "utf-8")
+    shown = plain if os.environ.get("NO_COLOR") else sys.stdout
     try:
-        with contextlib.redirect_stderr(said), shown or contextlib.nullcontext():
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(shown):
             made, rest = tyro.cli(
                 target, prog=program, args=args, default=default, description=description,
                 return_unknown_args=True, config=_LOOKS,
             )  # fmt: skip
     except SystemExit as stop:
-        print(helped.getvalue(), end="")
+        plain.seek(0)
+        print(plain.read(), end="")
         if not stop.code:
             raise
         raise ValueError(f"{_first_words(said.getvalue())}; see '{program} --help'") from None
@@ -112,7 +114,11 @@ def call(function: Callable[..., int], program: str, args: Sequence[str]) -> int
 def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str]) -> None:
     """Refuse flags that a target does not have; tyro names them last, after what they caused."""
     kinds = inspect.signature(target).parameters.values()
-    flags = [flag(p.name) for p in kinds if p.kind is not p.POSITIONAL_ONLY]
+    flags = [
+        flag(p.name)
+        for p in kinds
+        if p.kind is not p.POSITIONAL_ONLY and not str(p.annotation).startswith("Suppress")
+    ]
     for token in args:
         name = token.partition("=")[0].replace("_", "-")
         if name.startswith("--") and name.replace("--no-", "--", 1) not in (*flags, "--help", "--"):
@@ -120,17 +126,19 @@ def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str
 
 
 def _first_words(box: str) -> str:
-    r"""What tyro says in a box, up to its first rule, in one line.
+    r"""What tyro says in a box, up to its first rule, in one line; boxes are drawn in ASCII or not.
 
-    >>> _first_words("╭─ Value error ─────╮\n│ Error parsing --lr: │\n│ bad               │\n╰──╯")
+    >>> _first_words("╭─ Value error ───────╮\n│ Error parsing --lr: │\n│ bad │\n╰───────╯")
     '--lr: bad'
-    >>> _first_words("╭─ Required options ╮\n│ Missing from aae: │\n│     RUN           │\n╰──╯")
+    >>> _first_words(" Required options \n ---- \n  Missing from aae: \n      RUN \n ---- ")
     'missing RUN'
     """
-    title, *lines = re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()
-    inside = [line[2:-1].rstrip() for line in lines]
-    said = list(itertools.takewhile(lambda line: not line.startswith("──"), inside))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    title, *lines = re.sub("[│╭╮╰╯]", " ", plain).splitlines()
+    rules = [k for k, line in enumerate(lines) if set(line.strip()) in ({"─"}, {"-"})]
+    if rules and rules[0] == 0:  # below the title, in ASCII
+        lines, rules = lines[1:], [k - 1 for k in rules[1:]]
+    said = lines[: rules[0]] if rules else lines
     if "Required options" in title:  # each in a line, its help in the next ones, further in
-        return "missing " + ", ".join(line.strip() for line in said if re.match(r" {4}\S", line))
-    words = " ".join(" ".join(said).split())
-    return words.removeprefix("Error parsing ").rstrip(".")
+        return "missing " + ", ".join(line.strip() for line in said if re.match(r" {6}\S", line))
+    return " ".join(" ".join(said).split()).removeprefix("Error parsing ").rstrip(".")

@@ -96,16 +96,20 @@ def summary(thing: Callable[..., object]) -> str:
     return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
-def _resume(*, resume: Path, data_dir: str | None = None) -> int:
+def _resume(*, resume: Path, data_dir: str | None = None, device: str | None = None) -> int:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
     Args:
         resume: The run folder.
         data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        device: Where to go on, if elsewhere than where the run began.
     """
     from aae import fit
 
-    return watched(resume, lambda observers: fit.resume(resume, observers, data_dir=data_dir))
+    return watched(
+        resume,
+        lambda others: fit.resume(resume, others, data_dir=data_dir, device=device),
+    )
 
 
 def _conclude(run: Run, console: Console) -> None:

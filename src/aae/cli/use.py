@@ -93,9 +93,7 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
 
     place = Run(run)
     held_out = Splits.of(place.config, place.dataset(data_dir)).validation
-    figures = gallery.pictures(place.model(), held_out, place.classes, seed=place.config.seed)
-    figures["learning-curves"] = plots.learning_curves(place.records())
-    for name, figure in figures.items():
+    for name, figure in gallery.draw(place, place.model(), held_out).items():
         print(plots.save(figure, place.figures / f"{name}.png"))
     return 0
 

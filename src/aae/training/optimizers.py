@@ -28,10 +28,20 @@ def make_optimizer(
     return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, 0.999), fused=True)
 
 
-def learning_rate(config: Config, epoch: int, *, adversarial: bool = False) -> float:
-    """The learning rate in an epoch (counted from 0)."""
+def learning_rate(
+    config: Config, epoch: int, count: int | None = None, *, adversarial: bool = False
+) -> float:
+    """The learning rate of a step.
+
+    Args:
+        config: the rates and their schedule.
+        epoch: epochs finished before it.
+        count: steps made before it; None where the warm-up is over.
+        adversarial: whether it is an adversarial phase's.
+    """
     base = config.lr
     if adversarial and config.adversarial_lr is not None:
         base = config.adversarial_lr
     passed = sum(epoch >= step for step in config.lr_steps)
-    return float(base * config.lr_factor**passed)
+    warm = 1.0 if count is None or not config.warmup else min(1.0, (count + 1) / config.warmup)
+    return float(base * config.lr_factor**passed * warm)

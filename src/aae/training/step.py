@@ -35,9 +35,11 @@ class Step(ABC):
         self.corruption = Corruption(config.noise_std, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
+        players = self._players()
+        self._adversarial = {name: adversarial for name, _, adversarial in players}
         self.optimizers = {
             name: make_optimizer(config, parameters, adversarial=adversarial)
-            for name, parameters, adversarial in self._players()
+            for name, parameters, adversarial in players
         }
 
     @abstractmethod
@@ -60,11 +62,16 @@ class Step(ABC):
             The unweighted loss of each phase that ran, on the device.
         """
 
-    def start_epoch(self, epoch: int) -> None:
-        """Set the learning rates of an epoch (counted from 0)."""
-        for name, _, adversarial in self._players():
+    def set_rates(self, epoch: int, count: int) -> None:
+        """Set the learning rates of the next step.
+
+        Args:
+            epoch: epochs finished before it.
+            count: steps made before it.
+        """
+        for name, adversarial in self._adversarial.items():
             for group in self.optimizers[name].param_groups:
-                group["lr"] = learning_rate(self.config, epoch, adversarial=adversarial)
+                group["lr"] = learning_rate(self.config, epoch, count, adversarial=adversarial)
 
     def _due(self, count: int) -> list[Phase]:
         """The phases of this step: those on labelled pictures run every few steps."""

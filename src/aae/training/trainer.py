@@ -105,9 +105,9 @@ class Trainer:
     def _epoch(self) -> None:
         progress = self.progress
         self.model.train()
-        self.step.start_epoch(progress.epoch)
         since, pictures = time.perf_counter(), 0
         for batch in self.batches.epoch(progress.epoch, progress.batch):
+            self.step.set_rates(progress.epoch, progress.count)
             losses = self.step(batch, self._labelled_batch, progress.count, self.generator)
             progress.add(losses)
             pictures += len(batch.x)
@@ -126,11 +126,12 @@ class Trainer:
         return self.labelled.at(self.progress.count // self.config.classification_every)
 
     def _tell(self, figures: Record) -> None:
+        progress = self.progress
         record: Record = {
-            "step": self.progress.count,
-            "epoch": self.progress.epoch,
+            "step": progress.count,
+            "epoch": round(progress.epoch + progress.batch / len(self.batches), 4),
             **figures,
-            "learning_rate": learning_rate(self.config, self.progress.epoch),
+            "learning_rate": learning_rate(self.config, progress.epoch, progress.count),
         }
         for observer in self.observers:
             observer.on_log(self, record)
@@ -148,6 +149,7 @@ class Trainer:
             },
             "optimizers": {name: o.state_dict() for name, o in self.step.optimizers.items()},
             "generator": self.generator.get_state(),
+            "device": self.step.device.type,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -157,4 +159,7 @@ class Trainer:
         self.progress = Progress(**progress, sums=sums)
         for name, optimizer in self.step.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.generator.set_state(state["generator"])
+        if state["device"] == self.step.device.type:
+            self.generator.set_state(state["generator"])
+        else:  # another kind of device has another kind of generator: start it anew, but not alike
+            self.generator.manual_seed(self.config.seed + self.progress.count)

@@ -1,0 +1,108 @@
+"""Small configs, data, trainers and one trained run, shared by the tests."""
+
+import numpy as np
+import pytest
+import torch
+
+from aae.build import build
+from aae.config import Config
+from aae.data import load
+from aae.fit import fit
+from aae.observers import Keeper
+from aae.run import Part
+from aae.training.batches import Batches
+from aae.training.trainer import Trainer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Sums in one order on every machine, and no fight for cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Makes configs that train in a blink; "vat" is the semi-supervised model with that phase."""
+
+    def make(**changes):
+        if changes.get("model") == "vat":
+            changes = {"vat_weight": 1.0, **changes, "model": "semi"}
+        small = {
+            "recipe": "tiny", "model": "basic", "data": "digits", "hidden": 32, "epochs": 2,
+            "lr": 2e-4, "warmup": 0, "lr_steps": (), "classification_every": 10,
+            "device": "cpu", "precision": "float32", "log_every": 5, "sample_every": 1,
+        }  # fmt: skip
+        return Config(**{**small, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded data set: 1,437 pictures for training, 8×8."""
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def part(digits):
+    """A hundred digits."""
+    return Part(digits.train_images[:100], digits.train_labels[:100])
+
+
+@pytest.fixture(scope="session")
+def new_model():
+    """Makes the model of a config, for pictures of 8×8 in ten classes."""
+
+    def make(config):
+        return build(config, (1, 8, 8), 10, torch.Generator().manual_seed(config.seed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_trainer(new_model, part):
+    """Makes trainers on a hundred digits, all labelled, without a run folder."""
+
+    def make(config, observers=()):
+        def batches(seed):
+            return Batches(
+                part.images, part.labels, batch_size=32, device=torch.device("cpu"), seed=seed
+            )
+
+        model = new_model(config)
+        return Trainer(model, config, batches(config.seed), batches(config.seed + 1), observers)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny, tmp_path_factory):
+    """A finished run of the semi-supervised model, with all its pictures; only for reading."""
+    config = tiny(model="semi", labels=100, epochs=3, sample_every=2, noise_std=0.3)
+    return fit(config, tmp_path_factory.mktemp("runs") / "semi")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Trainings in this test draw nothing, which takes most of their time."""
+    monkeypatch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
+
+
+@pytest.fixture(scope="session")
+def same_state():
+    """Whether two modules, or nested states, are equal to the bit."""
+
+    def compare(a, b):
+        if isinstance(a, torch.nn.Module):
+            return compare(a.state_dict(), b.state_dict())
+        if isinstance(a, torch.Tensor):
+            return a.dtype == b.dtype and torch.equal(a, b)
+        if isinstance(a, np.ndarray):
+            return np.array_equal(a, b)
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(compare(a[k], b[k]) for k in a)
+        if isinstance(a, (list, tuple)):
+            return len(a) == len(b) and all(compare(x, y) for x, y in zip(a, b, strict=True))
+        return a == b
+
+    return compare

@@ -1,0 +1,432 @@
+import csv
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import aae
+from aae import inference
+from aae.cli import COMMANDS, main
+from aae.cli.failures import guarded
+from aae.cli.flags import TrainFlags, parse
+from aae.cli.training import free
+from aae.config import Config, flag
+from aae.data import CATALOG, DownloadError
+from aae.fit import fit
+from aae.recipes import RECIPES, recipe
+from aae.run import Run
+from aae.training import checkpoint
+from aae.training.trainer import Observer
+
+SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line; gives its exit code, output and errors."""
+
+    def run(*args):
+        code = main([str(arg) for arg in args])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def basic_run(tiny, tmp_path_factory):
+    """A run of a model without classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        from aae.observers import Keeper
+
+        patch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
+        return fit(tiny(recipe="gaussian", epochs=1), tmp_path_factory.mktemp("runs") / "basic")
+
+
+def parsed(name, *args):
+    default = TrainFlags.of(recipe(name))
+    return parse(TrainFlags, f"aae train {name}", args, default=default)
+
+
+class TestHelp:
+    def test_names_every_command(self, run):
+        code, out, _ = run("--help")
+        assert code == 0
+        assert all(f"  {name} " in out for name in COMMANDS)
+
+    def test_nothing_asked_for_is_wrong_use(self, run):
+        assert run()[0] == 2
+        assert run("train")[0] == 2
+
+    def test_train_names_every_recipe_and_resume(self, run):
+        code, out, _ = run("train", "--help")
+        assert code == 0
+        assert all(name in out for name in [*RECIPES, "--resume"])
+
+    @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "train"])
+    def test_every_command_explains_itself(self, run, name):
+        code, out, err = run(name, "--help")
+        assert (code, err) == (0, "")
+        assert COMMANDS[name].__doc__.splitlines()[0] in out
+        assert "MISSING" not in out
+
+    def test_version(self, run):
+        assert run("--version") == (0, f"aae {aae.__version__}\n", "")
+
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_every_field_of_the_config_is_a_flag_with_the_recipes_default(
+        self, run, monkeypatch, name
+    ):
+        monkeypatch.setenv("COLUMNS", "10000")
+        code, out, _ = run("train", name, "--help")
+        assert code == 0
+        for field in dataclasses.fields(Config):
+            lines = [line for line in out.splitlines() if f" {flag(field.name)} " in line]
+            if field.name in ("recipe", "model"):
+                assert not lines
+                continue
+            default = getattr(recipe(name), field.name)
+            shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+            assert f"(default: {shown})" in out[out.index(f" {flag(field.name)} ") :]
+        assert "Passes over the training set." in out
+
+    def test_no_colour_where_it_is_not_wanted(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        assert main(["sample", "--help"]) == 0
+        assert "\x1b[" in capsys.readouterr().out
+        monkeypatch.setenv("NO_COLOR", "1")
+        assert main(["sample", "--help"]) == 0
+        assert "\x1b[" not in capsys.readouterr().out
+
+
+def test_help_and_list_do_not_wait_for_torch():
+    program = (
+        "import sys; from aae.cli import main\n"
+        "for args in ['--help'], ['list'], ['train', 'gaussian', '--help'], ['train', 'x']:\n"
+        "    main(args)\n"
+        "slow = {'torch', 'matplotlib', 'sklearn', 'scipy', 'tensorboard'} & set(sys.modules)\n"
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_runs_as_a_module():
+    command = [sys.executable, "-m", "aae", "trian"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("aae: there is no command 'trian'; did you mean 'train'?")
+
+
+class TestWrongUse:
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            ("trian", "did you mean 'train'?"),
+            ("evalute runs/x", "did you mean 'evaluate'?"),
+            ("train gausian", "did you mean 'gaussian'? there are gaussian, mixture"),
+            ("train --epochs 3", "the recipe comes first"),
+            ("train gaussian --epoch 3", "did you mean '--epochs'?"),
+            ("train gaussian --zzz 3", "there is no flag '--zzz'; see 'aae train gaussian --help'"),
+            ("train gaussian --epochs many", "--epochs: invalid literal for int()"),
+            ("train gaussian --epochs", "--epochs"),
+            ("train gaussian --epochs 0", "--epochs must be at least 1, not 0"),
+            ("train gaussian --data mnits", "'digits', 'mnist', 'fashion-mnist', 'svhn'"),
+            ("train gaussian --labels some", "--labels"),
+            ("train gaussian mixture", "'mixture' is one argument too many"),
+            ("train mixture --latent-dim 3", "--latent-dim must be even, not 3"),
+            ("train gaussian --model vae", "there is no flag '--model'"),
+            ("train gaussian --data digits --device gpu", "--device gpu cannot be used here"),
+            ("train semi --data digits --labels 3", "choose 0, or at least 10"),
+            ("train --resume nowhere", "nowhere is not a run folder"),
+            ("train --resume nowhere --epochs 3", "no flag '--epochs'; there are --resume"),
+            ("evaluate", "missing RUN; see 'aae evaluate --help'"),
+            ("evaluate nowhere", "nowhere is not a run folder"),
+            ("evaluate nowhere --jsn", "did you mean '--json'?"),
+            ("evaluate nowhere --split train", "Expected one of ('test', 'validation')"),
+            ("encode x", "missing DATA, --out"),
+            ("sample x --out y.png --count 0", "--count must be at least 1, not 0"),
+            ("sample x --out y.png --label -1", "--label must be 0 or more, not -1"),
+            ("sample x --out y.jpg", "--out y.jpg must end in .png or .npy"),
+            ("list all", "'all' is one argument too many"),
+        ],
+    )
+    def test_is_told_in_one_line(self, run, tmp_path, monkeypatch, command, words):
+        monkeypatch.chdir(tmp_path)
+        code, out, err = run(*command.split())
+        assert (code, out) == (2, "")
+        assert err.startswith("aae: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+
+class TestGuarded:
+    @pytest.mark.parametrize(
+        ("error", "code", "words"),
+        [
+            (ValueError("two\n  lines"), 2, "two lines"),
+            (RuntimeError("the device is gone"), 1, "the device is gone"),
+            (DownloadError("no mirror answers"), 1, "no mirror answers"),
+            (PermissionError(13, "Permission denied", "/x/y"), 1, "/x/y: Permission denied"),
+            (KeyboardInterrupt(), 130, "interrupted"),
+            (RuntimeError(), 1, "RuntimeError"),
+        ],
+    )
+    def test_an_error_is_a_line_and_a_code(self, monkeypatch, capsys, error, code, words):
+        monkeypatch.delenv("AAE_DEBUG", raising=False)
+
+        def fail():
+            raise error
+
+        assert guarded("aae", fail) == code
+        assert capsys.readouterr().err == f"aae: {words}\n"
+
+    def test_debugging_shows_where(self, monkeypatch):
+        monkeypatch.setenv("AAE_DEBUG", "1")
+        with pytest.raises(ValueError, match="invalid literal"):
+            guarded("aae", lambda: int("x"))
+
+    def test_our_own_mistakes_are_not_hidden(self):
+        with pytest.raises(ZeroDivisionError):
+            guarded("aae", lambda: 1 // 0)
+
+    def test_a_closed_pipe_is_no_news(self):
+        aae = f"PYTHONUNBUFFERED= {sys.executable} -m aae --help"
+        command = f"{{ sleep 0.2; {aae}; }} | true; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (1, "")
+
+
+class TestTrainFlags:
+    @pytest.mark.parametrize("name", RECIPES)
+    def test_defaults_are_the_recipe(self, name):
+        flags = parsed(name)
+        assert flags.config == recipe(name)
+        assert type(flags.config) is Config
+        assert flags.out is None
+
+    @pytest.mark.parametrize(
+        ("args", "field", "value"),
+        [
+            ("--labels all", "labels", "all"),
+            ("--labels 100", "labels", 100),
+            ("--lr-steps 3 5", "lr_steps", (3, 5)),
+            ("--lr-steps", "lr_steps", ()),
+            ("--batch-norm", "batch_norm", True),
+            ("--batch_size 7", "batch_size", 7),
+            ("--data-dir here", "data_dir", "here"),
+            ("--adversarial-lr 1e-3", "adversarial_lr", 1e-3),
+            ("--posterior universal", "posterior", "universal"),
+        ],
+    )
+    def test_a_flag_changes_its_field_alone(self, args, field, value):
+        changed = parsed("labels", *args.split()).config
+        assert changed == dataclasses.replace(recipe("labels"), **{field: value})
+
+
+class TestTrain:
+    def test_leaves_a_run_and_says_how_it_went(self, run, tmp_path, no_pictures):
+        folder = tmp_path / "new" / "run"
+        code, out, err = run("train", "mixture", *SMALL, "--seed", 3, "--out", folder)
+        assert (code, err) == (0, "")
+        lines = out.splitlines()
+        assert lines[0].startswith("epoch 1/2; reconstruction ")
+        assert lines[1].startswith("epoch 2/2; reconstruction ")
+        assert "validation: reconstruction" in lines[1]
+        assert lines[1].endswith(" images/s")
+        assert "mixture on digits, validation set" in out
+        assert "Training health: " in out
+        assert "discriminator accuracy" in out
+        assert str(folder / "report.html") in out
+        assert (folder / "report.html").is_file()
+        changed = dataclasses.replace(
+            recipe("mixture"), data="digits", hidden=16, epochs=2, device="cpu", seed=3
+        )
+        assert Run(folder).config == changed
+
+    def test_finds_a_free_folder(self, run, tmp_path, monkeypatch, no_pictures):
+        monkeypatch.chdir(tmp_path)
+        assert run("train", "gaussian", *SMALL, "--epochs", 1)[0] == 0
+        assert (tmp_path / "runs" / "gaussian-1" / "config.json").is_file()
+        assert free(tmp_path / "runs", "gaussian").name == "gaussian-2"
+
+    def test_keeps_what_exists(self, run, tmp_path):
+        (tmp_path / "precious").write_text("mine")
+        code, _, err = run("train", "gaussian", *SMALL, "--out", tmp_path)
+        assert code == 2
+        assert "exists already" in err
+        assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+    def test_ctrl_c_saves_says_so_and_can_be_resumed(self, run, tmp_path, monkeypatch, no_pictures):
+        class Finger(Observer):
+            def on_step(self, trainer):
+                if trainer.progress.count == 15:
+                    signal.raise_signal(signal.SIGINT)
+
+        @contextmanager
+        def shown(console):
+            yield Finger()
+
+        folder = tmp_path / "run"
+        with monkeypatch.context() as patch:
+            patch.setattr("aae.progress.shown", shown)
+            code, out, err = run("train", "gaussian", *SMALL, "--out", folder)
+        assert (code, err) == (130, "")
+        [place] = checkpoint.found(folder / "checkpoints")
+        assert out == f"stopped; {place} is saved, go on with: aae train --resume {folder}\n"
+        code, out, _ = run("train", "--resume", folder)
+        assert code == 0
+        assert out.startswith("epoch 2/2; ")
+        assert Run(folder).records()[-1]["epoch"] == 2
+
+
+class TestEvaluate:
+    def test_json_is_one_object(self, run, tiny_run):
+        code, out, err = run("evaluate", tiny_run.folder, "--json", "--judge", "no")
+        assert (code, err) == (0, "")
+        figures = json.loads(out)
+        assert figures["split"] == "test"
+        assert {"recipe", "data", "epochs", "seed", "reconstruction_error", "prior_distance",
+                "health", "health_checks", "error"} <= figures.keys()  # fmt: skip
+
+    def test_text_shows_the_same(self, run, tiny_run):
+        args = "evaluate", tiny_run.folder, "--split", "validation", "--judge", "no"
+        figures = json.loads(run(*args, "--json")[1])
+        out = run(*args)[1]
+        assert "validation set" in out
+        assert f"{figures['error']:.4g}" in out
+        assert f"{figures['prior_distance']:.4g}" in out
+        assert f"Training health: {figures['health']}" in out
+
+
+class TestSample:
+    def test_pictures_as_bytes(self, run, tiny_run, tmp_path):
+        out = tmp_path / "new" / "s.npy"
+        code, said, _ = run("sample", tiny_run.folder, "--count", 7, "--label", 3, "--out", out)
+        assert (code, said) == (0, f"{out}\n")
+        images = np.load(out)
+        assert (images.dtype, images.shape) == (np.uint8, (7, 1, 8, 8))
+        assert images.std() > 1
+
+    def test_the_seed_decides(self, run, tiny_run, tmp_path):
+        drawn = []
+        for k, seed in enumerate([0, 0, 1]):
+            out = tmp_path / f"{k}.npy"
+            assert run("sample", tiny_run.folder, "--seed", seed, "--out", out)[0] == 0
+            drawn.append(np.load(out))
+        assert drawn[0].shape[0] == 100
+        assert np.array_equal(drawn[0], drawn[1])
+        assert not np.array_equal(drawn[0], drawn[2])
+
+    def test_a_sheet(self, run, basic_run, tmp_path):
+        out = tmp_path / "s.png"
+        assert run("sample", basic_run.folder, "--count", 5, "--out", out)[0] == 0
+        assert out.read_bytes()[:4] == b"\x89PNG"
+
+    @pytest.mark.parametrize(("which", "words"), [("tiny_run", "0 to 9"), ("basic_run", "without")])
+    def test_labels_that_a_model_does_not_know(self, run, tmp_path, request, which, words):
+        folder = request.getfixturevalue(which).folder
+        code, _, err = run("sample", folder, "--label", 10, "--out", tmp_path / "s.png")
+        assert code == 2
+        assert words in err
+
+
+def test_plot_draws_every_figure_again(run, tiny_run, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_run.folder, folder)
+    before = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    shutil.rmtree(folder / "figures")
+    code, out, _ = run("plot", folder)
+    assert code == 0
+    drawn = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    assert drawn == before
+    assert sorted(out.splitlines()) == [str(folder / "figures" / name) for name in drawn]
+
+
+class TestEncode:
+    def test_a_data_set(self, run, basic_run, tmp_path, digits):
+        out = tmp_path / "codes.npy"
+        assert run("encode", basic_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
+        expected = inference.encode(basic_run.model(), digits.test_images).mean.numpy()
+        assert np.array_equal(np.load(out), expected)
+
+    @pytest.mark.parametrize(("split", "count"), [("train", 1317), ("validation", 120)])
+    def test_its_parts(self, run, basic_run, tmp_path, split, count):
+        out = tmp_path / "codes.npy"
+        assert run("encode", basic_run.folder, "digits", "--split", split, "--out", out)[0] == 0
+        assert np.load(out).shape == (count, 2)
+
+    @pytest.mark.parametrize("shape", [(-1, 1, 8, 8), (-1, 8, 8), (-1, 64)])
+    def test_ones_own_pictures(self, run, basic_run, tmp_path, part, shape):
+        np.save(tmp_path / "mine.npy", part.images.reshape(shape))
+        out = tmp_path / "codes.npy"
+        assert run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)[0] == 0
+        expected = inference.encode(basic_run.model(), part.images).mean.numpy()
+        assert np.array_equal(np.load(out), expected)
+
+    @pytest.mark.parametrize(
+        ("array", "words"),
+        [
+            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; the run's model reads uint8 [n, 1, 8"),
+            (np.zeros((3, 28, 28), np.uint8), "uint8 [3, 28, 28]"),
+            (np.zeros((0, 8, 8), np.uint8), "uint8 [0, 8, 8]"),
+            (np.array(["a"], dtype=object), "no .npy file of numbers"),
+        ],
+    )
+    def test_refuses_other_arrays(self, run, basic_run, tmp_path, array, words):
+        np.save(tmp_path / "mine.npy", array)
+        out = tmp_path / "codes.npy"
+        code, _, err = run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)
+        assert code == 2
+        assert words in err
+        assert not out.exists()
+
+    def test_refuses_other_data(self, run, basic_run, tmp_path):
+        out = "--out", tmp_path / "codes.npy"
+        code, _, err = run("encode", basic_run.folder, "mnist", *out)
+        assert code == 2
+        assert "mnist are 1×28×28" in err
+        code, _, err = run("encode", basic_run.folder, "digit", *out)
+        assert code == 2
+        assert "neither a data set (digits, " in err
+
+
+class TestPredict:
+    def test_writes_a_table(self, run, tiny_run, tmp_path, digits):
+        out = tmp_path / "labels.csv"
+        assert run("predict", tiny_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
+        with out.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        assert header == ["index", "label", "probability"]
+        y = inference.encode(tiny_run.model(), digits.test_images).y
+        assert [int(index) for index, _, _ in rows] == list(range(360))
+        assert [int(label) for _, label, _ in rows] == y.argmax(1).tolist()
+        assert [float(p) for _, _, p in rows] == pytest.approx(y.amax(1).tolist(), abs=1e-6)
+
+    def test_says_which_recipe_does(self, run, basic_run, tmp_path):
+        out = tmp_path / "labels.csv"
+        code, _, err = run("predict", basic_run.folder, "digits", "--out", out)
+        assert code == 2
+        assert "'gaussian', which does not classify; train one that does: aae train semi" in err
+
+
+class TestList:
+    def test_as_json(self, run):
+        code, out, _ = run("list", "--json")
+        assert code == 0
+        found = json.loads(out)
+        assert list(found["recipes"]) == list(RECIPES)
+        assert list(found["data"]) == list(CATALOG)
+        assert found["data"]["mnist"]["train"] == 60_000
+
+    def test_as_tables(self, run):
+        code, out, _ = run("list")
+        assert code == 0
+        assert all(name in out for name in [*RECIPES, *CATALOG, "60,000"])

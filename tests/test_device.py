@@ -1,0 +1,54 @@
+"""The choice of device and number format."""
+
+import pytest
+import torch
+
+from aae.training import device
+from aae.training.device import choose_device, choose_precision
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(("there_is_one", "name"), [(False, "cpu"), (True, "cuda")])
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch, there_is_one, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there_is_one)
+    assert choose_device("auto").type == name
+
+
+def test_a_device_by_name():
+    assert choose_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "abacus"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match=f"--device {name} cannot be used here .*; take cpu"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("units", "chosen"),
+    [
+        ({}, torch.float32),
+        ({"avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_auto_precision_on_a_cpu(monkeypatch, units, chosen):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert choose_precision("auto", CPU) == chosen
+
+
+@pytest.mark.parametrize(
+    ("capability", "chosen"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)]
+)
+def test_auto_precision_on_a_gpu(monkeypatch, capability, chosen):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda where: capability)
+    assert choose_precision("auto", GPU) == chosen
+
+
+def test_precision_by_name(monkeypatch):
+    for has_units in (False, True):
+        monkeypatch.setattr(device, "_has_bf16_units", lambda where, has=has_units: has)
+        assert choose_precision("float32", CPU) == torch.float32
+        assert choose_precision("bf16", CPU) == torch.bfloat16

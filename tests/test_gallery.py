@@ -1,0 +1,190 @@
+"""The pictures of a model: which there are, and which code each tile shows."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from aae import gallery, inference
+from aae.priors import Gaussian, Mixture, SwissRoll, Uniform
+from aae.run import Part
+
+
+@pytest.fixture
+def make(tiny, new_model, monkeypatch):
+    """A model ready for use, and few tiles to draw."""
+    monkeypatch.setattr(gallery, "SIDE", 3)
+
+    def make(variant="basic", **changes):
+        return new_model(tiny(model=variant, init="he", **changes)).eval()
+
+    return make
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the plotting functions are given, by their name; nothing is drawn."""
+    seen = {}
+    for name in ("grid", "latent", "code_histograms", "reconstructions"):
+
+        def spy(*args, name=name, **options):
+            seen.setdefault(name, []).append((args, options))
+            return Figure()
+
+        monkeypatch.setattr(f"aae.plots.{name}", spy)
+    return seen
+
+
+def pictures(model, part, classes=tuple("0123456789"), seed=0):
+    return gallery.pictures(model, part, classes, seed=seed)
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "mixture", "swiss-roll", "uniform"])
+@pytest.mark.parametrize("variant", ["basic", "labels", "supervised", "semi", "vae"])
+def test_every_model_has_its_pictures(make, drawn, part, variant, prior):
+    if variant == "vae" and prior == "uniform":
+        prior = "gaussian"
+    names = pictures(make(variant, prior=prior), part).keys()
+    manifolds = {f"manifold-{k}" for k in range(10)} if prior == "mixture" else {"manifold"}
+    own = {"style"} if variant in ("supervised", "semi") else manifolds
+    assert names == {"latent", "samples", "reconstructions", *own}
+
+
+@pytest.mark.parametrize("changes", [{"variant": "labels", "prior": "mixture"}, {"latent_dim": 5}])
+def test_they_can_be_drawn(make, part, changes):
+    few = Part(part.images[:20], part.labels[:20])
+    for name, figure in pictures(make(**changes), few).items():
+        assert isinstance(figure, Figure), name
+        figure.canvas.draw()
+
+
+def test_the_codes_are_means_over_the_prior(make, drawn, part):
+    model = make(prior="mixture")
+    pictures(model, part)
+    ((codes, labels), options) = drawn["latent"][0]
+    assert np.array_equal(codes, inference.encode(model, part.images).mean)
+    assert np.array_equal(labels, part.labels)
+    assert options["limit"] == model.prior.limit
+    assert options["names"] == tuple("0123456789")
+    x, y, log_p = options["density"]
+    assert x[0] == -x[-1] == -model.prior.limit
+    assert np.array_equal(x, y)
+    i, j = 30, 120
+    at = model.prior.log_prob(torch.tensor([[x[j], y[i]]]))
+    assert log_p[i, j] == pytest.approx(at.item(), rel=1e-4)  # rows are y, columns x
+
+
+@pytest.mark.parametrize("prior", [Gaussian(2), Uniform(2), Mixture(2), SwissRoll(4)])
+def test_the_density_is_finite_somewhere(prior):
+    x, y, log_p = gallery.density(prior, steps=41)
+    assert log_p.shape == (len(y), len(x)) == (41, 41)
+    assert np.isfinite(log_p).any()
+
+
+def test_codes_of_more_dimensions_are_histograms(make, drawn, part):
+    model = make(latent_dim=5, prior_std=3.0)
+    pictures(model, part)
+    (codes, prior), _ = drawn["code_histograms"][0]
+    assert np.array_equal(codes, inference.encode(model, part.images).mean)
+    assert prior.shape == (100, 5)
+    assert prior.std() == pytest.approx(3, rel=0.1)
+
+
+def test_the_manifold_is_the_decoded_grid(make, drawn):
+    model = make()
+    assert gallery.manifold(model, 4).keys() == {"manifold"}
+    (images,), options = drawn["grid"][0]
+    codes = model.prior.manifold(4)[0]
+    assert options["columns"] == 4
+    np.testing.assert_array_equal(images, inference.decode(model, codes))
+
+
+def test_the_mixture_has_a_manifold_for_each_component(make, drawn):
+    model = make(prior="mixture", components=4)
+    assert [*gallery.manifold(model, 3)] == [f"manifold-{k}" for k in range(4)]
+    for k, ((images,), options) in enumerate(drawn["grid"]):
+        np.testing.assert_array_equal(images, inference.decode(model, model.prior.manifold(3)[k]))
+        assert options["title"].endswith(f"component {k}")
+
+
+def test_random_samples_of_a_model_without_classes(make, drawn, part):
+    for variant in ("basic", "labels"):  # a Gaussian has no parts to name
+        drawn.clear()
+        model = make(variant)
+        gallery.samples(model, tuple("0123456789"), torch.Generator().manual_seed(3))
+        (images,), options = drawn["grid"][0]
+        expected = inference.sample(model, None, 9, torch.Generator().manual_seed(3))
+        np.testing.assert_array_equal(images, expected)
+        assert options.get("row_labels") is None
+        assert options["columns"] == 3
+
+
+@pytest.mark.parametrize("variant", ["labels", "supervised", "semi"])
+def test_random_samples_of_a_model_with_classes_have_a_row_for_each(make, drawn, variant):
+    model, classes = make(variant, prior="mixture"), tuple("abcdefghij")
+    gallery.samples(model, classes, torch.Generator().manual_seed(3))
+    (images,), options = drawn["grid"][0]
+    rows = torch.arange(10).repeat_interleave(3)
+    expected = inference.sample(model, rows, 30, torch.Generator().manual_seed(3))
+    np.testing.assert_array_equal(images, expected)
+    assert options["row_labels"] == classes
+    assert options["columns"] == 3
+
+
+@pytest.mark.parametrize("variant", ["supervised", "semi"])
+@pytest.mark.parametrize("count", [100, 4])
+def test_style_has_a_class_a_row_and_a_style_a_column(make, drawn, part, variant, count):
+    model, some = make(variant), Part(part.images[:count], part.labels[:count])
+    gallery.style(model, some, tuple("0123456789"), torch.Generator().manual_seed(0))
+    (images,), options = drawn["grid"][0]
+    columns = min(count, 10)
+    assert options["columns"] == columns
+    table = images.reshape(10, columns, 1, 8, 8)
+    codes = inference.encode(model, some.images).mean
+    used = []
+    for column in range(columns):
+        # All rows of a column decode the code of one held-out picture, each with its own label.
+        sheets = [inference.decode(model, code.expand(10, 2), torch.arange(10)) for code in codes]
+        near = [np.abs(sheet.numpy() - table[:, column]).max() for sheet in sheets]
+        used.append(int(np.argmin(near)))
+        assert min(near) < 1e-5
+    assert len(set(used)) == columns
+
+
+def test_reconstructions_are_of_the_first_pictures(make, drawn, part):
+    model = make()
+    gallery.reconstructions(model, part, count=12)
+    (inputs, outputs), options = drawn["reconstructions"][0]
+    np.testing.assert_allclose(inputs, part.images[:12] / 255)
+    expected = inference.reconstruct(model, part)[:12]
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    assert options["columns"] == 10
+
+
+@pytest.mark.parametrize("variant", ["basic", "semi"])
+def test_the_seed_chooses_samples_and_styles(make, drawn, part, variant):
+    def sheets(seed):
+        drawn.clear()
+        pictures(make(variant), part, seed=seed)
+        return {options["title"]: images for (images,), options in drawn["grid"]}
+
+    first, again, other = sheets(1), sheets(1), sheets(2)
+    for title in first:
+        assert np.array_equal(first[title], again[title])
+        assert np.array_equal(first[title], other[title]) == (title == "The learned manifold")
+
+
+def test_all_of_a_run(tiny_run, drawn, part, monkeypatch):
+    monkeypatch.setattr(gallery, "SIDE", 3)
+    figures = gallery.draw(tiny_run, tiny_run.model(), part)
+    assert figures.keys() == {"latent", "samples", "style", "reconstructions", "learning-curves"}
+    (codes, _), _ = drawn["latent"][0]
+    assert np.array_equal(codes, inference.encode(tiny_run.model(), part.images).mean)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (100, 10)])
+def test_a_sheet_is_about_as_wide_as_it_is_high(count, columns):
+    assert gallery.columns_for(count) == columns
+    assert columns >= math.ceil(count / columns)

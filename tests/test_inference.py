@@ -1,0 +1,185 @@
+"""A trained model applied in batches: what comes back, and that batches do not show."""
+
+import numpy as np
+import pytest
+import torch
+
+from aae import inference
+from aae.nn import POSTERIORS
+from aae.run import Part
+
+CPU = torch.device("cpu")
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def make(tiny, new_model):
+    """A model ready for use; weights large enough that codes differ."""
+
+    def make(variant="basic", **changes):
+        return new_model(tiny(model=variant, init="he", **changes)).eval()
+
+    return make
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    monkeypatch.setattr(inference, "BATCH", 30)
+
+
+def unit(x):
+    return ((x + 1) / 2).clamp(0, 1)
+
+
+def test_pictures_in_batches(part, small_batches):
+    batches = list(inference.in_batches(part, CPU))
+    assert [len(x) for x, _ in batches] == [30, 30, 30, 10]
+    x, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    torch.testing.assert_close(x, torch.from_numpy(part.images) / 127.5 - 1)
+    assert labels.tolist() == part.labels.tolist()
+
+
+def test_a_loop_over_batches_leaves_gradients_alone(part, small_batches):
+    for _ in inference.in_batches(part, CPU):
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+@pytest.mark.parametrize("variant", ["basic", "semi"])
+def test_encode(make, part, small_batches, variant, posterior):
+    model = make(variant, posterior=posterior)
+    codes = inference.encode(model, part.images)
+    expected = model.encode(torch.from_numpy(part.images) / 127.5 - 1)
+    for name in ("z", "mean", "std", "y_logits"):
+        found, whole = getattr(codes, name), getattr(expected, name)
+        assert (found is None) == (whole is None), name
+        if found is not None:
+            torch.testing.assert_close(found, whole.detach())
+            assert not found.requires_grad
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_encode_draws_where_a_generator_is_given(make, part, small_batches, posterior):
+    model = make(posterior=posterior)
+    first, again, other = (inference.encode(model, part.images, seeded(s)).z for s in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert torch.equal(first, other) == (posterior == "deterministic")
+
+
+def test_decode(make, small_batches):
+    model, z = make(), torch.randn(70, 2, generator=seeded())
+    pictures = inference.decode(model, z)
+    torch.testing.assert_close(pictures, unit(model.decode(z)).detach())
+    assert not pictures.requires_grad
+
+
+@pytest.mark.parametrize("variant", ["supervised", "semi"])
+def test_decode_with_labels(make, small_batches, variant):
+    model, z = make(variant), torch.randn(70, 2, generator=seeded())
+    labels = torch.arange(70) % 10
+    pictures = inference.decode(model, z, labels)
+    torch.testing.assert_close(pictures, unit(model.decode(z, labels)).detach())
+    assert not torch.allclose(pictures, inference.decode(model, z, labels.flip(0)))
+
+
+def test_pictures_stay_in_range(make):
+    model = make(output="linear")
+    pictures = inference.decode(model, 100 * torch.randn(20, 2, generator=seeded()))
+    assert pictures.min() == 0
+    assert pictures.max() == 1
+
+
+@pytest.mark.parametrize("variant", ["basic", "supervised", "semi"])
+def test_reconstruct(make, part, small_batches, variant):
+    model = make(variant)
+    x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
+    found = inference.reconstruct(model, part)
+    torch.testing.assert_close(found, unit(model.reconstruct(x, labels)).detach())
+    hidden = Part(part.images, np.full(len(part.labels), -1))
+    unlabelled = inference.reconstruct(model, hidden)
+    assert torch.equal(unlabelled, found) == (variant != "supervised")
+
+
+# --- samples
+
+
+@pytest.mark.parametrize("variant", ["basic", "labels", "supervised", "semi", "vae"])
+def test_samples_are_the_generators(make, variant):
+    model, state = make(variant), torch.get_rng_state()
+    first, again, other = (inference.sample(model, None, 12, seeded(s)) for s in (1, 1, 2))
+    assert first.shape == (12, 1, 8, 8)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Notes what the decoder is asked for."""
+    seen = []
+
+    def spy(model, z, labels=None):
+        seen.append((z, labels))
+        return torch.zeros(len(z), 1, 8, 8)
+
+    monkeypatch.setattr(inference, "decode", spy)
+    return seen
+
+
+def test_samples_come_from_the_prior(make, asked):
+    inference.sample(make(prior_std=5.0), None, 5000, seeded())
+    ((z, labels),) = asked
+    assert z.std().item() == pytest.approx(5, rel=0.05)
+    assert labels is None
+
+
+@pytest.mark.parametrize("variant", ["basic", "labels"])
+def test_labels_name_the_part_of_the_prior(make, asked, variant):
+    model = make(variant, prior="mixture", radial_std=0.01, tangential_std=0.01)
+    labels = torch.cat([torch.arange(10), torch.full((200,), -1)])
+    inference.sample(model, labels, 210, seeded())
+    ((z, shown),) = asked
+    parts = model.prior.component_log_prob(z).argmax(1)
+    assert torch.equal(parts[:10], labels[:10])
+    assert len(parts[10:].unique()) == 10
+    assert shown is None
+
+
+@pytest.mark.parametrize("variant", ["supervised", "semi"])
+def test_labels_go_to_the_decoder(make, asked, variant):
+    labels = torch.cat([torch.arange(10), torch.full((200,), -1)])
+    inference.sample(make(variant), labels, 210, seeded())
+    inference.sample(make(variant), None, 200, seeded())
+    (_, shown), (_, drawn) = asked
+    assert torch.equal(shown[:10], labels[:10])
+    for random in (shown[10:], drawn):
+        assert random.unique().tolist() == list(range(10))
+
+
+def test_a_style_does_not_depend_on_the_label(make, asked):
+    # z is drawn from the whole prior even where it has parts of the labels' names.
+    model = make("supervised", prior="mixture")
+    inference.sample(model, torch.zeros(500, dtype=torch.long), 500, seeded())
+    parts = model.prior.component_log_prob(asked[0][0]).argmax(1)
+    assert len(parts.unique()) == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "label", "message"),
+    [
+        ({"variant": "basic"}, 0, "label 0 cannot be asked for: this model samples without labels"),
+        ({"variant": "basic", "prior": "mixture"}, 10, "label 10 cannot .* are 0 to 9"),
+        ({"variant": "labels", "prior": "swiss-roll", "components": 12}, 12, "are 0 to 11"),
+        ({"variant": "supervised"}, 10, "label 10 cannot be asked for: this model's are 0 to 9"),
+        ({"variant": "semi"}, 11, "label 11 cannot be asked for: this model's are 0 to 9"),
+    ],
+)
+def test_a_label_that_the_model_does_not_know_is_refused(make, changes, label, message):
+    model = make(**changes)
+    with pytest.raises(ValueError, match=message):
+        inference.sample(model, torch.tensor([label]), 1, seeded())
+    inference.sample(model, torch.tensor([-1]), 1, seeded())

@@ -1,0 +1,171 @@
+"""Loss terms, against values by hand and against torch's own."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import distributions as D
+
+from aae import losses
+
+
+def randn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_reconstruction_by_hand():
+    x_hat, x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[0.0, 0.0], [0.0, 6.0]])
+    assert losses.squared_error(x_hat, x).item() == 0.5 * ((1 + 4) + (9 + 4)) / 2
+    assert losses.absolute_error(x_hat, x).item() == ((1 + 2) + (3 + 2)) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "of_torch"),
+    [
+        ("squared", lambda *pair: 0.5 * F.mse_loss(*pair, reduction="sum")),
+        ("absolute", lambda *pair: F.l1_loss(*pair, reduction="sum")),
+    ],
+)
+def test_reconstruction_sums_over_pixels_and_averages_over_the_batch(name, of_torch):
+    loss = losses.RECONSTRUCTION[name]
+    x_hat, x = randn(5, 1, 4, 4), randn(5, 1, 4, 4, seed=1)
+    expected = of_torch(x_hat, x) / 5
+    torch.testing.assert_close(loss(x_hat, x), expected)
+    twice_the_pixels = loss(torch.cat([x_hat] * 2, 3), torch.cat([x] * 2, 3))
+    twice_the_pictures = loss(torch.cat([x_hat] * 2), torch.cat([x] * 2))
+    torch.testing.assert_close(twice_the_pixels, 2 * expected)
+    torch.testing.assert_close(twice_the_pictures, expected)
+
+
+def test_discriminator_by_hand():
+    undecided = losses.discriminator(torch.zeros(3), torch.zeros(3))
+    assert undecided.item() == pytest.approx(2 * math.log(2))
+    # sigmoid(ln 3) = 3/4: three to one that the real is real, and that the fake is real.
+    logit = torch.tensor([math.log(3)])
+    assert losses.discriminator(logit, logit).item() == pytest.approx(math.log(4 / 3) + math.log(4))
+
+
+def test_discriminator_and_generator_agree_with_torch():
+    real, fake = 3 * randn(20), 3 * randn(20, seed=1)
+    bce = F.binary_cross_entropy_with_logits
+    expected = bce(real, torch.ones(20)) + bce(fake, torch.zeros(20))
+    torch.testing.assert_close(losses.discriminator(real, fake), expected)
+    torch.testing.assert_close(losses.generator(fake), bce(fake, torch.ones(20)))
+
+
+def test_the_generator_does_not_saturate():
+    logit = torch.tensor([-50.0], requires_grad=True)
+    losses.generator(logit).backward()
+    assert logit.grad.item() == pytest.approx(-1)
+    assert losses.generator(torch.tensor([math.log(3)])).item() == pytest.approx(math.log(4 / 3))
+
+
+def test_classification_by_hand():
+    logits = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]]).log()
+    labels = torch.tensor([0, 2])
+    expected = -(math.log(0.7) + math.log(0.25)) / 2
+    assert losses.classification(logits, labels).item() == pytest.approx(expected)
+
+
+def test_kl_by_hand():
+    # Unit posterior one prior std from the centre: 1/2 a dimension.
+    kl = losses.kl_standard_gaussian(torch.full((4, 3), 2.0), torch.full((4, 3), 2.0), 2.0)
+    assert kl.item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("prior_std", [1.0, 5.0])
+def test_kl_agrees_with_torch(prior_std):
+    mean, std = randn(6, 4), randn(6, 4, seed=1).exp()
+    expected = D.kl_divergence(D.Normal(mean, std), D.Normal(0.0, prior_std)).sum(1).mean()
+    torch.testing.assert_close(losses.kl_standard_gaussian(mean, std, prior_std), expected)
+
+
+def test_monte_carlo_agrees_with_the_closed_form():
+    mean, std = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, 0.8]])
+    z = mean + std * randn(200_000, 2)
+    log_q = D.Normal(mean, std).log_prob(z).sum(1)
+    log_p = D.Normal(0.0, 1.5).log_prob(z).sum(1)
+    estimate = losses.kl_monte_carlo(log_q, log_p)
+    expected = losses.kl_standard_gaussian(mean, std, 1.5)
+    assert estimate.item() == pytest.approx(expected.item(), abs=0.01)
+
+
+def two_classes(weight):
+    """Logits 0 and weight · x."""
+    return lambda x: torch.stack([torch.zeros(len(x)), x.flatten(1) @ weight], 1)
+
+
+def neighbours_divergence(x, weight, radius, seed=0):
+    logits_of = two_classes(weight)
+    generator = torch.Generator().manual_seed(seed)
+    return losses.virtual_adversarial(
+        logits_of, x, logits_of(x), radius=radius, generator=generator
+    )
+
+
+@pytest.mark.parametrize("radius", [0.1, 3.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_worst_neighbour_of_a_linear_classifier_is_along_its_weights(radius, seed):
+    x, weight = randn(1, 1, 3, 3), 0.5 * randn(9, seed=1)
+    found = neighbours_divergence(x, weight, radius, seed).item()
+    p = two_classes(weight)(x).softmax(1)
+    r = (radius * weight / weight.norm()).reshape(1, 1, 3, 3)
+    worst = []
+    for sign in (-1, 1):
+        q = two_classes(weight)(x + sign * r).softmax(1)
+        worst.append((p * (p / q).log()).sum().item())
+    assert found in (pytest.approx(worst[0], rel=1e-3), pytest.approx(worst[1], rel=1e-3))
+
+
+def test_virtual_adversarial_averages_over_the_batch():
+    x, weight = randn(1, 1, 3, 3), randn(9, seed=1)
+    one = neighbours_divergence(x, weight, 1e-2)  # so near that both signs agree
+    many = neighbours_divergence(x.expand(8, -1, -1, -1), weight, 1e-2, seed=1)
+    torch.testing.assert_close(many, one, rtol=0.05, atol=0)
+
+
+def test_virtual_adversarial_moves_the_neighbour_alone():
+    x, weight = randn(5, 1, 3, 3), randn(9, seed=1).requires_grad_()
+    logits = two_classes(weight)(x).detach().requires_grad_()
+    generator, state = torch.Generator().manual_seed(0), torch.get_rng_state()
+    loss = losses.virtual_adversarial(
+        two_classes(weight), x, logits, radius=1.0, generator=generator
+    )
+    through_neighbour, through_picture = torch.autograd.grad(
+        loss, [weight, logits], allow_unused=True
+    )
+    assert through_neighbour.any()
+    assert through_picture is None
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_virtual_adversarial_of_a_constant_is_zero():
+    assert neighbours_divergence(randn(5, 1, 3, 3), torch.zeros(9), 1.0).item() == 0
+
+
+TERMS = {
+    "squared": lambda a, b: losses.squared_error(a[:, None], b.float()[:, None]),
+    "absolute": lambda a, b: losses.absolute_error(a[:, None], b.float()[:, None]),
+    "discriminator": losses.discriminator,
+    "generator": lambda a, b: losses.generator(a),
+    "classification": lambda a, b: losses.classification(a[:, None].expand(-1, 2), b.long() * 0),
+    "kl": lambda a, b: losses.kl_standard_gaussian(a[:, None], b.exp()[:, None]),
+}
+
+
+@pytest.mark.parametrize("term", TERMS.values(), ids=TERMS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_loss_is_one_number_in_float32(term, dtype):
+    loss = term(randn(8).to(dtype), randn(8, seed=1).to(dtype))
+    assert loss.shape == ()
+    assert loss.dtype == torch.float32
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_extreme_logits_stay_finite(logit):
+    logits = torch.full((4,), logit, requires_grad=True)
+    loss = losses.discriminator(logits, logits) + losses.generator(logits)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()

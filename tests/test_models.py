@@ -1,0 +1,382 @@
+"""One contract for every variant × posterior × prior, and what sets each variant apart.
+
+Together with `aae.autoencoder` and `aae.build`, which make the variants.
+"""
+
+import copy
+import dataclasses
+import itertools
+
+import pytest
+import torch
+
+from aae import losses
+from aae.autoencoder import Batch, Corruption, Pass
+from aae.build import VARIANTS, build
+from aae.nn import POSTERIORS
+from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
+from aae.recipes import RECIPES
+
+PRIORS = ["gaussian", "mixture", "swiss-roll", "uniform"]
+IMPOSSIBLE = {("vae", "deterministic"), ("vae", "universal"), ("vae", "uniform"),
+              ("vat", "universal")}  # fmt: skip
+contract = pytest.mark.parametrize(
+    ("variant", "posterior", "prior"),
+    [
+        (variant, posterior, prior)
+        for variant, posterior, prior in itertools.product([*VARIANTS, "vat"], POSTERIORS, PRIORS)
+        if not {(variant, posterior), (variant, prior)} & IMPOSSIBLE
+    ],
+)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batch(part):
+    images = torch.from_numpy(part.images[:20]).float() / 127.5 - 1
+    return Batch(images, torch.from_numpy(part.labels[:20]))
+
+
+@pytest.fixture
+def make(tiny, new_model):
+    """A model by name, in training."""
+
+    def make(variant, posterior="gaussian", prior="gaussian", **changes):
+        return new_model(tiny(model=variant, posterior=posterior, prior=prior, **changes)).train()
+
+    return make
+
+
+def losses_of(model, batch, seed=0):
+    """Each phase's loss, on one pass for all."""
+    shared = Pass(model, batch, seeded(seed))
+    return {phase.name: phase.loss(shared) for phase in model.phases()}
+
+
+def decode(model, z, labels):
+    return model.decode(z, labels if model.decodes_labels else None)
+
+
+# --- the contract
+
+
+@contract
+def test_shapes(make, batch, variant, posterior, prior):
+    model = make(variant, posterior, prior)
+    codes = model.encode(batch.x)
+    assert codes.z.shape == codes.mean.shape == (20, 2)
+    assert decode(model, codes.z, batch.labels).shape == batch.x.shape
+    assert model.reconstruct(batch.x, batch.labels).shape == batch.x.shape
+    assert model.prior.sample(3, generator=seeded()).shape == (3, 2)
+    assert (codes.y is not None) == (variant in ("semi", "vat"))
+
+
+@contract
+def test_every_phase_has_a_weight_and_a_finite_loss(make, tiny, batch, variant, posterior, prior):
+    model = make(variant, posterior, prior)
+    found = losses_of(model, batch)
+    assert found.keys() <= tiny().weights.keys()
+    assert len(found) == len(model.phases())
+    for loss in found.values():
+        assert loss.shape == ()
+        assert loss.isfinite()
+
+
+def reached(model, batch, corruption=Corruption()):  # noqa: B008
+    """Names of the parameters that some phase gives a gradient other than zero."""
+    names = {p: name for name, p in model.named_parameters()}
+    found = set()
+    for phase in model.phases():
+        loss = phase.loss(Pass(model, batch, seeded(), corruption))
+        grads = torch.autograd.grad(loss, phase.parameters, allow_unused=True)
+        pairs = zip(phase.parameters, grads, strict=True)
+        found |= {names[p] for p, grad in pairs if grad is not None and grad.any()}
+    return found
+
+
+@contract
+def test_every_parameter_learns(make, batch, variant, posterior, prior):
+    model = make(variant, posterior, prior)
+    assert reached(model, batch) == {name for name, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_parameter_of_every_recipe_learns(new_model, batch, name, posterior):
+    config = dataclasses.replace(RECIPES[name](), hidden=32, batch_norm=True)
+    if config.model == "vae":
+        posterior = "gaussian"
+    if posterior == "universal":
+        config = dataclasses.replace(config, vat_weight=0.0)
+    config = dataclasses.replace(config, posterior=posterior)
+    model = new_model(config).train()
+    corruption = Corruption(noise_std=0.3, dropout=0.2)
+    assert reached(model, batch, corruption) == {name for name, _ in model.named_parameters()}
+
+
+@contract
+def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
+    model = make(variant, posterior, prior)
+    own = {
+        "reconstruction": {"encoder", "decoder"},
+        "discriminator_z": {"adversaries.z"},
+        "generator_z": {"encoder.trunk", "encoder.posterior"},
+        "discriminator_y": {"adversaries.y"},
+        "generator_y": {"encoder.trunk", "encoder.classes"},
+        "classification": {"encoder.trunk", "encoder.classes"},
+        "vat": {"encoder.trunk", "encoder.classes"},
+        "kl": {"encoder"},
+    }
+    names = {p: name for name, p in model.named_parameters()}
+    for phase in model.phases():
+        starts = tuple(f"{module}." for module in own[phase.name])
+        expected = {name for name in names.values() if name.startswith(starts)}
+        assert {names[p] for p in phase.parameters} == expected, phase.name
+        assert phase.side == ("critic" if "discriminator" in phase.name else "autoencoder")
+        assert phase.labelled == (phase.name == "classification")
+
+
+@contract
+def test_save_and_load(make, batch, variant, posterior, prior):
+    model, other = make(variant, posterior, prior), make(variant, posterior, prior, seed=1)
+    expected = model.reconstruct(batch.x, batch.labels)
+    assert not torch.allclose(other.reconstruct(batch.x, batch.labels), expected)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.reconstruct(batch.x, batch.labels), expected)
+
+
+@contract
+def test_only_the_generator_draws(make, batch, same_state, variant, posterior, prior):
+    model, state = make(variant, posterior, prior), torch.get_rng_state()
+    first = losses_of(model, batch, seed=1)
+    assert same_state(first, losses_of(model, batch, seed=1))
+    assert not same_state(first, losses_of(model, batch, seed=2))
+    assert torch.equal(model.encode(batch.x).z, model.encode(batch.x).z)
+    drawn = [model.encode(batch.x, seeded(seed)).z for seed in (1, 2)]
+    assert torch.equal(*drawn) == (posterior == "deterministic")
+    assert torch.equal(state, torch.get_rng_state())
+
+
+# --- who sees labels
+
+
+@pytest.mark.parametrize("variant", ["basic", "semi", "vat", "vae"])
+def test_labels_change_nothing_where_no_phase_may_see_them(make, batch, variant):
+    model = make(variant)
+    expected = losses_of(model, batch)
+    for labels in (torch.full((20,), -1), batch.labels.flip(0)):
+        other = Batch(batch.x, labels)
+        assert torch.equal(
+            model.reconstruct(batch.x, labels), model.reconstruct(batch.x, batch.labels)
+        )
+        shared = Pass(model, other, seeded())
+        for phase in model.phases():
+            if not phase.labelled:
+                assert torch.equal(phase.loss(shared), expected[phase.name]), phase.name
+
+
+@pytest.mark.parametrize("prior", ["mixture", "swiss-roll"])
+def test_labels_reach_the_critic_of_the_label_informed_model(make, prior):
+    adversary = make("labels", prior=prior, init="he").adversaries["z"]
+    z = torch.randn(1, 2, generator=seeded()).expand(11, 2)
+    logits = adversary.fake(z, torch.arange(11) - 1)
+    assert torch.pdist(logits[:, None]).min() > 1e-3  # ten labels and "no label", all different
+
+
+def test_label_informed_prior_samples_come_from_the_labels_part(make, monkeypatch):
+    model = make("labels", prior="mixture", radial_std=0.01, tangential_std=0.01)
+    adversary, seen = model.adversaries["z"], []
+    monkeypatch.setattr(adversary.critic, "forward", lambda z, y: seen.append((z, y)) or z[:, 0])
+    labels = torch.cat([torch.arange(10), torch.full((200,), -1)])
+    adversary.real(labels, seeded())
+    z, shown = seen[0]
+    assert torch.equal(shown, labels)
+    parts = model.prior.component_log_prob(z).argmax(1)
+    assert torch.equal(parts[:10], labels[:10])
+    assert len(parts[10:].unique()) == 10
+
+
+def test_the_style_critic_sees_labels_and_holds_every_label_to_the_whole_prior(make, monkeypatch):
+    model = make("supervised", prior="mixture", radial_std=0.01, tangential_std=0.01, init="he")
+    adversary, seen = model.adversaries["z"], []
+    z = torch.randn(1, 2, generator=seeded()).expand(11, 2)
+    logits = adversary.fake(z, torch.arange(11) - 1)
+    assert torch.pdist(logits[:, None]).min() > 1e-3
+    monkeypatch.setattr(adversary.critic, "forward", lambda z, y: seen.append((z, y)) or z[:, 0])
+    labels = torch.full((500,), 3)
+    adversary.real(labels, seeded())
+    z, shown = seen[0]
+    assert torch.equal(shown, labels)
+    assert len(model.prior.component_log_prob(z).argmax(1).unique()) == 10
+
+
+def test_other_critics_are_shown_no_labels(make, batch):
+    for variant in ("basic", "supervised", "semi"):
+        model = make(variant, prior="mixture", style_critic="plain", init="he")
+        for adversary in model.adversaries.values():
+            code = adversary.prior.sample(20, generator=seeded())
+            none = torch.full((20,), -1)
+            assert torch.equal(adversary.fake(code, batch.labels), adversary.fake(code, none))
+            assert torch.equal(
+                adversary.real(batch.labels, seeded()), adversary.real(none, seeded())
+            )
+
+
+def test_the_supervised_decoder_is_told_the_label(make, batch):
+    model = make("supervised")
+    z = torch.zeros(11, 2)
+    pictures = model.decode(z, torch.arange(11) - 1)
+    assert torch.pdist(pictures.flatten(1)).min() > 1e-3
+    # "No label" is a row of zeros.
+    torch.testing.assert_close(pictures[:1], model.decoder(z[:1], torch.zeros(1, 10)))
+    torch.testing.assert_close(pictures[4:5], model.decoder(z[:1], torch.eye(10)[3:4]))
+    torch.testing.assert_close(
+        model.reconstruct(batch.x, batch.labels),
+        model.decode(model.encode(batch.x).mean, batch.labels),
+    )
+
+
+def test_the_semi_supervised_decoder_is_given_the_encoders_own_classes(make, batch):
+    model = make("semi", init="he")
+    codes = model.encode(batch.x)
+    torch.testing.assert_close(
+        model.reconstruct(batch.x, batch.labels), model.decoder(codes.z, codes.y)
+    )
+    torch.testing.assert_close(model.predict(batch.x), codes.y)
+    z = torch.zeros(10, 2)
+    torch.testing.assert_close(model.decode(z, torch.arange(10)), model.decoder(z, torch.eye(10)))
+
+
+@pytest.mark.parametrize("variant", ["supervised", "semi"])
+def test_a_decoder_of_labels_refuses_none(make, variant):
+    with pytest.raises(ValueError, match="needs a label for each code"):
+        make(variant).decode(torch.zeros(1, 2))
+
+
+# --- a pass
+
+
+def test_a_pass_computes_once(make, batch):
+    shared = Pass(make("semi"), batch, seeded())
+    assert shared.codes is shared.codes
+    assert shared.reconstruction is shared.reconstruction
+    assert shared.fake("z") is shared.fake("z")
+    assert shared.real("y") is shared.real("y")
+    assert shared.fake("z") is not shared.fake("y")
+
+
+def test_noise_is_on_the_encoders_input_alone(make, batch, monkeypatch):
+    model = make("basic", posterior="deterministic")
+    seen = []
+    encoder = copy.deepcopy(model.encoder)
+    monkeypatch.setattr(model.encoder, "forward", lambda x, *a: seen.append(x) or encoder(x, *a))
+    noisy = Pass(model, batch, seeded(), Corruption(noise_std=0.5))
+    loss = model.phases()[0].loss(noisy)
+    noise = seen[0] - batch.x
+    assert noise.std().item() == pytest.approx(0.5, rel=0.1)
+    assert noise.mean().item() == pytest.approx(0, abs=0.05)
+    # The loss is against the clean picture.
+    expected = 0.5 * (noisy.reconstruction - batch.x).square().sum() / 20
+    torch.testing.assert_close(loss, expected)
+
+
+def test_dropout_is_in_encoder_and_decoder(make, batch):
+    model = make("basic", posterior="deterministic")
+    dropped = Pass(model, batch, seeded(), Corruption(dropout=0.5))
+    assert not torch.allclose(dropped.codes.z, model.encode(batch.x).z)
+    assert not torch.allclose(dropped.reconstruction, model.decode(dropped.codes.z))
+
+
+def test_the_vaes_divergence(make, batch):
+    closed, sampled = make("vae"), make("vae", prior="mixture", components=1, radius=0.0,
+                                        radial_std=1.0, tangential_std=1.0)  # fmt: skip
+    assert [phase.name for phase in closed.phases()] == ["reconstruction", "kl"]
+    expected = losses_of(closed, batch)["kl"]
+    # The same prior without its closed form: one draw for each picture, many times.
+    draws = [losses_of(sampled, batch, seed)["kl"] for seed in range(200)]
+    assert torch.stack(draws).mean().item() == pytest.approx(expected.item(), abs=0.03)
+
+
+# --- from a config
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, "vat"])
+def test_the_config_decides_the_reconstruction_loss(make, batch, variant):
+    for name, loss in [("squared", losses.squared_error), ("absolute", losses.absolute_error)]:
+        shared = Pass(make(variant, reconstruction=name), batch, seeded())
+        found = shared.model.phases()[0].loss(shared)
+        assert torch.equal(found, loss(shared.reconstruction, batch.x))
+
+
+def test_the_config_decides_the_networks(new_model, tiny):
+    model = new_model(tiny(model="semi", labels=10, hidden=20, layers=3, latent_dim=4))
+    networks = [model.encoder, model.decoder, *(a.critic for a in model.adversaries.values())]
+    for network in networks:
+        assert [linear.out_features for linear in network.trunk.linears] == [20] * 3
+    assert model.adversaries["z"].critic.trunk.linears[0].in_features == 4
+    assert model.adversaries["y"].critic.trunk.linears[0].in_features == 10
+    assert model.decoder.trunk.linears[0].in_features == 14
+
+
+def test_the_config_decides_the_last_activation(make):
+    z = 1000 * torch.ones(1, 2)
+    assert make("basic", init="he").decode(z).abs().max() <= 1
+    assert make("basic", init="he", output="linear").decode(z).abs().max() > 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_batch_normalisation_is_in_the_encoder_alone(make, variant):
+    names = [
+        name
+        for name, module in make(variant, batch_norm=True).named_modules()
+        if isinstance(module, torch.nn.BatchNorm1d)
+    ]
+    assert names == ["encoder.trunk.norms.0", "encoder.trunk.norms.1"]
+
+
+def test_the_config_decides_the_prior(make):
+    gaussian = make("basic", latent_dim=8, prior_std=5.0).prior
+    assert isinstance(gaussian, Gaussian)
+    assert (gaussian.dim, gaussian.std) == (8, 5)
+    uniform = make("basic", prior="uniform", prior_std=2.0).prior
+    assert isinstance(uniform, Uniform)
+    assert uniform.half == 2
+    mixture = make(
+        "basic", prior="mixture", latent_dim=4, components=7, radius=2.0, radial_std=0.3,
+        tangential_std=0.2,
+    ).prior  # fmt: skip
+    assert isinstance(mixture, Mixture)
+    assert (mixture.dim, mixture.components, mixture.radius) == (4, 7, 2)
+    assert (mixture.radial_std, mixture.tangential_std) == (0.3, 0.2)
+    roll = make("basic", prior="swiss-roll", components=5).prior
+    assert isinstance(roll, SwissRoll)
+    assert roll.components == 5
+
+
+def test_the_class_code_has_a_categorical_prior(make):
+    model = make("semi")
+    assert isinstance(model.adversaries["y"].prior, Categorical)
+    assert model.adversaries["y"].prior.components == 10
+    assert model.adversaries["z"].prior is model.prior
+
+
+@pytest.mark.parametrize("prior", ["mixture", "swiss-roll"])
+def test_labels_need_as_many_parts(make, prior):
+    with pytest.raises(ValueError, match=r"10 classes but the prior only 9 .* --components 10"):
+        make("labels", prior=prior, components=9)
+    make("labels", prior=prior, components=11)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_building_depends_on_its_generator_alone(tiny, same_state, variant):
+    config, state = tiny(model=variant), torch.get_rng_state()
+    first, again, other = (build(config, (3, 5, 4), 10, seeded(s)) for s in (1, 1, 2))
+    assert same_state(first, again)
+    for name, weight in first.named_parameters():
+        if name.endswith("weight"):
+            assert not torch.equal(weight, dict(other.named_parameters())[name]), name
+    assert torch.equal(state, torch.get_rng_state())
+    assert decode(first, torch.zeros(2, 2), torch.tensor([0, 1])).shape == (2, 3, 5, 4)

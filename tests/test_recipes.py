@@ -1,0 +1,44 @@
+"""Recipes: what each experiment is."""
+
+import pytest
+
+from aae.recipes import RECIPES, recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_knows_its_name_and_says_what_it_is(name):
+    assert recipe(name).recipe == name
+    assert RECIPES[name].__doc__
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_networks_and_prior_are_the_reference_programs(name):
+    expected = {
+        "hidden": 1000, "layers": 2, "output": "tanh", "batch_size": 128, "optimizer": "adam",
+        "beta1": 0.5, "prior_std": 1.0, "components": 10, "radius": 1.4, "radial_std": 0.5,
+        "tangential_std": 0.1,
+    }  # fmt: skip
+    config = recipe(name)
+    assert {field: getattr(config, field) for field in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "prior", "labels"),
+    [
+        ("gaussian", "basic", "gaussian", "all"),
+        ("mixture", "basic", "mixture", "all"),
+        ("swiss-roll", "labels", "swiss-roll", 10_000),
+        ("labels", "labels", "mixture", 10_000),
+        ("style", "supervised", "gaussian", "all"),
+        ("semi", "semi", "gaussian", 1280),
+        ("vae", "vae", "gaussian", "all"),
+    ],
+)
+def test_what_makes_each_experiment(name, model, prior, labels):
+    config = recipe(name)
+    assert (config.model, config.prior, config.labels) == (model, prior, labels)
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match=r"'gausian'; did you mean 'gaussian'\? there are gaussia"):
+        recipe("gausian")

@@ -1,0 +1,188 @@
+"""Run folders: made once, read by anyone, and split as the seed says."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aae.data import Dataset
+from aae.run import Run, Splits, versions
+from aae.training import checkpoint
+
+
+def holds(part, images):
+    """Where each of a part's pictures is among others."""
+    places = {image.tobytes(): i for i, image in enumerate(images)}
+    return [places[image.tobytes()] for image in part.images]
+
+
+@pytest.fixture(scope="module")
+def numbered():
+    """A data set whose pictures are all different, in four classes."""
+    images = np.arange(240, dtype=np.uint8).repeat(4).reshape(240, 1, 2, 2)
+    labels = np.arange(240) % 4
+    return Dataset("numbered", ("a", "b", "c", "d"), images[:200], labels[:200], images[200:],
+                   labels[200:])  # fmt: skip
+
+
+# --- splits
+
+
+def test_train_and_validation_share_no_picture(tiny, numbered):
+    splits = Splits.of(tiny(validation=0.1), numbered)
+    train, kept = (holds(p, numbered.train_images) for p in (splits.train, splits.validation))
+    assert sorted(train + kept) == list(range(200))
+    assert len(kept) == 20
+    assert np.array_equal(splits.train.labels, numbered.train_labels[train])
+    assert np.array_equal(splits.validation.labels, numbered.train_labels[kept])
+    assert np.bincount(splits.validation.labels).tolist() == [5] * 4
+
+
+def test_the_test_set_is_left_alone(tiny, numbered):
+    splits = Splits.of(tiny(labels=8), numbered)
+    assert np.array_equal(splits.test.images, numbered.test_images)
+    assert np.array_equal(splits.test.labels, numbered.test_labels)
+
+
+def test_labels_beyond_those_asked_for_are_hidden(tiny, numbered):
+    splits = Splits.of(tiny(labels=8, validation=0.1), numbered)
+    shown = splits.train.labels >= 0
+    assert shown.sum() == 8
+    assert np.bincount(splits.train.labels[shown]).tolist() == [2] * 4
+    truth = numbered.train_labels[holds(splits.train, numbered.train_images)]
+    assert np.array_equal(splits.train.labels[shown], truth[shown])
+    assert (splits.train.labels[~shown] == -1).all()
+    assert (splits.validation.labels >= 0).all()
+
+
+def test_the_seed_decides_the_splits(tiny, numbered, same_state):
+    def split(seed):
+        splits = Splits.of(tiny(labels=8, seed=seed), numbered)
+        return [splits.train.images, splits.train.labels, splits.validation.images]
+
+    assert same_state(split(1), split(1))
+    assert not any(same_state(a, b) for a, b in zip(split(1), split(2), strict=True))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_part_without_pictures_is_refused(tiny, numbered, share):
+    with pytest.raises(ValueError, match=f"--validation {share} of 200 pictures keeps"):
+        Splits.of(tiny(validation=share), numbered)
+
+
+def test_too_many_labels_are_refused(tiny, numbered):
+    with pytest.raises(ValueError, match="choose at most"):
+        Splits.of(tiny(labels=190), numbered)
+
+
+# --- folders
+
+
+def test_a_new_run_can_be_read_again(tiny, numbered, tmp_path):
+    config = tiny(model="semi", labels=8, lr_steps=(3, 4))
+    made, read = Run.create(tmp_path / "a" / "run", config, numbered), Run(tmp_path / "a" / "run")
+    for run in (made, read):
+        assert run.config == config
+        assert run.shape == (1, 2, 2)
+        assert run.classes == ("a", "b", "c", "d")
+        assert run.records() == []
+        assert run.folder == tmp_path / "a" / "run"
+    about = json.loads((read.folder / "config.json").read_text())
+    assert about["format"] == 1
+    assert about["versions"] == versions()
+    assert about["versions"]["torch"] == torch.__version__
+    assert about["versions"]["numpy"] == np.__version__
+
+
+def test_an_empty_folder_will_do(tiny, numbered, tmp_path):
+    assert Run.create(tmp_path, tiny(), numbered).config == tiny()
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_folder_in_use_is_refused_and_left_alone(tiny, numbered, tmp_path, what):
+    place = tmp_path / "run"
+    note = place / "note" if what == "folder" else place
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("mine")
+    with pytest.raises(ValueError, match=r"run exists already: take another --out, or .*--resume"):
+        Run.create(place, tiny(), numbered)
+    assert note.read_text() == "mine"
+    assert [path.name for path in note.parent.iterdir()] == [note.name]
+
+
+def test_what_is_no_run_folder_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ValueError, match=r"not a run folder .*'aae train RECIPE --out RUN'"):
+            Run(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "config.json is not JSON"),
+        ("3", "has the format None; this version of aae reads 1"),
+        ("{}", "has the format None; this version of aae reads 1"),
+        ('{"format": 2}', "has the format 2; this version of aae reads 1"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_refused(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Run(tmp_path)
+
+
+def test_an_unknown_field_is_refused(tiny, numbered, tmp_path):
+    Run.create(tmp_path, tiny(), numbered)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"latent_dim"', '"latent_dims"'))
+    with pytest.raises(ValueError, match="did you mean 'latent_dim'"):
+        Run(tmp_path)
+
+
+# --- what a run holds
+
+
+def test_its_data_set(tiny_run, digits):
+    assert np.array_equal(tiny_run.dataset().train_images, digits.train_images)
+    assert tiny_run.shape == (1, 8, 8)
+    assert tiny_run.classes == digits.classes
+
+
+def test_where_its_data_set_lies(tiny, numbered, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("aae.run.load", lambda *args: asked.append(args))
+    run = Run.create(tmp_path, tiny(data="mnist", data_dir="there"), numbered)
+    run.dataset()
+    run.dataset("here")
+    assert asked == [("mnist", "there"), ("mnist", "here")]
+
+
+def test_its_model_before_training(tiny_run, tiny, numbered, tmp_path, same_state):
+    assert same_state(tiny_run.new_model(), tiny_run.new_model())
+    other = Run.create(tmp_path, replace(tiny_run.config, seed=1), tiny_run.dataset())
+    assert not same_state(other.new_model(), tiny_run.new_model())
+
+
+def test_its_model_has_the_newest_weights(tiny_run, same_state):
+    places = checkpoint.found(tiny_run.checkpoints)
+    assert [place.name for place in places] == ["epoch-0002", "epoch-0003"]
+    model, expected, older = tiny_run.model(), tiny_run.new_model(), tiny_run.new_model()
+    checkpoint.load_weights(places[-1], expected)
+    checkpoint.load_weights(places[0], older)
+    assert same_state(model, expected)
+    assert not same_state(model, older)
+    assert not model.training
+
+
+def test_a_run_without_checkpoints_has_no_model(tiny, numbered, tmp_path):
+    with pytest.raises(ValueError, match="holds no checkpoint yet"):
+        Run.create(tmp_path, tiny(), numbered).model()
+
+
+def test_its_records(tiny_run):
+    records = tiny_run.records()
+    lines = tiny_run.metrics.read_text().splitlines()
+    assert [json.dumps(record) for record in records] == lines
+    assert {record["split"] for record in records} == {"train", "validation"}
