@@ -1,6 +1,7 @@
 """Run folders: made once, read by anyone, and split as the seed says."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -186,3 +187,12 @@ def test_its_records(tiny_run):
     lines = tiny_run.metrics.read_text().splitlines()
     assert [json.dumps(record) for record in records] == lines
     assert {record["split"] for record in records} == {"train", "validation"}
+
+
+def test_a_line_of_metrics_cut_short_is_passed_over(tiny_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    whole = Run(folder).records()
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 12, "epo')
+    assert Run(folder).records() == whole != []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from aae.training.trainer import Observer, Progress
+from aae.training.trainer import DivergedError, Observer, Progress
 
 HARD = {
     "noise_std": 0.3, "dropout": 0.2, "batch_norm": True, "classification_every": 3, "warmup": 6,
@@ -242,3 +242,11 @@ def test_a_finished_training_has_nothing_to_do(new_trainer, tiny, same_state):
     before = copy.deepcopy(trainer.model)
     trainer.run()
     assert same_state(trainer.model, before)
+
+
+def test_a_training_that_diverges_stops_and_says_where(new_trainer, tiny):
+    trainer = new_trainer(tiny(log_every=1))
+    with torch.no_grad():
+        trainer.model.decoder.pixels.bias[0] = torch.nan
+    with pytest.raises(DivergedError, match="by step 1: the loss of reconstruction is not finite"):
+        trainer.run()

@@ -63,6 +63,7 @@ def resume(
     folder: Path | str,
     observers: Iterable[Observer] = (),
     *,
+    dataset: Dataset | None = None,
     data_dir: str | None = None,
     device: str | None = None,
 ) -> Run:
@@ -71,13 +72,14 @@ def resume(
     Args:
         folder: the run folder.
         observers: who else is told how it goes.
+        dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the config says.
         device: where to go on, if elsewhere than the config says.
     """
     run = Run(folder)
     if device is not None:
         run.config = replace(run.config, device=device)
-    _train(run, Splits.of(run.config, run.dataset(data_dir)), observers)
+    _train(run, Splits.of(run.config, dataset or run.dataset(data_dir)), observers)
     return run
 
 

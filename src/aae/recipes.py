@@ -1,7 +1,8 @@
 """One function for each experiment of the paper and of the reference program → a full config.
 
-Defaults reproduce the reference program's recipe, except where its own makes runs collapse (see
-`aae.nn.initialise`). A recipe changes only what makes it that experiment.
+The config's defaults keep the reference program's networks, batch and losses, and change what
+measurement favoured; the README has the list with reasons. The literal recipe is that of
+``experiment/aae_mnist.py``. A recipe changes only what makes it that experiment.
 """
 
 from __future__ import annotations

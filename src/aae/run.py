@@ -165,7 +165,9 @@ class Run:
         """Its lines of metrics."""
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        # What follows the last line's end was being written when the process died.
+        lines = self.metrics.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -48,6 +49,10 @@ class Progress:
     def finish_epoch(self) -> None:
         """Start the next epoch afresh."""
         self.epoch, self.batch, self.sums, self.counts = self.epoch + 1, 0, {}, {}
+
+
+class DivergedError(RuntimeError):
+    """A loss is no longer a finite number."""
 
 
 class Observer:
@@ -113,6 +118,7 @@ class Trainer:
             pictures += len(batch.x)
             if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
                 means = progress.means()
+                self._refuse_divergence(means)
                 speed = pictures / (time.perf_counter() - since)
                 self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
                 since, pictures = time.perf_counter(), 0
@@ -120,6 +126,14 @@ class Trainer:
                 observer.on_step(self)
         progress.finish_epoch()
         self.model.eval()
+
+    def _refuse_divergence(self, means: dict[str, float]) -> None:
+        lost = [name for name, mean in means.items() if not math.isfinite(mean)]
+        if lost:
+            raise DivergedError(
+                f"the training diverged by step {self.progress.count}: the loss of {lost[0]} is not"
+                " finite; lower --lr or take --precision float32. The last checkpoint is kept"
+            )
 
     def _labelled_batch(self) -> Batch:
         assert self.labelled is not None
