@@ -20,6 +20,14 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """What tests download or train is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AAE_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """Makes configs that train in a blink; "vat" is the semi-supervised model with that phase."""

@@ -17,7 +17,7 @@ from aae.data import Dataset
 from aae.data.download import cache_folder
 from aae.judge import judge_for, read_as, readable
 from aae.nn import Codes
-from aae.recipes import recipe
+from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
 
 GENERATED = 10_000
@@ -202,12 +202,14 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
 
 
 def command(config: Config) -> str:
-    """The command that trains a config again.
+    """The command that trains a config again; empty where it came from no recipe.
 
-    >>> from aae.recipes import recipe
+    >>> from aae.recipes import RECIPES, recipe
     >>> command(recipe("style"))
     'aae train style'
     """
+    if config.recipe not in RECIPES:
+        return ""
     defaults = recipe(config.recipe).to_json()
     words = ["aae", "train", config.recipe]
     for name, value in config.to_json().items():

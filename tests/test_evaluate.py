@@ -1,0 +1,112 @@
+"""The figures of a run: each where it applies, and right on cases worked by hand."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aae import evaluate as measuring
+from aae.evaluate import command, evaluate, write_report
+from aae.fit import fit
+from aae.recipes import RECIPES, recipe
+from aae.run import Run, Splits
+
+ALWAYS = {
+    "recipe", "data", "epochs", "seed", "split", "reconstruction_error",
+    "reconstruction_error_of_mean", "prior_distance", "prior_distance_error", "health",
+    "health_checks",
+}  # fmt: skip
+
+
+@pytest.fixture
+def trained(tiny, digits, tmp_path, no_pictures):
+    """Makes a run folder of a config, trained for one epoch, without pictures."""
+
+    def make(**changes):
+        config = tiny(**{"recipe": "gaussian", "epochs": 1, **changes})
+        return fit(config, tmp_path / "run", dataset=digits)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        ({}, set()),
+        ({"model": "vae"}, set()),
+        ({"model": "labels", "prior": "mixture"}, {"component_accuracy"}),
+        ({"model": "labels", "prior": "gaussian"}, set()),
+        ({"model": "semi", "labels": 100}, {"error"}),
+    ],
+)
+def test_figures_are_there_where_they_apply(trained, digits, changes, more):
+    figures = evaluate(trained(**changes), dataset=digits, judge=False)
+    assert set(figures) == ALWAYS | more
+    assert figures["split"] == "test"
+    assert figures["epochs"] == 1
+    json.dumps(figures, allow_nan=False)
+
+
+def test_generated_classes_are_judged_where_the_decoder_is_told_them(trained, digits, monkeypatch):
+    monkeypatch.setattr(measuring, "GENERATED", 200)
+    figures = evaluate(trained(model="supervised"), dataset=digits)
+    assert figures["judge_accuracy"] > 0.97
+    # An untrained decoder is not read as asked, and its classes hardly vary.
+    assert figures["style_accuracy"] < 0.5
+    assert 0 <= figures["style_variety"] < 0.5
+    assert 0 <= figures["smallest_class"] <= figures["readable"] <= 1
+
+
+def test_errors_are_those_of_the_split_that_was_asked_for(trained, digits):
+    run = trained(model="semi", labels=100)
+    splits = Splits.of(run.config, digits)
+    model = run.model()
+    for split, part in (("test", splits.test), ("validation", splits.validation)):
+        figures = evaluate(run, split=split, dataset=digits, judge=False)
+        x = torch.from_numpy(part.images).float() / 127.5 - 1
+        labels = torch.from_numpy(part.labels)
+        with torch.no_grad():
+            wrong = (model.encode(x).y.argmax(1) != labels).float().mean().item()
+            error = 0.5 * (model.reconstruct(x, labels) - x).square().sum((1, 2, 3)).mean().item()
+        assert figures["error"] == pytest.approx(wrong)
+        assert figures["reconstruction_error"] == pytest.approx(error, rel=1e-4)
+        mean = splits.train.images.astype(np.float64).mean(0) / 127.5 - 1
+        of_mean = 0.5 * np.square(x.numpy() - mean).sum((1, 2, 3)).mean()
+        assert figures["reconstruction_error_of_mean"] == pytest.approx(of_mean, rel=1e-4)
+
+
+def test_codes_far_from_the_prior_are_called_collapsed(trained, digits, monkeypatch):
+    run = trained()
+    model = run.model()
+    with torch.no_grad():
+        model.encoder.posterior.mean.bias += 50
+    monkeypatch.setattr(Run, "model", lambda self: model)
+    figures = evaluate(run, dataset=digits, judge=False)
+    assert figures["prior_distance"] > 50
+    assert figures["health"] == "collapsed"
+    assert any("off the prior's centre" in check["verdict"] for check in figures["health_checks"])
+
+
+def test_the_report_shows_figures_verdict_and_command(trained, digits):
+    run = trained()
+    figures = evaluate(run, split="validation", dataset=digits, judge=False)
+    page = write_report(run, figures).read_text()
+    assert "reconstruction_error" in page
+    assert "offset from centre" in page
+    assert "the validation set" in page
+    assert "aae train" in page
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_command_says_what_differs_from_the_recipe(name):
+    assert command(recipe(name)) == f"aae train {name}"
+    changed = replace(recipe(name), epochs=7, lr_steps=(3, 5), batch_norm=True, data_dir="a b")
+    assert command(changed) == (
+        f"aae train {name} --data-dir 'a b' --batch-norm --epochs 7 --lr-steps 3 5"
+    )
+
+
+def test_a_config_of_ones_own_has_no_command(tiny):
+    assert command(tiny()) == ""
