@@ -2,7 +2,8 @@
 
     python benchmarks/experiments.py figures     # each once, 50 epochs or more, with its pictures
     python benchmarks/experiments.py stability   # five seeds of each recipe, ten epochs
-    python benchmarks/experiments.py summary     # the table of what has been run so far
+    python benchmarks/experiments.py summary     # the tables of what has been run so far
+    python benchmarks/experiments.py publish     # the README's pictures
 
 Runs go on where they were stopped. Each leaves a run folder under ``runs/`` and its figures, from
 the test set, under ``benchmarks/results/``. With ``--jobs 2`` two run at a time, a thread each:
@@ -14,10 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from aae.config import Config
@@ -29,14 +33,13 @@ RUNS = Path(os.environ.get("AAE_RUNS", "runs"))
 
 def figures() -> dict[str, Config]:
     """Each experiment of the reference, once."""
-    longer: dict[str, Any] = {"epochs": 50}
     return {
-        "gaussian": replace(recipe("gaussian"), **longer),
-        "mixture": replace(recipe("mixture"), **longer),
-        "labels-10000": replace(recipe("labels"), **longer),
-        "labels-all": replace(recipe("labels"), labels="all", **longer),
-        "style-2": replace(recipe("style"), **longer),
-        "style-10": replace(recipe("style"), latent_dim=10, **longer),
+        "gaussian": recipe("gaussian"),
+        "mixture": recipe("mixture"),
+        "labels-10000": recipe("labels"),
+        "labels-all": replace(recipe("labels"), labels="all"),
+        "style-2": recipe("style"),
+        "style-10": replace(recipe("style"), latent_dim=10),
         "semi-1280": recipe("semi"),
     }
 
@@ -78,31 +81,88 @@ def work(job: tuple[str, str, Config]) -> str:
     return f"{name}: {measured['health']}, {seconds:.0f} s"
 
 
+PUBLISHED = {
+    "gaussian": ("latent", "manifold"),
+    "mixture": ("latent", "samples"),
+    "labels-10000": ("latent", "samples"),
+    "labels-all": ("latent",),
+    "style-2": ("style",),
+    "style-10": ("style",),
+    "semi-1280": ("samples", "learning-curves"),
+}
+"""The pictures that the README shows."""
+
+
+def publish() -> None:
+    """Copy the README's pictures out of the run folders."""
+    place = Path(__file__).parents[1] / "docs" / "figures"
+    place.mkdir(parents=True, exist_ok=True)
+    for name, figures in PUBLISHED.items():
+        for figure in figures:
+            source = RUNS / "figures" / name / "figures" / f"{figure}.png"
+            if source.exists():
+                print(shutil.copyfile(source, place / f"{name}-{figure}.png"))
+
+
+COLUMNS = {
+    "reconstruction_error": ("reconstruction", "{:.1f}"),
+    "prior_distance": ("distance to prior", "{:.4f}"),
+    "offset from centre": ("offset", "{:.2f}"),
+    "discriminator accuracy": ("accuracy of D", "{:.2f}"),
+    "component_accuracy": ("own component", "{:.1%}"),
+    "error": ("error", "{:.2%}"),
+    "style_accuracy": ("read as asked", "{:.1%}"),
+    "style_variety": ("variety", "{:.2f}"),
+    "readable": ("readable", "{:.1%}"),
+    "smallest_class": ("smallest class", "{:.1%}"),
+    "classes_drawn": ("classes drawn", "{:.0f}"),
+}
+"""What the tables show, and how."""
+
+
+def row(measured: list[dict[str, Any]]) -> list[str]:
+    """A row of a table: the one run's figures, or mean ± standard deviation over runs."""
+    for one in measured:
+        one |= {check["name"]: check["value"] for check in one["health_checks"]}
+    cells = []
+    for key, (_, form) in COLUMNS.items():
+        # A decoder that is told the class is judged by that, not by what chance draws.
+        values = [one[key] for one in measured if key in one]
+        if not values:
+            cells.append("")
+        elif len(values) == 1:
+            cells.append(form.format(values[0]))
+        else:
+            cells.append(f"{form.format(mean(values))} ± {form.format(stdev(values))}")
+    verdicts = Counter(one["health"] for one in measured)
+    words = (f"{n} {word}" if len(measured) > 1 else word for word, n in verdicts.items())
+    return [*cells, ", ".join(words)]
+
+
 def summary() -> None:
-    """Print a line for each result, and the spread over seeds."""
-    keys = (
-        "reconstruction_error", "prior_distance", "component_accuracy", "error",
-        "style_accuracy", "style_variety", "readable", "smallest_class", "health",
-    )  # fmt: skip
+    """Print the tables of what has been run so far, as Markdown."""
     for kind in SETS:
+        runs: dict[str, list[dict[str, Any]]] = {}
         for path in sorted((RESULTS / kind).glob("*.json")):
-            measured = json.loads(path.read_text())
-            told = (
-                f"{key} {measured[key]:.4f}" if isinstance(measured[key], float) else measured[key]
-                for key in keys
-                if key in measured
-            )
-            print(f"{kind} {path.stem}: " + ", ".join(told))
+            name = path.stem.partition("-seed")[0]
+            runs.setdefault(name, []).append(json.loads(path.read_text()))
+        rows = {name: row(measured) for name, measured in runs.items()}
+        heads = [*(head for head, _ in COLUMNS.values()), "verdict"]
+        shown = [k for k in range(len(heads)) if any(cells[k] for cells in rows.values())]
+        print(f"\n{kind}\n\n| | " + " | ".join(heads[k] for k in shown) + " |")
+        print("|---" * (len(shown) + 1) + "|")
+        for name, cells in rows.items():
+            print(f"| `{name}` ({len(runs[name])}) | " + " | ".join(cells[k] for k in shown) + " |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("what", choices=[*SETS, "summary"])
+    parser.add_argument("what", choices=[*SETS, "summary", "publish"])
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a thread each")
     parser.add_argument("--only", nargs="*", help="names of runs (default: all)")
     arguments = parser.parse_args()
-    if arguments.what == "summary":
-        summary()
+    if arguments.what not in SETS:
+        {"summary": summary, "publish": publish}[arguments.what]()
         return
     jobs = [
         (arguments.what, name, config)

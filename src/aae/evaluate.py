@@ -15,7 +15,7 @@ from aae.autoencoder import Autoencoder
 from aae.config import Config, flag
 from aae.data import Dataset
 from aae.data.download import cache_folder
-from aae.judge import judge_for, read_as, readable
+from aae.judge import Judge, judge_for, read_as, readable
 from aae.nn import Codes
 from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
@@ -57,7 +57,7 @@ def evaluate(
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
           ``style_variety``: pixel variance within a generated class, over the real one.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
-          least share of a class among them.
+          least share of a class among them; ``classes_drawn``: classes that any sample is read as.
         - ``health``, ``health_checks``: see `aae.health`.
     """
     dataset = dataset or run.dataset(data_dir)
@@ -108,10 +108,12 @@ def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
     return figures
 
 
-def _judged(model: Autoencoder, dataset: Dataset, generator: torch.Generator) -> dict[str, float]:
+def _judged(
+    model: Autoencoder, dataset: Dataset, generator: torch.Generator
+) -> dict[str, float | int]:
     """What an independent classifier reads in generated pictures."""
     judge = judge_for(dataset, cache_folder())
-    figures: dict[str, float] = {"judge_accuracy": judge.test_accuracy}
+    figures: dict[str, float | int] = {"judge_accuracy": judge.test_accuracy}
     if model.decodes_labels:
         asked = torch.arange(GENERATED) % model.n_classes
         images = inference.sample(model, asked, GENERATED, generator)
@@ -120,11 +122,21 @@ def _judged(model: Autoencoder, dataset: Dataset, generator: torch.Generator) ->
         figures["style_variety"] = metrics.variety(
             images, asked, torch.from_numpy(real), torch.from_numpy(real_labels)
         )
+    return figures | read_samples(model, judge, generator)
+
+
+def read_samples(
+    model: Autoencoder, judge: Judge, generator: torch.Generator
+) -> dict[str, float | int]:
+    """What a judge reads in random samples: see ``readable`` and the next two in `evaluate`."""
     images = inference.sample(model, None, GENERATED, generator)
     share, counts = readable(judge, images)
-    figures["readable"] = share
-    figures["smallest_class"] = min(counts) / GENERATED
-    return figures
+    anyhow = judge.probabilities(images).argmax(1).unique()
+    return {
+        "readable": share,
+        "smallest_class": min(counts) / GENERATED,
+        "classes_drawn": len(anyhow),
+    }
 
 
 def _measurements(
