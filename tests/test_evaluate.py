@@ -93,7 +93,7 @@ def test_the_report_shows_figures_verdict_and_command(trained, digits):
     run = trained()
     figures = evaluate(run, split="validation", dataset=digits, judge=False)
     page = write_report(run, figures).read_text()
-    assert "reconstruction_error" in page
+    assert "reconstruction error" in page
     assert "offset from centre" in page
     assert "the validation set" in page
     assert "aae train" in page

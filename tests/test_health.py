@@ -156,3 +156,10 @@ def test_the_word_for_it_all():
     assert verdict([fine, fine]) == "fine"
     assert verdict([fine, wrong]) == "check"
     assert verdict([fine, wrong, ruined]) == "collapsed"
+
+
+def test_few_codes_are_not_called_off_centre_for_chance():
+    [sure] = examine(Measurements(prior_offset=0.35))
+    [unsure] = examine(Measurements(prior_offset=0.35, prior_offset_error=0.13))
+    assert (sure.ok, unsure.ok) == (False, True)
+    assert not examine(Measurements(prior_offset=0.6, prior_offset_error=0.13))[0].ok

@@ -164,6 +164,7 @@ def _measurements(
         prior_distance=match.relative,
         prior_distance_error=match.error / match.scale,
         prior_offset=match.offset,
+        prior_offset_error=match.offset_error,
         class_shares=shares,
         expected_shares=expected,
         reconstruction_error=figures["reconstruction_error"],
@@ -193,7 +194,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         for name, caption in CAPTIONS.items()
         for path in sorted(run.figures.glob(f"{name}*.png"), key=_number)
     ]
-    measured = [(k, v) for k, v in figures.items() if isinstance(v, float)]
+    measured = [(k.replace("_", " "), v) for k, v in figures.items() if isinstance(v, float)]
     return report.write(
         run.folder / "report.html",
         title=f"{config.recipe} on {config.data}",

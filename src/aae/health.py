@@ -19,8 +19,8 @@ dimensions, codes s times as wide give √(2 + 2s²) - 1 - s: 0.02 is a width of
 of 0.46 or 1.7, and √2 - 1 is all codes in one point at the prior's centre. It sees where codes are,
 not small gaps between them."""
 OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
-"""Offset of the codes' mean in standard deviations of the prior; chance alone gives 0.1 for 360
-codes."""
+"""Offset of the codes' mean in standard deviations of the prior, beyond two sampling errors: with
+few codes chance alone gives as much."""
 BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
 """Predicted share of the class that is most neglected, over its expected share."""
 RECONSTRUCTION_FINE, RECONSTRUCTION_LOST = 0.8, 0.95
@@ -41,6 +41,7 @@ class Measurements:
         prior_distance_error: its sampling error, in the same units.
         prior_offset: distance of the codes' mean from the prior's, in the prior's standard
             deviations (`metrics.PriorDistance.offset`).
+        prior_offset_error: its sampling error, in the same units.
         class_shares: share of the pictures predicted to be of each class.
         expected_shares: the shares that they should have; by default all the same.
         reconstruction_error: on pictures not trained on.
@@ -52,6 +53,7 @@ class Measurements:
     prior_distance: float | None = None
     prior_distance_error: float = 0.0
     prior_offset: float | None = None
+    prior_offset_error: float = 0.0
     class_shares: Sequence[float] | None = None
     expected_shares: Sequence[float] | None = None
     reconstruction_error: float | None = None
@@ -186,9 +188,10 @@ def _prior_offset(measured: Measurements) -> Check | None:
     name, value = "offset from centre", measured.prior_offset
     if value is None:
         return None
-    if not math.isfinite(value):
+    beyond_chance = value - 2 * measured.prior_offset_error
+    if not math.isfinite(beyond_chance):
         return _not_finite(name, value)
-    if value < OFFSET_FINE:
+    if beyond_chance < OFFSET_FINE:
         return _fine(name, value)
     return Check(
         name,
@@ -196,7 +199,7 @@ def _prior_offset(measured: Measurements) -> Check | None:
         "codes are off the prior's centre",
         "start at the centre (--init centred), lower --lr, or train longer (--epochs)",
         ok=False,
-        collapsed=value >= OFFSET_LOST,
+        collapsed=beyond_chance >= OFFSET_LOST,
     )
 
 

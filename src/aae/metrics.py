@@ -51,6 +51,8 @@ class PriorDistance:
         scale: mean distance between two prior samples, which `value` is to be compared with.
         offset: largest distance, over the dimensions, of the codes' mean from that of the prior,
             in standard deviations of the prior.
+        offset_error: standard deviation of that distance in one dimension where the codes follow
+            the prior: √(2/points).
         points: number of codes, and of prior samples, that were compared.
     """
 
@@ -59,6 +61,7 @@ class PriorDistance:
     error: float
     scale: float
     offset: float
+    offset_error: float
     points: int
 
     @property
@@ -112,6 +115,7 @@ def prior_distance(
         error=nulls.std().item(),
         scale=_mean_pairwise_distance(prior),
         offset=offset.max().item(),
+        offset_error=math.sqrt(2 / n),
         points=n,
     )
 
