@@ -40,6 +40,7 @@ def _has_bf16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        units = torch.cpu.get_capabilities()
+        # Releases of torch that cannot tell are taken at their safest.
+        units = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
     return False
