@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 
@@ -41,6 +43,7 @@ def _has_bf16_units(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
         # Releases of torch that cannot tell are taken at their safest.
-        units = getattr(torch.cpu, "get_capabilities", dict)()
+        capabilities: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
+        units = capabilities()
         return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
     return False
