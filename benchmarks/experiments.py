@@ -115,7 +115,7 @@ COLUMNS = {
     "style_variety": ("variety", "{:.2f}"),
     "readable": ("readable", "{:.1%}"),
     "smallest_class": ("smallest class", "{:.1%}"),
-    "classes_drawn": ("classes drawn", "{:.0f}"),
+    "classes_drawn": ("classes drawn", "{:.1f}"),
 }
 """What the tables show, and how."""
 
