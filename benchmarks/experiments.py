@@ -126,7 +126,6 @@ def row(measured: list[dict[str, Any]]) -> list[str]:
         one |= {check["name"]: check["value"] for check in one["health_checks"]}
     cells = []
     for key, (_, form) in COLUMNS.items():
-        # A decoder that is told the class is judged by that, not by what chance draws.
         values = [one[key] for one in measured if key in one]
         if not values:
             cells.append("")

@@ -42,6 +42,7 @@ class Batches:
         seed: int,
     ):
         self.images = torch.from_numpy(images).to(device)
+        self._last: tuple[int, Tensor] | None = None
         self.labels = torch.from_numpy(labels).to(device)
         self.batch_size, self.seed = min(batch_size, len(images)), seed
 
@@ -53,8 +54,7 @@ class Batches:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from the ``start``-th on; the order depends on nothing else."""
-        order = torch.Generator().manual_seed(_mix(self.seed, number))
-        permutation = torch.randperm(len(self.images), generator=order).to(self.images.device)
+        permutation = self._order(number)
         for i in range(start, len(self)):
             end = (i + 1) * self.batch_size if i + 1 < len(self) else None
             yield self.take(permutation[i * self.batch_size : end])
@@ -63,6 +63,14 @@ class Batches:
         """The ``count``-th batch of an endless stream of epochs."""
         number, start = divmod(count, len(self))
         return next(self.epoch(number, start))
+
+    def _order(self, number: int) -> Tensor:
+        """The order of an epoch; the last one is kept, for `at` asks for it batch by batch."""
+        if self._last is None or self._last[0] != number:
+            source = torch.Generator().manual_seed(_mix(self.seed, number))
+            permutation = torch.randperm(len(self.images), generator=source)
+            self._last = number, permutation.to(self.images.device)
+        return self._last[1]
 
     def take(self, indices: Tensor) -> Batch:
         """The pictures at some indices."""

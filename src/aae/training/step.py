@@ -31,7 +31,7 @@ class Step(ABC):
 
     def __init__(self, model: Autoencoder, config: Config):
         self.model, self.config = model, config
-        self.phases = model.phases()
+        self.phases, self.weights = model.phases(), config.weights
         self.corruption = Corruption(config.noise_std, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
@@ -79,7 +79,7 @@ class Step(ABC):
         return [p for p in self.phases if not p.labelled or (count + 1) % every == 0]
 
     def _weighted(self, phase: Phase, loss: Tensor) -> Tensor:
-        return self.config.weights[phase.name] * loss
+        return self.weights[phase.name] * loss
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:
