@@ -30,7 +30,8 @@ LITERAL: dict[str, Any] = {
     "hidden": 1000, "layers": 2, "style_critic": "plain", "batch_norm": False,
     "posterior": "gaussian", "output": "tanh", "reconstruction": "squared", "init": "he",
     "prior_std": 1.0, "components": 10, "radius": 1.4, "radial_std": 0.5, "tangential_std": 0.1,
-    "step": "alternating", "optimizer": "adam", "adversarial_lr": None, "beta1": 0.5, "warmup": 0,
+    "step": "alternating", "optimizer": "adam", "adversarial_lr": None, "beta1": 0.5,
+    "beta2": 0.999, "warmup": 0,
     "lr_factor": 0.1, "classification_every": 10, "vat_weight": 0.0, "precision": "float32",
     "validation": 1 / 60,  # for curves and verdict, so that the test set plays no role
 }  # fmt: skip

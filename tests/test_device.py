@@ -52,3 +52,9 @@ def test_precision_by_name(monkeypatch):
         monkeypatch.setattr(device, "_has_bf16_units", lambda where, has=has_units: has)
         assert choose_precision("float32", CPU) == torch.float32
         assert choose_precision("bf16", CPU) == torch.bfloat16
+
+
+def test_numbers_too_small_to_matter_are_zero():
+    choose_device("cpu")
+    tiny = torch.full((3,), 1e-30)
+    assert torch.equal(tiny * 1e-10, torch.zeros(3))

@@ -39,12 +39,12 @@ def test_the_adversarial_learning_rate(tiny):
 
 def test_adam(tiny):
     weight = torch.nn.Parameter(torch.ones(3))
-    config = tiny(lr=0.01, adversarial_lr=0.1, beta1=0.3)
+    config = tiny(lr=0.01, adversarial_lr=0.1, beta1=0.3, beta2=0.8)
     for adversarial, lr in [(False, 0.01), (True, 0.1)]:
         optimizer = make_optimizer(config, [weight], adversarial=adversarial)
         assert isinstance(optimizer, torch.optim.Adam)
         group = optimizer.param_groups[0]
-        assert (group["lr"], group["betas"]) == (lr, (0.3, 0.999))
+        assert (group["lr"], group["betas"]) == (lr, (0.3, 0.8))
 
 
 @pytest.mark.parametrize(("adversarial", "momentum"), [(False, 0.9), (True, 0.1)])
@@ -57,3 +57,8 @@ def test_sgd_by_hand(tiny, adversarial, momentum):
         weight.grad = torch.ones(1)
         optimizer.step()
     assert weight.item() == pytest.approx(-0.5 - 0.5 * (1 + momentum))
+
+
+def test_the_schedule_in_shares_of_the_epochs(tiny):
+    config = tiny(lr=1.0, epochs=20, lr_steps=(0.7, 19), lr_factor=0.5)
+    assert [learning_rate(config, epoch) for epoch in (13, 14, 18, 19)] == [1.0, 0.5, 0.5, 0.25]

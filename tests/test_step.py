@@ -1,7 +1,6 @@
 """Steps: each phase changes only its own, and the two ways of stepping agree where they must."""
 
 import copy
-import dataclasses
 import itertools
 
 import pytest
@@ -284,8 +283,8 @@ def test_losses_are_told_without_weights_or_graph(make, batches, kind):
 @pytest.mark.parametrize("variant", ADVERSARIAL)
 def test_bfloat16_is_for_matrix_products_alone(make, batches, kind, variant):
     # Heads that start near zero would hide the difference.
-    rough = make(kind, variant, precision="bf16", init="he")
-    exact = make(kind, variant, precision="float32", init="he")
+    rough = make(kind, variant, precision="bf16", init="he", optimizer="sgd")
+    exact = make(kind, variant, precision="float32", init="he", optimizer="sgd")
     (changed, losses), (_, expected) = take(rough, batches), take(exact, batches)
     assert changed == starting_with(rough.model, "")
     assert {p.dtype for p in rough.model.parameters()} == {torch.float32}
@@ -302,9 +301,3 @@ def test_batch_statistics_move_in_training(make, batches):
         before = step.model.encoder.trunk.norms[0].running_mean.clone()
         take(step, batches)
         assert not torch.equal(step.model.encoder.trunk.norms[0].running_mean, before)
-
-
-def test_every_step_by_its_name(tiny):
-    for name, kind in module.STEPS.items():
-        assert dataclasses.replace(tiny(), step=name).step == name
-        assert kind.__name__.lower() == f"{name}step"

@@ -54,14 +54,26 @@ class Adversary(nn.Module):
 
     def real(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Logits of prior samples, one for each label [n] → [n]."""
-        parts = labels if self.by_parts else None
-        sample = self.prior.sample(len(labels), labels=parts, generator=generator)
-        return self.fake(sample, labels)
+        return self.fake(self._sample(labels, generator), labels)
 
     def fake(self, code: Tensor, labels: Tensor) -> Tensor:
         """Logits of codes, [n]."""
         logits: Tensor = self.critic(code, labels if self.critic.n_labels else None)
         return logits
+
+    def both(
+        self, code: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """`real` and `fake` in one reading of the critic, [n] each."""
+        logits = self.fake(
+            torch.cat([self._sample(labels, generator), code]), torch.cat([labels, labels])
+        )
+        real, fake = logits.chunk(2)
+        return real, fake
+
+    def _sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        parts = labels if self.by_parts else None
+        return self.prior.sample(len(labels), labels=parts, generator=generator)
 
 
 class Pass:
@@ -106,12 +118,17 @@ class Pass:
         )
         return x_hat
 
+    def code(self, code: str) -> Tensor:
+        """The batch's codes "z" or "y", [n, …]."""
+        value = self.codes.z if code == "z" else self.codes.y
+        assert value is not None
+        return value
+
     def fake(self, code: str) -> Tensor:
         """The critic's logits of the batch's codes "z" or "y", [n]."""
         if code not in self._fake:
-            value = self.codes.z if code == "z" else self.codes.y
-            assert value is not None
-            self._fake[code] = self.model.adversaries[code].fake(value, self.batch.labels)
+            adversary = self.model.adversaries[code]
+            self._fake[code] = adversary.fake(self.code(code), self.batch.labels)
         return self._fake[code]
 
     def real(self, code: str) -> Tensor:

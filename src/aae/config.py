@@ -86,8 +86,9 @@ class Config:
     """Passes over the training set."""
     batch_size: int = 128
     """Pictures in a batch."""
-    step: Literal["joint", "alternating"] = "joint"
-    """One pass for all phases, or the paper's alternation (an encoding for each phase)."""
+    step: Literal["joint", "joint-plain", "alternating"] = "joint"
+    """One pass for all phases, the same written plainly, or the paper's alternation (an encoding
+    for each phase)."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or SGD with momentum (the paper's)."""
     lr: float = 1e-3
@@ -98,12 +99,16 @@ class Config:
     warmup: int = 100
     """Steps over which the learning rate rises from 0: the adversarial game's first moves are
     its most dangerous."""
-    lr_steps: tuple[int, ...] = (35, 45)
-    """Epochs after which the learning rate is multiplied by --lr-factor."""
+    lr_steps: tuple[float, ...] = (0.7, 0.9)
+    """When the learning rate is multiplied by --lr-factor: epochs, or shares of --epochs (below
+    1)."""
     lr_factor: float = 0.1
     """What the learning rate is multiplied by at each of --lr-steps."""
     beta1: float = 0.5
     """Adam's decay of the first moment."""
+    beta2: float = 0.99
+    """Adam's decay of the second moment. A long memory (0.999) takes one large gradient after many
+    small ones for a step of 16 times the learning rate; 0.99 for one of 5."""
     momentum: float = 0.9
     """SGD's momentum in the reconstruction phase."""
     adversarial_momentum: float = 0.1
@@ -173,13 +178,18 @@ class Config:
         for name in [*weights, "noise_std", "radius"]:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(self, name)}")
-        for name in ["dropout", "beta1", "momentum", "adversarial_momentum"]:
+        for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{flag(name)} must lie in [0, 1), not {getattr(self, name)}")
         if not 0 < self.validation < 1:
             raise ValueError(f"--validation must lie between 0 and 1, not {self.validation}")
         if self.adversarial_lr is not None and not 0 < self.adversarial_lr < math.inf:
             raise ValueError(f"--adversarial-lr must be above 0, not {self.adversarial_lr}")
+        if any(step < 0 or (step >= 1 and step % 1) for step in self.lr_steps):
+            raise ValueError(
+                "--lr-steps must be whole epochs, or shares of --epochs below 1, not "
+                + " ".join(str(step) for step in self.lr_steps)
+            )
         if self.labels != "all" and self.labels < 0:
             raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
         if self.model == "semi" and self.labels == 0:
@@ -209,7 +219,7 @@ class Config:
                 f"a VAE needs the density of its posterior: take --posterior gaussian, "
                 f"not {self.posterior}"
             )
-        if self.model == "vae" and self.step != "joint":
+        if self.model == "vae" and self.step == "alternating":
             raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
 
     @property

@@ -27,10 +27,10 @@ def mixture() -> Config:
 def labels() -> Config:
     """2-D code on a mixture, 10,000 labels naming the component (Fig. 3a).
 
-    Codes must follow ten priors instead of one, so the generator's weight is four times the usual.
+    Codes must follow ten priors instead of one, so the generator's weight is twice the usual.
     """
     return Config(
-        recipe="labels", model="labels", prior="mixture", labels=10_000, generator_weight=100.0
+        recipe="labels", model="labels", prior="mixture", labels=10_000, generator_weight=50.0
     )
 
 

@@ -25,7 +25,7 @@ def make_optimizer(
     if config.optimizer == "sgd":
         momentum = config.adversarial_momentum if adversarial else config.momentum
         return torch.optim.SGD(parameters, lr=lr, momentum=momentum, fused=True)
-    return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, 0.999), fused=True)
+    return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, config.beta2), fused=True)
 
 
 def learning_rate(
@@ -42,6 +42,7 @@ def learning_rate(
     base = config.lr
     if adversarial and config.adversarial_lr is not None:
         base = config.adversarial_lr
-    passed = sum(epoch >= step for step in config.lr_steps)
+    steps = [step * config.epochs if step < 1 else step for step in config.lr_steps]
+    passed = sum(epoch >= step for step in steps)
     warm = 1.0 if count is None or not config.warmup else min(1.0, (count + 1) / config.warmup)
     return float(base * config.lr_factor**passed * warm)

@@ -158,6 +158,3 @@ class JointStep(Step):
             sides[phase.side].append(self._weighted(phase, losses[phase.name]))
         self._update({name: torch.stack(parts).sum() for name, parts in sides.items()})
         return {name: loss.detach() for name, loss in losses.items()}
-
-
-STEPS: dict[str, type[Step]] = {"joint": JointStep, "alternating": AlternatingStep}

@@ -13,8 +13,9 @@ import torch
 from aae.autoencoder import Autoencoder, Batch
 from aae.config import Config
 from aae.training.batches import Batches
+from aae.training.fast import FastJointStep
 from aae.training.optimizers import learning_rate
-from aae.training.step import STEPS, Losses
+from aae.training.step import AlternatingStep, JointStep, Losses, Step
 
 Record = dict[str, float | int | str]
 
@@ -49,6 +50,22 @@ class Progress:
     def finish_epoch(self) -> None:
         """Start the next epoch afresh."""
         self.epoch, self.batch, self.sums, self.counts = self.epoch + 1, 0, {}, {}
+
+
+STEPS: dict[str, type[Step]] = {
+    "joint": FastJointStep,
+    "joint-plain": JointStep,
+    "alternating": AlternatingStep,
+}
+
+
+def make_step(model: Autoencoder, config: Config) -> Step:
+    """The step that a config names."""
+    kind = STEPS[config.step]
+    learning = all(config.weights[f"discriminator_{code}"] for code in model.adversaries)
+    if kind is FastJointStep and not learning:
+        kind = JointStep  # a discriminator that does not learn has no gradient to share
+    return kind(model, config)
 
 
 class DivergedError(RuntimeError):
@@ -90,7 +107,7 @@ class Trainer:
         self.model, self.config = model, config
         self.batches, self.labelled = batches, labelled
         self.observers = tuple(observers)
-        self.step = STEPS[config.step](model, config)
+        self.step = make_step(model, config)
         self.generator = torch.Generator(self.step.device).manual_seed(config.seed)
         self.progress = Progress()
 

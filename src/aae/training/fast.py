@@ -1,0 +1,149 @@
+"""The joint step again, with half the work; `step.JointStep` is what it is held to by a test.
+
+Three things are left out, and none of them changes what is computed beyond rounding:
+
+- Casts. Autocast casts every weight where it is used. Here a twin of the model shares its float32
+  weights and holds the large ones in the products' type as well, copied once a step.
+- The critic's second reading. Prior samples and codes go through it as one batch.
+- The critic's second gradient. The discriminator's and the generator's loss reach a code through
+  the same logit, so their gradients differ by a factor for each row: one is had from the other.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aae.autoencoder import Autoencoder, Batch, Corruption, Pass
+from aae.config import Config
+from aae.training.step import JointStep, Losses
+
+LEAST = 1e-12
+"""Where the discriminator is surer than this of a code, its gradient is taken for as much: too
+little to move it, and the generator's, which is large there, can still be had from it."""
+
+
+class FastJointStep(JointStep):
+    """See the module and `JointStep`. The discriminators' weights must be above 0."""
+
+    def __init__(self, model: Autoencoder, config: Config):
+        super().__init__(model, config)
+        self.twin = twin(model, self.dtype)
+        self.phases = self.twin.phases()
+        own = dict(self.twin.named_parameters())
+        self.pairs = [(weight, own[name]) for name, weight in model.named_parameters()]
+        self.gradients = {
+            weight: torch.empty_like(weight) for weight, low in self.pairs if low is not weight
+        }
+
+    def __call__(
+        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    ) -> Losses:
+        """See `Step.__call__`."""
+        with torch.no_grad():
+            for weight, low in self.pairs:
+                if low is not weight:
+                    low.copy_(weight)
+        shared = SharedPass(self.twin, batch, generator, self.corruption, self.weights)
+        losses, total = {}, []
+        for phase in self._due(count):
+            seen: Pass = shared
+            if phase.labelled:
+                seen = Pass(self.twin, labelled(), generator, self.corruption)
+            losses[phase.name] = phase.loss(seen)
+            if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
+                total.append(self._weighted(phase, losses[phase.name]))
+        lows = [low for _, low in self.pairs]
+        grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
+        for (weight, low), grad in zip(self.pairs, grads, strict=True):
+            as_it_is = grad is None or low is weight
+            weight.grad = grad if as_it_is else self.gradients[weight].copy_(grad)
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+class SharedPass(Pass):
+    """A pass whose critics read prior samples and codes at once.
+
+    The gradient that the discriminator's loss sends into a code arrives there as the generator's:
+    through logits f the one is weighted by σ(f), the other by -σ(-f), and all else is the same.
+
+    Args:
+        model: see `Pass`.
+        batch: see `Pass`.
+        generator: see `Pass`.
+        corruption: see `Pass`.
+        weights: the weight of each phase's loss, by its name.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        batch: Batch,
+        generator: torch.Generator,
+        corruption: Corruption,
+        weights: dict[str, float],
+    ):
+        super().__init__(model, batch, generator, corruption)
+        self.weights = weights
+
+    def fake(self, code: str) -> Tensor:
+        """See `Pass.fake`."""
+        self._read(code)
+        return self._fake[code]
+
+    def real(self, code: str) -> Tensor:
+        """See `Pass.real`."""
+        self._read(code)
+        return self._real[code]
+
+    def _read(self, code: str) -> None:
+        if code in self._fake:
+            return
+        seen = self.code(code).clone()
+        adversary, labels = self.model.adversaries[code], self.batch.labels
+        real, fake = adversary.both(seen, labels, self.generator)
+        self._real[code], self._fake[code] = real, fake
+        of_discriminator = self.weights[f"discriminator_{code}"]
+        f = fake.detach()
+        factor = -f.neg().sigmoid() / f.sigmoid().clamp(LEAST)
+        factor = factor * (self.weights[f"generator_{code}"] / of_discriminator)
+        least = of_discriminator * LEAST / len(f)
+        fake.register_hook(lambda grad: grad.clamp(least))
+        seen.register_hook(lambda grad: grad * factor[:, None])
+
+
+class LowLinear(nn.Linear):
+    """A linear layer that takes its input in the type of its weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, inputs] → [n, outputs], in the weights' type."""
+        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
+    """The same model over the same tensors, but for linear layers whose weights are of ``dtype``.
+
+    `aae.nn.FullLinear` layers stay as they are, and in float32 all do.
+
+    Args:
+        model: the model, with float32 weights.
+        dtype: the type of matrix products.
+    """
+    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    other = copy.deepcopy(model, shared)
+    if dtype == torch.float32:
+        return other
+    for module in list(other.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is nn.Linear:
+                low = LowLinear(
+                    layer.in_features, layer.out_features, dtype=dtype, device=layer.weight.device
+                )
+                setattr(module, name, low)
+    return other

@@ -1,0 +1,145 @@
+"""The fast joint step does what the plain one does."""
+
+import copy
+import itertools
+
+import pytest
+import torch
+
+from aae.autoencoder import Batch, Corruption, Pass
+from aae.nn import POSTERIORS
+from aae.training.fast import FastJointStep, LowLinear, SharedPass, twin
+from aae.training.step import JointStep
+from aae.training.trainer import STEPS, make_step
+
+VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "vae"]
+DUE, NOT_DUE = 9, 0
+"""Steps made before one with, and one without, the classification phase."""
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batches(part):
+    """A batch of pictures, and one for phases on labelled pictures."""
+    x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
+    return Batch(x[:30], labels[:30]), Batch(x[30:60], labels[30:60])
+
+
+def both(tiny, new_model, variant, **changes):
+    """A plain and a fast step of equal models."""
+    config = tiny(model=variant, prior="mixture", step="joint", **changes)
+    model = new_model(config).train()
+    return JointStep(copy.deepcopy(model), config), FastJointStep(model, config)
+
+
+def take(step, batches, count, seed=0):
+    """Make a step; its losses and the gradients that it used."""
+    losses = step(batches[0], lambda: batches[1], count, seeded(seed))
+    grads = {name: p.grad for name, p in step.model.named_parameters()}
+    return losses, {name: None if g is None else g.clone() for name, g in grads.items()}
+
+
+@pytest.mark.parametrize("count", [DUE, NOT_DUE])
+@pytest.mark.parametrize(
+    ("variant", "posterior"),
+    [
+        *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
+        ("vat", "gaussian"),
+        ("vae", "gaussian"),
+    ],
+)
+def test_losses_and_gradients_are_the_plain_step_s(
+    tiny, new_model, batches, variant, posterior, count
+):
+    plain, fast = both(
+        tiny, new_model, variant, posterior=posterior, noise_std=0.3, dropout=0.2,
+        precision="float32",
+    )  # fmt: skip
+    for seed in range(3):
+        expected, expected_grads = take(plain, batches, count, seed)
+        losses, grads = take(fast, batches, count, seed)
+        assert losses.keys() == expected.keys()
+        for name, loss in losses.items():
+            torch.testing.assert_close(loss, expected[name], rtol=2e-4, atol=1e-5)
+        for name, grad in grads.items():
+            wanted = expected_grads[name]
+            assert (grad is None) == (wanted is None), name
+            if grad is not None:
+                away = (grad - wanted).norm() / wanted.norm().clamp(1e-12)
+                assert away < 2e-3, (name, float(away))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, variant):
+    plain, fast = both(tiny, new_model, variant, precision="bf16")
+    expected, expected_grads = take(plain, batches, DUE)
+    losses, grads = take(fast, batches, DUE)
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, expected[name], rtol=0.05, atol=1e-3)
+    for name, grad in grads.items():
+        cosine = torch.cosine_similarity(grad.flatten(), expected_grads[name].flatten(), dim=0)
+        assert cosine > 0.98, (name, float(cosine))
+
+
+@pytest.mark.parametrize("logit", [-200.0, -30.0, 0.0, 30.0, 200.0])
+def test_the_generator_s_gradient_survives_a_discriminator_that_is_sure(
+    tiny, new_model, batches, logit
+):
+    config = tiny(model="basic", precision="float32", discriminator_weight=3.0)
+    model = new_model(config)
+    last = model.adversaries["z"].critic.logit
+    with torch.no_grad():
+        last.bias.fill_(logit)
+    arguments = model, batches[0], seeded(), Corruption()
+    plain = Pass(*arguments)
+    codes = plain.code("z")
+    loss = config.generator_weight * torch.nn.functional.softplus(-plain.fake("z")).mean()
+    (expected,) = torch.autograd.grad(loss, codes)
+
+    shared = SharedPass(model, batches[0], seeded(), Corruption(), config.weights)
+    codes = shared.code("z")
+    loss = config.discriminator_weight * torch.nn.functional.softplus(shared.fake("z")).mean()
+    (grad,) = torch.autograd.grad(loss, codes)
+    torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-12)
+    assert logit > 100 or bool(grad.abs().sum() > 0)
+
+
+def test_the_twin_is_the_same_model_but_for_the_type_of_large_layers(tiny, new_model):
+    model = new_model(tiny(model="semi", batch_norm=True))
+    low = twin(model, torch.bfloat16)
+    own = dict(model.named_parameters())
+    for name, parameter in low.named_parameters():
+        hidden = "linears.1" in name or "pixels" in name or name.startswith("encoder.trunk.linears")
+        assert (parameter.dtype == torch.bfloat16) == hidden, name
+        assert hidden or parameter is own[name], name
+    buffers = dict(model.named_buffers())
+    assert all(buffer is buffers[name] for name, buffer in low.named_buffers())
+    assert any(isinstance(layer, LowLinear) for layer in low.modules())
+    same = twin(model, torch.float32)
+    assert all(p is own[name] for name, p in same.named_parameters())
+
+
+def test_a_step_reads_the_weights_as_they_are_now(tiny, new_model, batches):
+    _, fast = both(tiny, new_model, "basic", precision="bf16")
+    take(fast, batches, 0)
+    with torch.no_grad():
+        for parameter in fast.model.parameters():
+            parameter.zero_()
+    losses, _ = take(fast, batches, 1)
+    assert float(losses["generator_z"]) == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_a_discriminator_that_does_not_learn_takes_the_plain_step(tiny, new_model):
+    config = tiny(model="semi", y_discriminator_weight=0.0)
+    assert type(make_step(new_model(config), config)) is JointStep
+    config = tiny(model="semi")
+    assert type(make_step(new_model(config), config)) is FastJointStep
+
+
+def test_every_step_by_its_name(tiny, new_model):
+    for name, kind in STEPS.items():
+        config = tiny(step=name)
+        assert type(make_step(new_model(config), config)) is kind
