@@ -2,6 +2,7 @@
 
     python benchmarks/experiments.py figures     # each once, 50 epochs or more, with its pictures
     python benchmarks/experiments.py stability   # five seeds of each recipe, ten epochs
+    python benchmarks/experiments.py paths       # the fast step in bf16, the plain one in float32
     python benchmarks/experiments.py summary     # the tables of what has been run so far
     python benchmarks/experiments.py publish     # the README's pictures
 
@@ -53,7 +54,21 @@ def stability() -> dict[str, Config]:
     }
 
 
-SETS = {"figures": figures, "stability": stability}
+def paths() -> dict[str, Config]:
+    """Is the fast way as good as the plain one? Five seeds each, five epochs."""
+    ways = {
+        "fast": {"step": "joint", "precision": "auto"},
+        "plain": {"step": "joint-plain", "precision": "float32"},
+    }
+    return {
+        f"{name}-{way}-seed{seed}": replace(recipe(name), epochs=5, seed=seed, **changes)
+        for seed in range(5)
+        for name in ("gaussian", "semi")
+        for way, changes in ways.items()
+    }
+
+
+SETS = {"figures": figures, "stability": stability, "paths": paths}
 
 
 def work(job: tuple[str, str, Config]) -> str:

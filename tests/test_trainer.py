@@ -1,6 +1,7 @@
 """The loop: its order, its records, its randomness and its state."""
 
 import copy
+import gc
 import itertools
 
 import numpy as np
@@ -250,3 +251,24 @@ def test_a_training_that_diverges_stops_and_says_where(new_trainer, tiny):
         trainer.model.decoder.pixels.bias[0] = torch.nan
     with pytest.raises(DivergedError, match="by step 1: the loss of reconstruction is not finite"):
         trainer.run()
+
+
+@variants
+@kinds
+def test_the_collector_rests_and_misses_nothing(tiny, new_trainer, model, step):
+    awake = []
+
+    class Watch(Observer):
+        def on_step(self, trainer):
+            awake.append(gc.isenabled())
+
+    trainer = new_trainer(tiny(model=model, step=step, epochs=3), [Watch()])
+    trainer._epoch()
+    gc.collect()
+    gc.disable()
+    trainer._epoch()
+    assert gc.collect() == 0
+    gc.enable()
+    trainer.run()
+    assert gc.isenabled()
+    assert not awake[-1]
