@@ -1,5 +1,6 @@
 """Small configs, data, trainers and one trained run, shared by the tests."""
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,9 @@ from aae.observers import Keeper
 from aae.run import Part
 from aae.training.batches import Batches
 from aae.training.trainer import Trainer
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no bug
+hypothesis.settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +39,8 @@ def tiny():
     def make(**changes):
         if changes.get("model") == "vat":
             changes = {"vat_weight": 1.0, **changes, "model": "semi"}
+        if changes.get("model") == "cluster":
+            changes = {"labels": 0, **changes}
         small = {
             "recipe": "tiny", "model": "basic", "data": "digits", "hidden": 32, "epochs": 2,
             "lr": 2e-4, "warmup": 0, "lr_steps": (), "classification_every": 10,

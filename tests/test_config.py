@@ -129,7 +129,8 @@ def test_json_and_back_with_every_field_changed():
         beta1=0.1, beta2=0.9, momentum=0.2, adversarial_momentum=0.3, noise_std=0.4, dropout=0.5,
         reconstruction_weight=2.0, generator_weight=3.0, discriminator_weight=4.0,
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
-        vat_weight=8.0, vat_radius=9.0, classification_every=8, seed=9, device="cpu",
+        vat_weight=8.0, vat_radius=9.0, classification_every=8, clusters=3, heads_apart=2.0,
+        heads_weight=3.0, balance_weight=4.0, seed=9, device="cpu",
         precision="bf16", log_every=11, sample_every=12, keep=13,
     )  # fmt: skip
     for field in dataclasses.fields(Config):
@@ -166,11 +167,12 @@ def test_the_weights_by_phase():
     made = config(
         reconstruction_weight=1.0, generator_weight=2.0, discriminator_weight=3.0,
         y_generator_weight=4.0, y_discriminator_weight=5.0, classification_weight=6.0,
-        vat_weight=7.0,
+        vat_weight=7.0, balance_weight=8.0, heads_weight=9.0,
     )  # fmt: skip
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
-        "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "kl": 1,
+        "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "balance": 8,
+        "heads": 9, "kl": 1,
     }  # fmt: skip
 
 

@@ -39,6 +39,9 @@ def trained(tiny, digits, tmp_path, no_pictures):
         ({"model": "labels", "prior": "mixture"}, {"component_accuracy"}),
         ({"model": "labels", "prior": "gaussian"}, set()),
         ({"model": "semi", "labels": 100}, {"error"}),
+        ({"model": "cluster", "clusters": 12}, {"cluster_error", "cluster_error_majority"}),
+        ({"model": "embed", "labels": 100}, {"error"}),
+        ({"model": "embed", "labels": 0}, {"cluster_error", "cluster_error_majority"}),
     ],
 )
 def test_figures_are_there_where_they_apply(trained, digits, changes, more):
@@ -57,6 +60,28 @@ def test_generated_classes_are_judged_where_the_decoder_is_told_them(trained, di
     assert figures["style_accuracy"] < 0.5
     assert 0 <= figures["style_variety"] < 0.5
     assert 0 <= figures["smallest_class"] <= figures["readable"] <= 1
+
+
+def test_clusters_are_named_on_the_validation_set(trained, digits, monkeypatch):
+    run = trained(model="cluster", clusters=3)
+    splits, seen = Splits.of(run.config, digits), []
+    real = measuring.metrics.cluster_names
+
+    def spy(assignments, labels, n_clusters, **options):
+        seen.append((options["naming"], labels.tolist(), n_clusters))
+        return real(assignments, labels, n_clusters, **options)
+
+    monkeypatch.setattr(measuring.metrics, "cluster_names", spy)
+    figures = evaluate(run, dataset=digits, judge=False)
+    shown = splits.validation.labels.tolist()
+    assert seen == [("confident", shown, 3), ("majority", shown, 3)]
+    assert figures["cluster_error"] >= 1 - 3 * 0.14  # three names for ten digits
+
+
+def test_generated_clusters_are_read_by_their_names(trained, digits, monkeypatch):
+    monkeypatch.setattr(measuring, "GENERATED", 200)
+    figures = evaluate(trained(model="cluster", clusters=20), dataset=digits)
+    assert 0 <= figures["style_accuracy"] < 0.6
 
 
 def test_errors_are_those_of_the_split_that_was_asked_for(trained, digits):

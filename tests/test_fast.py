@@ -12,7 +12,7 @@ from aae.training.fast import FastJointStep, LowLinear, SharedPass, twin
 from aae.training.step import JointStep
 from aae.training.trainer import STEPS, make_step
 
-VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "vae"]
+VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "vae"]
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 
@@ -30,7 +30,8 @@ def batches(part):
 
 def both(tiny, new_model, variant, **changes):
     """A plain and a fast step of equal models."""
-    config = tiny(model=variant, prior="mixture", step="joint", **changes)
+    prior = "gaussian" if variant == "embed" else "mixture"
+    config = tiny(model=variant, prior=prior, step="joint", **changes)
     model = new_model(config).train()
     return JointStep(copy.deepcopy(model), config), FastJointStep(model, config)
 
@@ -47,7 +48,7 @@ def take(step, batches, count, seed=0):
     ("variant", "posterior"),
     [
         *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
-        ("vat", "gaussian"),
+        *((variant, "gaussian") for variant in ("vat", "cluster", "embed")),
         ("vae", "gaussian"),
     ],
 )

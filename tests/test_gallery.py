@@ -42,13 +42,16 @@ def pictures(model, part, classes=tuple("0123456789"), seed=0):
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "mixture", "swiss-roll", "uniform"])
-@pytest.mark.parametrize("variant", ["basic", "labels", "supervised", "semi", "vae"])
+@pytest.mark.parametrize(
+    "variant", ["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
+)
 def test_every_model_has_its_pictures(make, drawn, part, variant, prior):
-    if variant == "vae" and prior == "uniform":
+    if (variant, prior) in {("vae", "uniform"), ("embed", "mixture"), ("embed", "swiss-roll")}:
         prior = "gaussian"
     names = pictures(make(variant, prior=prior), part).keys()
     manifolds = {f"manifold-{k}" for k in range(10)} if prior == "mixture" else {"manifold"}
-    own = {"style"} if variant in ("supervised", "semi") else manifolds
+    own = {"style"} if variant in ("supervised", "semi", "embed") else manifolds
+    own = {"style", "clusters"} if variant == "cluster" else own
     assert names == {"latent", "samples", "reconstructions", *own}
 
 
@@ -151,6 +154,32 @@ def test_style_has_a_class_a_row_and_a_style_a_column(make, drawn, part, variant
         used.append(int(np.argmin(near)))
         assert min(near) < 1e-5
     assert len(set(used)) == columns
+
+
+def test_clusters_have_a_row_each_of_head_and_members(make, drawn, part):
+    model = make("cluster", clusters=4)
+    gallery.clusters(model, part, members=5)
+    [((tiles,), options)] = drawn["grid"]
+    rows = tiles.reshape(4, 6, *part.images.shape[1:])
+    assert (options["columns"], options["row_labels"]) == (6, ["0", "1", "2", "3"])
+    heads = inference.decode(model, torch.zeros(4, 2), torch.arange(4)).numpy()
+    np.testing.assert_array_equal(rows[:, 0], heads)
+    found = inference.encode(model, part.images).y.argmax(1).numpy()
+    for k in range(4):
+        own = part.images[found == k][:5] / np.float32(255)
+        np.testing.assert_array_equal(rows[k, 1 : 1 + len(own)], own)
+        assert not rows[k, 1 + len(own) :].any()
+
+
+def test_an_embedding_is_drawn_around_its_heads(make, drawn, part):
+    model = make("embed", labels=0, clusters=3)
+    gallery.latent(model, part, tuple("0123456789"), torch.Generator().manual_seed(0))
+    [((points, _), options)] = drawn["latent"]
+    codes = inference.encode(model, part.images)
+    with torch.no_grad():
+        expected = codes.mean + codes.y @ model.decoder.centres
+    np.testing.assert_allclose(points, expected, rtol=1e-4, atol=1e-5)
+    assert options["limit"] > float(model.decoder.centres.detach().abs().max())
 
 
 def test_reconstructions_are_of_the_first_pictures(make, drawn, part):

@@ -169,3 +169,24 @@ def test_extreme_logits_stay_finite(logit):
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
+
+
+def test_crowding_counts_what_is_missing_between_heads():
+    heads = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])  # distances 5, 1 and √18
+    assert float(losses.crowding(heads, 4.5)) == pytest.approx(3.5 + 4.5 - math.sqrt(18))
+    assert float(losses.crowding(heads, 1.0)) == 0
+
+
+def test_heads_in_one_place_have_a_finite_gradient():
+    heads = torch.zeros(2, 2, requires_grad=True)
+    losses.crowding(heads, 1.0).backward()
+    assert heads.grad.isfinite().all()
+
+
+def test_imbalance_by_hand():
+    certain = torch.eye(2) * 200
+    assert float(losses.imbalance(certain)) == pytest.approx(0, abs=1e-6)
+    assert float(losses.imbalance(certain[:1])) == pytest.approx(math.log(2))
+    p = torch.tensor([[0.75, 0.25]])
+    expected = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
+    assert float(losses.imbalance(p.log())) == pytest.approx(expected, rel=1e-5)

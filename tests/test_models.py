@@ -19,7 +19,7 @@ from aae.recipes import RECIPES
 
 PRIORS = ["gaussian", "mixture", "swiss-roll", "uniform"]
 IMPOSSIBLE = {("vae", "deterministic"), ("vae", "universal"), ("vae", "uniform"),
-              ("vat", "universal")}  # fmt: skip
+              ("vat", "universal"), ("embed", "mixture"), ("embed", "swiss-roll")}  # fmt: skip
 contract = pytest.mark.parametrize(
     ("variant", "posterior", "prior"),
     [
@@ -71,7 +71,7 @@ def test_shapes(make, batch, variant, posterior, prior):
     assert decode(model, codes.z, batch.labels).shape == batch.x.shape
     assert model.reconstruct(batch.x, batch.labels).shape == batch.x.shape
     assert model.prior.sample(3, generator=seeded()).shape == (3, 2)
-    assert (codes.y is not None) == (variant in ("semi", "vat"))
+    assert (codes.y is not None) == (variant in ("semi", "vat", "cluster", "embed"))
 
 
 @contract
@@ -128,6 +128,8 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         "generator_y": {"encoder.trunk", "encoder.classes"},
         "classification": {"encoder.trunk", "encoder.classes"},
         "vat": {"encoder.trunk", "encoder.classes"},
+        "balance": {"encoder.trunk", "encoder.classes"},
+        "heads": {"decoder.heads"},
         "kl": {"encoder"},
     }
     names = {p: name for name, p in model.named_parameters()}
@@ -163,7 +165,7 @@ def test_only_the_generator_draws(make, batch, same_state, variant, posterior, p
 # --- who sees labels
 
 
-@pytest.mark.parametrize("variant", ["basic", "semi", "vat", "vae"])
+@pytest.mark.parametrize("variant", ["basic", "semi", "vat", "cluster", "embed", "vae"])
 def test_labels_change_nothing_where_no_phase_may_see_them(make, batch, variant):
     model = make(variant)
     expected = losses_of(model, batch)

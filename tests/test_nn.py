@@ -208,6 +208,7 @@ def test_the_decoder_reads_codes_side_by_side():
 def test_the_critic_sees_labels_where_it_was_made_for_them():
     z = torch.randn(1, 2, generator=seeded()).expand(5, 2)
     critic = Critic(2, n_labels=4, hidden=32)
+    initialise(critic, "he", seeded())
     logits = critic(z, torch.tensor([0, 1, 2, 3, -1]))
     assert logits.shape == (5,)
     assert torch.pdist(logits[:, None]).min() > 1e-3  # no label is a class of its own

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributions as D
 
-from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
+from aae.priors import Categorical, Gaussian, Mixture, Spots, SwissRoll, Uniform
 
 PLANE = {
     "gaussian": Gaussian(2, 0.7),
@@ -185,6 +185,19 @@ def test_a_label_for_each_sample(prior):
 def test_the_mixture_refuses_odd_dimensions():
     with pytest.raises(ValueError, match="dim must be even, not 3"):
         Mixture(3)
+
+
+def test_spots_are_the_prior_around_each_point():
+    centres = torch.tensor([[3.0, 0.0], [-3.0, 1.0]])
+    spots = Spots(centres, Gaussian(2, 0.1))
+    for k in (0, 1):
+        z = of_part(spots, k)
+        torch.testing.assert_close(z.mean(0), centres[k], atol=0.01, rtol=0)
+        torch.testing.assert_close(z.std(0), torch.full((2,), 0.1), atol=0.01, rtol=0)
+    expected = Gaussian(2, 0.1).log_prob(torch.tensor([[0.1, -0.2]])) - math.log(2)
+    torch.testing.assert_close(spots.log_prob(torch.tensor([[3.1, -0.2]])), expected)
+    assert (part_of(spots, draw(spots)) == 0).float().mean() == pytest.approx(0.5, abs=0.02)
+    assert spots.limit == pytest.approx(3 + 0.35)
 
 
 # --- densities

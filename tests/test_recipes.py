@@ -31,6 +31,8 @@ def test_networks_and_prior_are_the_reference_programs(name):
         ("labels", "labels", "mixture", 10_000),
         ("style", "supervised", "gaussian", "all"),
         ("semi", "semi", "gaussian", 1280),
+        ("cluster", "cluster", "gaussian", 0),
+        ("embed", "embed", "gaussian", 1000),
         ("vae", "vae", "gaussian", "all"),
     ],
 )

@@ -12,7 +12,7 @@ from aae.nn import POSTERIORS
 from aae.training import step as module
 from aae.training.step import AlternatingStep, JointStep
 
-ADVERSARIAL = ["basic", "labels", "supervised", "semi", "vat"]
+ADVERSARIAL = ["basic", "labels", "supervised", "semi", "cluster", "embed", "vat"]
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 
@@ -33,7 +33,8 @@ def make(tiny, new_model):
     """A step of a new model."""
 
     def make(kind, variant, **changes):
-        config = tiny(model=variant, prior="mixture", step="joint", **changes)
+        prior = "gaussian" if variant == "embed" else "mixture"
+        config = tiny(model=variant, prior=prior, step="joint", **changes)
         return kind(new_model(config).train(), config)
 
     return make
@@ -90,7 +91,7 @@ def test_a_joint_step_without_weight_on_the_critics_leaves_them(make, batches, v
 @pytest.mark.parametrize("variant", ADVERSARIAL)
 def test_a_joint_step_with_weight_on_the_critics_alone_leaves_the_rest(make, batches, variant):
     step = make(
-        JointStep, variant, reconstruction_weight=0.0, generator_weight=0.0,
+        JointStep, variant, reconstruction_weight=0.0, generator_weight=0.0, heads_weight=0.0,
         y_generator_weight=0.0, classification_weight=0.0,
     )  # fmt: skip
     step.phases = tuple(phase for phase in step.phases if phase.name != "vat")

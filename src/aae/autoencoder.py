@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from aae import losses
-from aae.nn import Codes, Critic, Decoder, Encoder
+from aae.nn import Codes, Critic, Decoder, Encoder, HeadedDecoder
 from aae.priors import Prior
 
 
@@ -163,11 +163,13 @@ class Autoencoder(nn.Module, ABC):
     """Whether labels take part in every phase."""
     decodes_labels = False
     """Whether the decoder needs a class beside z."""
+    finds_clusters = False
+    """Whether y names clusters that the model found, and not the data's classes."""
 
     def __init__(
         self,
         encoder: Encoder,
-        decoder: Decoder,
+        decoder: Decoder | HeadedDecoder,
         adversaries: dict[str, Adversary],
         *,
         prior: Prior,
@@ -187,6 +189,15 @@ class Autoencoder(nn.Module, ABC):
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
         """What the decoder is given for codes, and labels [n] where it sees them."""
         return (codes.z,)
+
+    def embed(self, codes: Codes) -> Tensor:
+        """Codes of n pictures → the points that stand for them in a scatter, [n, d]."""
+        return codes.mean
+
+    @property
+    def embedded_prior(self) -> Prior:
+        """What those points shall follow."""
+        return self.prior
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
         """Pictures [n, c, h, w] in [-1, 1] → codes: the posterior's mean, or a draw from it."""

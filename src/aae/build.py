@@ -15,11 +15,14 @@ from aae.config import Config
 from aae.models import (
     VAE,
     BasicAAE,
+    ClusterEmbeddingAAE,
+    ClusteringAAE,
+    LabelEmbeddingAAE,
     LabelInformedAAE,
     SemiSupervisedAAE,
     SupervisedAAE,
 )
-from aae.nn import Critic, Decoder, Encoder, initialise
+from aae.nn import Critic, Decoder, Encoder, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 
 
@@ -130,18 +133,35 @@ def _supervised(make: _Nouns) -> Autoencoder:
     )  # fmt: skip
 
 
-def _semi(make: _Nouns) -> Autoencoder:
+def _with_classes(
+    kind: type[ClusteringAAE], make: _Nouns, n_classes: int, decoder: Decoder | HeadedDecoder
+) -> Autoencoder:
     prior = make.prior()
-    adversaries = {
-        "z": make.adversary(prior),
-        "y": make.adversary(Categorical(make.n_classes)),
-    }
-    model = SemiSupervisedAAE(
-        make.encoder(make.n_classes), make.decoder(make.n_classes), adversaries,
-        prior=prior, **make.rest,
+    adversaries = {"z": make.adversary(prior), "y": make.adversary(Categorical(n_classes))}
+    model = kind(
+        make.encoder(n_classes), decoder, adversaries,
+        prior=prior, **{**make.rest, "n_classes": n_classes},
     )  # fmt: skip
+    model.balanced = make.config.balance_weight > 0
     model.vat_radius = make.config.vat_radius if make.config.vat_weight else None
     return model
+
+
+def _semi(make: _Nouns) -> Autoencoder:
+    return _with_classes(SemiSupervisedAAE, make, make.n_classes, make.decoder(make.n_classes))
+
+
+def _cluster(make: _Nouns) -> Autoencoder:
+    clusters = make.config.clusters
+    return _with_classes(ClusteringAAE, make, clusters, make.decoder(clusters))
+
+
+def _embed(make: _Nouns) -> Autoencoder:
+    c = make.config
+    heads = make.n_classes if c.labels else c.clusters
+    decoder = HeadedDecoder(make.decoder(), heads, c.latent_dim, c.heads_apart)
+    kind = LabelEmbeddingAAE if c.labels else ClusterEmbeddingAAE
+    return _with_classes(kind, make, heads, decoder)
 
 
 def _vae(make: _Nouns) -> Autoencoder:
@@ -153,5 +173,7 @@ VARIANTS: dict[str, Callable[[_Nouns], Autoencoder]] = {
     "labels": _labels,
     "supervised": _supervised,
     "semi": _semi,
+    "cluster": _cluster,
+    "embed": _embed,
     "vae": _vae,
 }

@@ -15,7 +15,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Model = Literal["basic", "labels", "supervised", "semi", "vae"]
+Model = Literal["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
 DataName = Literal["digits", "mnist", "fashion-mnist", "svhn"]
 Posterior = Literal["deterministic", "gaussian", "universal"]
 PriorName = Literal["gaussian", "mixture", "swiss-roll", "uniform"]
@@ -56,6 +56,10 @@ class Config:
     style_critic: Literal["labels", "plain"] = "labels"
     """Whether the style recipe's discriminator sees the label too, so that the styles of every
     class follow the whole prior and z tells nothing of the class; "plain" is the paper's."""
+    clusters: int = 16
+    """Clusters to find without labels (cluster; embed with --labels 0)."""
+    heads_apart: float = 6.0
+    """Least distance of the heads of classes or clusters in code space (embed)."""
     batch_norm: bool = False
     """Batch normalisation in the encoder's hidden layers."""
     output: Literal["tanh", "linear"] = "tanh"
@@ -136,6 +140,11 @@ class Config:
     of its worst neighbour must agree. 0, the paper's model, leaves it out."""
     vat_radius: float = 3.0
     """How far that neighbour lies, in the L2 norm of pixels in [-1, 1]."""
+    balance_weight: float = 0.0
+    """Weight of the KL divergence from the mean class probabilities of a batch to equal shares
+    (semi-supervised, clustering); 0, the paper's model, leaves it out."""
+    heads_weight: float = 1.0
+    """Weight of keeping the heads of classes or clusters apart (embed)."""
     classification_every: int = 1
     """Steps from one classification phase to the next (semi-supervised)."""
 
@@ -161,7 +170,7 @@ class Config:
                 known = f"; it is one of {', '.join(options)}" if options else ""
                 raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
         at_least = {
-            "latent_dim": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
+            "latent_dim": 1, "clusters": 2, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
             "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
             "keep": 1, "warmup": 0, "seed": 0,
         }  # fmt: skip
@@ -170,7 +179,15 @@ class Config:
                 raise ValueError(
                     f"{flag(name)} must be at least {least}, not {getattr(self, name)}"
                 )
-        positive = ["prior_std", "vat_radius", "radial_std", "tangential_std", "lr", "lr_factor"]
+        positive = [
+            "prior_std",
+            "vat_radius",
+            "heads_apart",
+            "radial_std",
+            "tangential_std",
+            "lr",
+            "lr_factor",
+        ]
         for name in positive:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{flag(name)} must be above 0, not {getattr(self, name)}")
@@ -194,7 +211,17 @@ class Config:
             raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
         if self.model == "semi" and self.labels == 0:
             raise ValueError("semi-supervised training needs labels: --labels must be above 0")
-        if self.model == "semi" and self.vat_weight and self.posterior == "universal":
+        if self.model == "cluster" and self.labels:
+            raise ValueError(
+                f"clustering uses no labels: take --labels 0, not {self.labels}, or the recipe semi"
+            )
+        if self.model == "embed" and self.prior not in ("gaussian", "uniform"):
+            raise ValueError(
+                "the heads of an embedding are parts enough: take --prior gaussian or uniform, "
+                f"not {self.prior}"
+            )
+        with_classes = self.model in ("semi", "cluster", "embed")
+        if with_classes and self.vat_weight and self.posterior == "universal":
             raise ValueError(
                 "virtual adversarial training needs classes that are a function of the picture: "
                 "take --vat-weight 0, or another --posterior than universal"
@@ -233,6 +260,8 @@ class Config:
             "discriminator_y": self.y_discriminator_weight,
             "classification": self.classification_weight,
             "vat": self.vat_weight,
+            "balance": self.balance_weight,
+            "heads": self.heads_weight,
             "kl": 1.0,
         }
 

@@ -54,6 +54,9 @@ def evaluate(
           ``prior_distance_error``: its sampling error.
         - ``component_accuracy``: share of mean codes nearest to their own label's part of prior.
         - ``error``: share of pictures wrongly classified.
+        - ``cluster_error``: share of pictures whose class is not their cluster's, which is that of
+          the validation picture that the cluster is most sure of ([AAE], section 6);
+          ``cluster_error_majority``: with clusters named by their most frequent class there.
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
           ``style_variety``: pixel variance within a generated class, over the real one.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
@@ -82,8 +85,12 @@ def evaluate(
     )
     figures |= {"prior_distance": match.value, "prior_distance_error": match.error}
     figures |= _classes(model, codes, part)
+    names = None
+    if model.finds_clusters:
+        names = _cluster_names(model, splits.validation)
+        figures |= _cluster_errors(codes, part, names)
     if model.decodes_labels if judge is None else judge:
-        figures |= _judged(model, dataset, generator)
+        figures |= _judged(model, dataset, generator, names)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
@@ -103,13 +110,43 @@ def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
     if model.uses_labels and not model.decodes_labels and model.prior.components > 1:
         parts = model.prior.component_log_prob(codes.mean)
         figures["component_accuracy"] = metrics.component_accuracy(parts, labels)
-    if codes.y_logits is not None:
+    if codes.y_logits is not None and not model.finds_clusters:
         figures["error"] = metrics.error_rate(codes.y_logits.argmax(1), labels)
     return figures
 
 
+ClusterNames = dict[Literal["confident", "majority"], torch.Tensor]
+"""The class that each cluster stands for, by both ways of naming it."""
+
+
+def _cluster_names(model: Autoencoder, validation: Part) -> ClusterNames:
+    """Clusters named on the validation set."""
+    y, labels = inference.encode(model, validation.images).y, torch.from_numpy(validation.labels)
+    assert y is not None
+
+    def names(naming: Literal["confident", "majority"]) -> torch.Tensor:
+        return metrics.cluster_names(
+            y.argmax(1), labels, model.n_classes, naming=naming, confidence=y
+        )
+
+    return {"confident": names("confident"), "majority": names("majority")}
+
+
+def _cluster_errors(codes: Codes, part: Part, names: ClusterNames) -> dict[str, float]:
+    """Share of pictures whose class is not the one that their cluster stands for."""
+    assert codes.y_logits is not None
+    found, labels = codes.y_logits.argmax(1), torch.from_numpy(part.labels)
+    return {
+        "cluster_error": metrics.error_rate(names["confident"][found], labels),
+        "cluster_error_majority": metrics.error_rate(names["majority"][found], labels),
+    }
+
+
 def _judged(
-    model: Autoencoder, dataset: Dataset, generator: torch.Generator
+    model: Autoencoder,
+    dataset: Dataset,
+    generator: torch.Generator,
+    names: ClusterNames | None,
 ) -> dict[str, float | int]:
     """What an independent classifier reads in generated pictures."""
     judge = judge_for(dataset, cache_folder())
@@ -117,6 +154,8 @@ def _judged(
     if model.decodes_labels:
         asked = torch.arange(GENERATED) % model.n_classes
         images = inference.sample(model, asked, GENERATED, generator)
+        if names is not None:
+            asked = names["confident"][asked]
         real, real_labels = dataset.test_images / np.float32(255), dataset.test_labels
         figures["style_accuracy"] = read_as(judge, images, asked)
         figures["style_variety"] = metrics.variety(
@@ -158,7 +197,9 @@ def _measurements(
     if codes.y_logits is not None:
         counts = torch.bincount(codes.y_logits.argmax(1), minlength=model.n_classes)
         shares = (counts / len(part.labels)).tolist()
-        expected = (np.bincount(part.labels, minlength=model.n_classes) / len(part.labels)).tolist()
+        if not model.finds_clusters:
+            own = np.bincount(part.labels, minlength=model.n_classes) / len(part.labels)
+            expected = own.tolist()
     return health.Measurements(
         discriminator_accuracy=accuracy,
         prior_distance=match.relative,
@@ -175,6 +216,7 @@ def _measurements(
 CAPTIONS = {
     "latent": "Codes of held-out pictures over the prior",
     "manifold": "What the decoder makes of a grid of codes",
+    "clusters": "Clusters, and held-out pictures of each",
     "samples": "Random samples",
     "style": "Class by row, style by column",
     "reconstructions": "Held-out pictures and their reconstructions",

@@ -120,7 +120,7 @@ def validation_figures(model: Autoencoder, part: Part, device: torch.device) -> 
         x_hat = model.decoder(*model.decoder_inputs(codes, labels))
         note("reconstruction", model.reconstruction_loss(x_hat, x), len(x))
         known = labels >= 0
-        if codes.y_logits is not None and known.any():
+        if codes.y_logits is not None and known.any() and not model.finds_clusters:
             logits, labels = codes.y_logits[known], labels[known]
             note("classification", losses.classification(logits, labels), len(labels))
             note("error", (logits.argmax(1) != labels).float().mean(), len(labels))

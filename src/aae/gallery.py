@@ -32,9 +32,13 @@ def pictures(
     generator = torch.Generator().manual_seed(seed)
     figures = {"latent": latent(model, part, classes, generator)}
     figures.update(manifold(model))
-    figures["samples"] = samples(model, classes, generator)
+    rows = classes
+    if model.finds_clusters:
+        rows = tuple(str(k) for k in range(model.n_classes))
+        figures["clusters"] = clusters(model, part)
+    figures["samples"] = samples(model, rows, generator)
     if model.decodes_labels:
-        figures["style"] = style(model, part, classes, generator)
+        figures["style"] = style(model, part, rows, generator)
     figures["reconstructions"] = reconstructions(model, part)
     return figures
 
@@ -49,15 +53,16 @@ def latent(
     model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
 ) -> Figure:
     """The codes (posterior means) over the prior: a scatter in 2-D, else a histogram for each."""
-    codes = inference.encode(model, part.images).mean
+    codes, prior = model.embed(inference.encode(model, part.images)), model.embedded_prior
     if codes.shape[1] == 2:
         return plots.latent(
-            codes.numpy(), part.labels, density=density(model.prior), limit=model.prior.limit,
+            codes.numpy(), part.labels, density=density(prior), limit=prior.limit,
             names=classes, title="Codes of held-out pictures over the prior",
         )  # fmt: skip
-    prior = model.prior.sample(len(codes), generator=generator)
     return plots.code_histograms(
-        codes.numpy(), prior.numpy(), title="Codes of held-out pictures and the prior"
+        codes.numpy(),
+        prior.sample(len(codes), generator=generator).numpy(),
+        title="Codes of held-out pictures and the prior",
     )
 
 
@@ -116,6 +121,25 @@ def style(
     return plots.grid(
         images.numpy(), columns=columns, row_labels=classes,
         title="Class by row, style by column",
+    )  # fmt: skip
+
+
+def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
+    """A cluster a row: what it is with no style, then held-out pictures of it ([AAE], Fig. 9)."""
+    count = model.n_classes
+    heads = inference.decode(model, torch.zeros(count, model.prior.dim), torch.arange(count))
+    y = inference.encode(model, part.images).y
+    assert y is not None
+    chosen = y.argmax(1).numpy()
+    tiles = np.zeros((count, 1 + members, *part.images.shape[1:]), np.float32)
+    tiles[:, 0] = heads.numpy()
+    for k in range(count):
+        own = part.images[chosen == k][:members]
+        tiles[k, 1 : 1 + len(own)] = own / np.float32(255)
+    return plots.grid(
+        tiles.reshape(-1, *part.images.shape[1:]), columns=1 + members,
+        row_labels=[str(k) for k in range(count)],
+        title="Clusters: the head of each, and held-out pictures",
     )  # fmt: skip
 
 

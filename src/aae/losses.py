@@ -7,6 +7,7 @@ arXiv:1704.03976.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -76,6 +77,19 @@ def classification(y_logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(y_logits.float(), labels)
 
 
+def imbalance(y_logits: Tensor) -> Tensor:
+    """KL(mean y ‖ uniform) over a batch, in nats: 0 where all classes have equal shares.
+
+    It reaches classes that the critic on y has given up: there its gradient dies with the softmax.
+
+    Args:
+        y_logits: [n, K].
+    """
+    mean = y_logits.float().softmax(1).mean(0)
+    kl: Tensor = math.log(len(mean)) - torch.special.entr(mean).sum()
+    return kl
+
+
 def virtual_adversarial(
     logits_of: Callable[[Tensor], Tensor],
     x: Tensor,
@@ -108,6 +122,22 @@ def virtual_adversarial(
     r = (probe * _unit(d)).requires_grad_()
     (d,) = torch.autograd.grad(divergence(r), r)
     return divergence(radius * _unit(d))
+
+
+def crowding(heads: Tensor, apart: float) -> Tensor:
+    """How much nearer to each other than ``apart`` the heads are ([AAE], section 7).
+
+    The sum over pairs of max(0, apart - distance).
+
+    Args:
+        heads: [K, d].
+        apart: in the units of the code.
+    """
+    k = len(heads)
+    i, j = torch.triu_indices(k, k, 1, device=heads.device)
+    # Two heads in one place have no direction to part in: the little number keeps it finite.
+    distance = ((heads[i] - heads[j]).square().sum(1) + 1e-12).sqrt()
+    return F.relu(apart - distance).sum()
 
 
 def _unit(d: Tensor) -> Tensor:

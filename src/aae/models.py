@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from aae import losses
 from aae.autoencoder import Autoencoder, Pass, Phase
-from aae.nn import Codes
-from aae.priors import Gaussian
+from aae.nn import Codes, HeadedDecoder
+from aae.priors import Gaussian, Prior, Spots
 
 
 class BasicAAE(Autoencoder):
@@ -51,24 +51,35 @@ class SupervisedAAE(BasicAAE):
         return F.one_hot(labels + 1, self.n_classes + 1)[:, 1:].float()
 
 
-class SemiSupervisedAAE(Autoencoder):
-    """z and class probabilities y, a critic for each, and a few labels ([AAE], Fig. 8)."""
+class ClusteringAAE(Autoencoder):
+    """z and cluster probabilities y, a critic for each, and no labels ([AAE], Fig. 9)."""
 
     decodes_labels = True
+    finds_clusters = True
     vat_radius: float | None = None
     """Where set, y is also made smooth around each picture, within this radius."""
+    balanced = False
+    """Whether the mean y of a batch is also pulled to equal shares."""
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
-        posterior, trunk, classes = self.encoder.posterior, self.encoder.trunk, self.encoder.classes
-        assert classes is not None
         return (
             self._reconstruction(),
-            *self._regularization("z", (trunk, posterior)),
-            *self._regularization("y", (trunk, classes)),
-            Phase("classification", _classification_loss, (trunk, classes), labelled=True),
-            *([Phase("vat", self._vat, (trunk, classes))] if self.vat_radius else []),
+            *self._regularization("z", (self.encoder.trunk, self.encoder.posterior)),
+            *self._regularization("y", self._classifier),
+            *self._classification(),
+            *([Phase("vat", self._vat, self._classifier)] if self.vat_radius else []),
+            *([Phase("balance", _imbalance, self._classifier)] if self.balanced else []),
         )
+
+    @property
+    def _classifier(self) -> tuple[nn.Module, ...]:
+        """The networks that give y."""
+        assert self.encoder.classes is not None
+        return (self.encoder.trunk, self.encoder.classes)
+
+    def _classification(self) -> tuple[Phase, ...]:
+        return ()
 
     def _vat(self, p: Pass) -> Tensor:
         assert p.codes.y_logits is not None
@@ -94,10 +105,52 @@ class SemiSupervisedAAE(Autoencoder):
         return x
 
     def predict(self, x: Tensor) -> Tensor:
-        """Pictures [n, c, h, w] → class probabilities [n, K]."""
+        """Pictures [n, c, h, w] → probabilities of classes or clusters [n, K]."""
         y = self.encode(x).y
         assert y is not None
         return y
+
+
+class SemiSupervisedAAE(ClusteringAAE):
+    """The same, where a few labels say what y means ([AAE], Fig. 8)."""
+
+    finds_clusters = False
+
+    def _classification(self) -> tuple[Phase, ...]:
+        return (Phase("classification", _classification_loss, self._classifier, labelled=True),)
+
+
+class _Embedded(ClusteringAAE):
+    """The decoder is given W·y + z alone: a head for each class, and the style around it."""
+
+    decoder: HeadedDecoder
+
+    def phases(self) -> tuple[Phase, ...]:
+        """See `Autoencoder.phases`: one more, that keeps the heads apart."""
+        heads = Phase("heads", lambda p: self._crowding(), (self.decoder.heads,))
+        return (*super().phases(), heads)
+
+    def _crowding(self) -> Tensor:
+        return losses.crowding(self.decoder.centres, self.decoder.apart)
+
+    def embed(self, codes: Codes) -> Tensor:
+        """See `Autoencoder.embed`."""
+        assert codes.y is not None
+        with torch.no_grad():
+            return self.decoder.embed(codes.mean, codes.y)
+
+    @property
+    def embedded_prior(self) -> Prior:
+        """See `Autoencoder.embedded_prior`."""
+        return Spots(self.decoder.centres.detach().cpu(), self.prior)
+
+
+class ClusterEmbeddingAAE(_Embedded):
+    """A plane of clusters, found without labels ([AAE], section 7, Fig. 10 c)."""
+
+
+class LabelEmbeddingAAE(_Embedded, SemiSupervisedAAE):
+    """A plane of classes, from a few labels ([AAE], section 7, Fig. 10 a, b)."""
 
 
 class VAE(Autoencoder):
@@ -122,3 +175,8 @@ class VAE(Autoencoder):
 def _classification_loss(p: Pass) -> Tensor:
     assert p.codes.y_logits is not None
     return losses.classification(p.codes.y_logits, p.batch.labels)
+
+
+def _imbalance(p: Pass) -> Tensor:
+    assert p.codes.y_logits is not None
+    return losses.imbalance(p.codes.y_logits)

@@ -238,6 +238,39 @@ class Decoder(nn.Module):
         return flat.view(-1, *self.shape)
 
 
+class HeadedDecoder(nn.Module):
+    """A decoder of W·y + z: each class has a head in code space ([AAE], section 7).
+
+    Args:
+        decoder: decodes the sum.
+        n_classes: classes or clusters, K.
+        dim: dimensions d of the code.
+        apart: the distance that heads should have at least, and the unit of their weights.
+    """
+
+    def __init__(self, decoder: Decoder, n_classes: int, dim: int, apart: float):
+        super().__init__()
+        self.decoder, self.apart = decoder, apart
+        self.heads = FullLinear(n_classes, dim, bias=False)
+
+    @property
+    def centres(self) -> Tensor:
+        """The heads, [K, d]."""
+        return self.apart * self.heads.weight.t()
+
+    def embed(self, z: Tensor, y: Tensor) -> Tensor:
+        """Styles [n, d] and class probabilities [n, K] → codes [n, d]."""
+        code: Tensor = self.apart * self.heads(y) + z
+        return code
+
+    def forward(
+        self, z: Tensor, y: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
+    ) -> Tensor:
+        """Styles [n, d] and class probabilities [n, K] → pictures [n, c, h, w]."""
+        x: Tensor = self.decoder(self.embed(z, y), generator=generator, drop=drop)
+        return x
+
+
 class Critic(nn.Module):
     """Code (and, where it sees one, label) → logit of "drawn from the prior" ([AAE], Fig. 1, 3).
 
@@ -286,12 +319,15 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
             continue
         std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.in_features)
         nn.init.normal_(layer.weight, std=std, generator=generator)
-        nn.init.zeros_(layer.bias)
+        bias: Tensor | None = layer.bias  # heads of an embedding have none
+        if bias is None:
+            continue
+        nn.init.zeros_(bias)
         if scheme == "centred" and name.endswith(HEADS):
             layer.weight.data.mul_(0.01)
         elif scheme == "centred" and isinstance(layer, FullLinear):
             bends = torch.randn(layer.weight.shape, generator=generator)
-            layer.bias.data.copy_(-(layer.weight * bends).sum(1))
+            bias.data.copy_(-(layer.weight * bends).sum(1))
 
 
 HEADS = ("posterior.mean", "posterior.std", "classes", "logit")

@@ -184,6 +184,39 @@ class Mixture(Prior):
         ])  # fmt: skip
 
 
+class Spots(Prior):
+    """The same prior around each of several points, all equally likely.
+
+    Args:
+        centres: the points, [K, dim].
+        spread: the prior around each; of one component.
+    """
+
+    def __init__(self, centres: Tensor, spread: Prior):
+        assert spread.components == 1
+        self.centres, self.spread = centres, spread
+        self.components, self.dim = centres.shape
+        self.limit = float(centres.abs().max()) + spread.limit
+
+    def sample(
+        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """See `Prior.sample`."""
+        parts = self._parts(n, labels, generator, _device(generator))
+        around: Tensor = self.spread.sample(n, generator=generator)
+        return self.centres[parts] + around
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """See `Prior.component_log_prob`."""
+        around = (z[:, None] - self.centres).flatten(0, 1)
+        log_p: Tensor = self.spread.log_prob(around).unflatten(0, (len(z), self.components))
+        return log_p
+
+    def manifold(self, side: int) -> Tensor:
+        """A square over all points, in the first two dimensions."""
+        return _square(side, self.limit, self.dim)[None]
+
+
 class SwissRoll(Prior):
     """A spiral in the plane, with a label for each of K consecutive segments ([AAE], Fig. 3b).
 

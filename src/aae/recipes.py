@@ -55,6 +55,26 @@ def semi() -> Config:
     return Config(recipe="semi", model="semi", labels=1280, latent_dim=10, vat_weight=10.0)
 
 
+def cluster() -> Config:
+    """Clusters found without a label, a style code beside them (Fig. 9).
+
+    With virtual adversarial training on y, and a pull to equal shares that holds its ground against
+    it; ``--vat-weight 0 --balance-weight 0 --batch-norm`` is the paper's model.
+    """
+    return Config(
+        recipe="cluster", model="cluster", labels=0, latent_dim=5, vat_weight=20.0,
+        balance_weight=100.0,
+    )  # fmt: skip
+
+
+def embed() -> Config:
+    """A plane where each class has a place of its own, from 1,000 labels (Fig. 10).
+
+    ``--labels 0 --clusters 20`` finds the classes without any.
+    """
+    return Config(recipe="embed", model="embed", labels=1000, vat_weight=10.0)
+
+
 def vae() -> Config:
     """The baseline: the same networks with a KL divergence instead of a discriminator (Fig. 2)."""
     return Config(recipe="vae", model="vae")
@@ -67,6 +87,8 @@ RECIPES: dict[str, Callable[[], Config]] = {
     "labels": labels,
     "style": style,
     "semi": semi,
+    "cluster": cluster,
+    "embed": embed,
     "vae": vae,
 }
 

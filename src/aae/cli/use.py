@@ -101,7 +101,7 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
 def encode(
     run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
 ) -> int:
-    """Write the codes of pictures: the posterior's means.
+    """Write the codes of pictures: the posterior's means, or their places in an embedding.
 
     Args:
         run: The run folder.
@@ -119,7 +119,8 @@ def encode(
 
     place = Run(run)
     part = pictures(place, data, split, data_dir)
-    np.save(out, inference.encode(place.model(), part.images).mean.numpy())
+    model = place.model()
+    np.save(out, model.embed(inference.encode(model, part.images)).numpy())
     print(out)
     return 0
 
@@ -127,10 +128,10 @@ def encode(
 def predict(
     run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
 ) -> int:
-    """Write the most probable class of each picture.
+    """Write the most probable class, or cluster, of each picture.
 
     Args:
-        run: The run folder, of a model that classifies (recipe semi).
+        run: The run folder, of a model that classifies (recipes semi, cluster, embed).
         data: A data set's name, or a .npy file of uint8 pictures: [n, height, width],
             [n, channels, height, width] or [n, pixels].
         out: A .csv file to write, with the columns index, label and probability.
