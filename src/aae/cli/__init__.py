@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import aae
 from aae.cli import catalog, use
 from aae.cli.failures import USAGE, guarded, unknown
+from aae.cli.reproduce import reproduce
 from aae.cli.training import summary, train
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "plot": use.plot,
     "encode": use.encode,
     "predict": use.predict,
+    "reproduce": reproduce,
     "list": catalog.list_all,
 }
 

@@ -1,0 +1,81 @@
+"""``aae reproduce``."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Any, Literal
+
+
+def reproduce(
+    experiments: tuple[str, ...] = (),
+    /,
+    *,
+    seeds: int = 10,
+    quick: bool = False,
+    recipe: Literal["tuned", "paper", "both"] = "tuned",
+    out: Path = Path("benchmarks/fidelity"),
+    runs: Path = Path("runs/fidelity"),
+    data_dir: str | None = None,
+    json: bool = False,
+) -> int:
+    """Reproduce figures and tables of the paper, beside the paper's own values.
+
+    Args:
+        experiments: Which (fig2, fig3, fig5, fig6, table1, table2, table3, fig10), or all.
+        seeds: Runs of each setting, with seeds 0, 1, …
+        quick: One tenth of the epochs; for a look, not for the record.
+        recipe: tuned, paper, or both.
+        out: Folder of the figures; what lies there is not measured again.
+        runs: Folder of the run folders; a run that was stopped goes on.
+        data_dir: Folder that holds the data set's files.
+        json: Print the rows as one JSON list instead of a table.
+    """
+    from aae.reproduce.catalog import EXPERIMENTS, settings
+    from aae.reproduce.summary import summarise
+    from aae.reproduce.work import found, write
+    from aae.reproduce.work import reproduce as run_all
+
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, not {seeds}")
+    if not experiments:
+        raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
+    chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
+    results = []
+    for setting, seed, figures in run_all(
+        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir
+    ):
+        results.append((setting, seed, figures))
+        if not json:
+            measured = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
+            print(f"{setting.place}, seed {seed}: {', '.join(measured)}", flush=True)
+    rows = summarise(results)
+    everything = summarise(found(out, quick=quick))
+    write(out / "quick" / "summary.json" if quick else out / "summary.json", everything)
+    if json:
+        print(json_format.dumps(rows, indent=1))
+        return 0
+    from rich.console import Console
+
+    Console().print(_table(rows))
+    return 0
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    from aae.cli.tables import table
+
+    numbers = ("asked", "ours", "epochs", "s a run")
+    made = table(
+        "The paper's figures, and ours", "experiment", "setting", "recipe", "figure", "asked",
+        "public", "ours", "seeds", "epochs", "s a run", numbers=numbers,
+    )  # fmt: skip
+    for row in rows:
+        spread = "" if row["std"] is None else f" ± {row['std']:.2g}"
+        sign = {True: " ✓", False: " ✗", None: ""}[row["reached"]]
+        made.add_row(
+            row["experiment"], row["setting"], row["recipe"], row["metric"].replace("_", " "),
+            "" if row["target"] is None else f"{row['target']:.4g}", row["public"],
+            f"{row['mean']:.4g}{spread}{sign}", str(row["n_seeds"]), str(row["epochs"]),
+            f"{row['seconds']:.0f}",
+        )  # fmt: skip
+    return made

@@ -1,0 +1,201 @@
+"""What is reproduced: experiments, their settings, and the figures to be reached.
+
+An experiment has several settings; a setting has a recipe of the paper's appendix and one of ours,
+and names the figures that are measured on it, each with the paper's value. Torch is not needed
+here, so that ``aae reproduce --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from aae.config import Config
+from aae.recipes import recipe
+
+Recipe = Literal["paper", "tuned"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure to be reached.
+
+    Attributes:
+        metric: its name among the figures of a run (`aae.reproduce.measures`).
+        value: the paper's figure, or what is asked for; None where there is none to reach.
+        public: what the best public program known reports.
+    """
+
+    metric: str
+    value: float | None = None
+    public: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of an experiment: a config, and what is measured on it."""
+
+    experiment: str
+    name: str
+    recipe: Recipe
+    config: Config
+    targets: tuple[Target, ...]
+
+    @property
+    def place(self) -> str:
+        """Where its runs lie, below a folder for all."""
+        return f"{self.experiment}/{self.name}-{self.recipe}"
+
+
+def as_in_paper(config: Config) -> Config:
+    """A config with the training of the paper's appendix, and none of our additions.
+
+    SGD with momentum, a phase after the other on batches of 100, rates of 0.01 and 0.1 that fall at
+    epochs 50 and 1,000, weights drawn from N(0, 0.01²).
+    """
+    return replace(
+        config, step="alternating", optimizer="sgd", momentum=0.9, adversarial_momentum=0.1,
+        lr=0.01, adversarial_lr=0.1, lr_steps=(50, 1000), lr_factor=0.1, warmup=0,
+        batch_size=100, init="normal", posterior="deterministic", reconstruction="squared",
+        style_critic="plain", reconstruction_weight=1.0, generator_weight=1.0,
+        discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
+        y_discriminator_weight=1.0, vat_weight=0.0, balance_weight=0.0,
+        noise_std=0.3 if config.model == "semi" else 0.0, precision="float32",
+    )  # fmt: skip
+
+
+def _both(
+    experiment: str, name: str, tuned: Config, *targets: Target, paper: Config | None = None
+) -> list[Setting]:
+    """A setting by both recipes."""
+    return [
+        Setting(experiment, name, "tuned", tuned, targets),
+        Setting(experiment, name, "paper", paper or as_in_paper(tuned), targets),
+    ]
+
+
+MATCH = (Target("prior_distance"), Target("sliced_wasserstein"), Target("reconstruction_error"))
+READABLE = (
+    Target("manifold_readable", 0.95, "0.90"),
+    Target("readable", 0.95),
+    Target("smallest_class", 0.03, "0 (no five)"),
+)
+
+
+def _priors() -> list[Setting]:
+    """Fig. 2: AAE and VAE on a 2-D Gaussian and a mixture of ten."""
+    settings = []
+    for prior in ("gaussian", "mixture"):
+        settings += _both("fig2", f"aae-{prior}", recipe(prior), *MATCH)
+        vae = replace(recipe("vae"), prior=prior)
+        settings.append(Setting("fig2", f"vae-{prior}", "tuned", vae, MATCH))
+    return settings
+
+
+def _labels() -> list[Setting]:
+    """Fig. 3: labels name parts of the prior; the swiss roll."""
+    own = Target("component_accuracy", 0.97)
+    return [
+        *_both("fig3", "mixture-all", replace(recipe("labels"), labels="all"), own),
+        *_both("fig3", "mixture-10000", recipe("labels"), Target("component_accuracy", 0.90)),
+        *_both("fig3", "swiss-roll-10000", recipe("swiss-roll"), Target("component_accuracy")),
+    ]
+
+
+def _samples() -> list[Setting]:
+    """Fig. 5: are samples and manifold readable?"""
+    return [
+        setting
+        for prior in ("gaussian", "mixture")
+        for setting in _both("fig5", prior, recipe(prior), *READABLE)
+    ]
+
+
+def _style() -> list[Setting]:
+    """Fig. 6: style and content apart, codes of 2, 10 and 15 dimensions."""
+    settings = []
+    public = {2: "0.95 at 0.59", 10: "0.81 at 0.82"}
+    for dim in (2, 10, 15):
+        config = replace(recipe("style"), latent_dim=dim)
+        settings += _both(
+            "fig6", f"code-{dim}", config,
+            Target("style_accuracy", 0.99, public.get(dim, "")),
+            Target("style_variety", 0.6 if dim == 2 else 0.8),
+            Target("probe_accuracy"),
+        )  # fmt: skip
+    return settings
+
+
+def _likelihood() -> list[Setting]:
+    """Table 1: the Parzen log-likelihood of an 8-D code of standard deviation 5."""
+    base = replace(recipe("gaussian"), latent_dim=8, prior_std=5.0, posterior="deterministic")
+    return _both("table1", "10k", base, Target("parzen_10k", 340.0, "340.1 ± 2.9, 2,000 epochs"))
+
+
+def _semi() -> list[Setting]:
+    """Table 2: error with 100, 1,000 and all labels."""
+    settings = []
+    rows: list[tuple[int | Literal["all"], float, str]] = [
+        (100, 0.0190, "about 5 %"), (1000, 0.0160, "2.9 % with 1,280"), ("all", 0.0085, ""),
+    ]  # fmt: skip
+    for labels, paper, public in rows:
+        config = replace(recipe("semi"), labels=labels)
+        settings += _both("table2", f"labels-{labels}", config, Target("error", paper, public))
+    return settings
+
+
+def _clusters() -> list[Setting]:
+    """Table 3: clustering error with 16 and 30 clusters."""
+    settings = []
+    for clusters, error in ((16, 0.0955), (30, 0.0410)):
+        config = replace(recipe("cluster"), clusters=clusters)
+        paper = replace(as_in_paper(config), hidden=3000, batch_norm=True, dropout=0.2)
+        settings += _both(
+            "table3", f"clusters-{clusters}", config,
+            Target("cluster_error", error), Target("cluster_error_majority", error), paper=paper,
+        )  # fmt: skip
+    return settings
+
+
+def _embedding() -> list[Setting]:
+    """Fig. 10: an embedding in the plane, without labels and with 1,000 and 100."""
+    found = replace(recipe("embed"), labels=0, clusters=20)
+    settings = _both("fig10", "clusters-20", found, Target("cluster_error", 0.137))
+    for labels, error in ((1000, 0.0420), (100, 0.0608)):
+        config = replace(recipe("embed"), labels=labels)
+        settings += _both("fig10", f"labels-{labels}", config, Target("error", error))
+    return settings
+
+
+EXPERIMENTS: dict[str, Callable[[], list[Setting]]] = {
+    "fig2": _priors,
+    "fig3": _labels,
+    "fig5": _samples,
+    "fig6": _style,
+    "table1": _likelihood,
+    "table2": _semi,
+    "table3": _clusters,
+    "fig10": _embedding,
+}
+
+
+def settings(names: Iterable[str]) -> list[Setting]:
+    """The settings of experiments by name; "all" stands for every one.
+
+    Raises:
+        ValueError: there is no such experiment.
+    """
+    chosen: list[Setting] = []
+    for name in names:
+        if name == "all":
+            return [setting for make in EXPERIMENTS.values() for setting in make()]
+        if name not in EXPERIMENTS:
+            near = difflib.get_close_matches(name, EXPERIMENTS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"no experiment is called {name!r}; {hint}there are {', '.join(EXPERIMENTS)}, all"
+            )
+        chosen += EXPERIMENTS[name]()
+    return chosen

@@ -1,0 +1,104 @@
+"""The figures of a trained run that the paper's tables need, beside those of `aae.evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aae import inference, metrics
+from aae.autoencoder import Autoencoder
+from aae.data import Dataset
+from aae.data.download import cache_folder
+from aae.evaluate import evaluate
+from aae.gallery import SIDE
+from aae.judge import judge_for, readable
+from aae.run import Run, Splits
+
+JUDGED = {"readable", "smallest_class", "style_accuracy", "style_variety", "manifold_readable"}
+"""Figures that need the independent classifier."""
+SIGMAS = tuple(np.logspace(-1.2, -0.4, 13).tolist())
+"""Widths of a Parzen window, in pixels of [0, 1], to choose from on the validation set."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained run, laid out to be measured."""
+
+    model: Autoencoder
+    splits: Splits
+    dataset: Dataset
+    generator: torch.Generator
+
+
+def measure(run: Run, names: set[str], dataset: Dataset) -> dict[str, Any]:
+    """A run's figures on the test set: all of `evaluate`, and those asked for by name.
+
+    Args:
+        run: the run.
+        names: of figures; those that `evaluate` does not know are in `MEASURES`.
+        dataset: the run's data set.
+    """
+    figures = evaluate(run, dataset=dataset, judge=bool(names & JUDGED))
+    generator = torch.Generator().manual_seed(run.config.seed)
+    subject = Subject(run.model(), Splits.of(run.config, dataset), dataset, generator)
+    for name in sorted(names - figures.keys()):
+        figures[name] = MEASURES[name](subject)
+    return figures
+
+
+def manifold_readable(subject: Subject) -> float:
+    """Share of the manifold's tiles that an independent classifier reads with confidence 0.9."""
+    judge = judge_for(subject.dataset, cache_folder())
+    tiles = [inference.decode(subject.model, z) for z in subject.model.prior.manifold(SIDE)]
+    return readable(judge, torch.cat(tiles))[0]
+
+
+def sliced_wasserstein(subject: Subject) -> float:
+    """Sliced Wasserstein distance of test codes, drawn from the posterior, to the prior."""
+    codes = inference.encode(subject.model, subject.splits.test.images, subject.generator).z
+    prior = subject.model.prior.sample(len(codes), generator=subject.generator)
+    return metrics.sliced_wasserstein(codes, prior, subject.generator)
+
+
+def probe_accuracy(subject: Subject) -> float:
+    """Share of test labels that a multilayer perceptron, trained on training codes, reads in z."""
+    from sklearn.neural_network import MLPClassifier
+
+    train, test = subject.splits.train, subject.splits.test
+    shown = train.labels >= 0
+    inside, outside = (
+        inference.encode(subject.model, images).mean.numpy()
+        for images in (train.images[shown], test.images)
+    )
+    probe = MLPClassifier((256,), early_stopping=True, random_state=0, max_iter=500)
+    score: float = probe.fit(inside, train.labels[shown]).score(outside, test.labels)
+    return score
+
+
+def parzen(subject: Subject, count: int) -> float:
+    """Log-likelihood of the test set in nats, under a Parzen window on generated pictures.
+
+    The window's width is chosen on a thousand validation pictures.
+    """
+
+    def flat(images: np.ndarray) -> Tensor:
+        return torch.from_numpy(images).flatten(1).float() / 255
+
+    samples = inference.sample(subject.model, None, count, subject.generator).flatten(1)
+    validation, test = subject.splits.validation.images[:1000], subject.splits.test.images
+    sigma = metrics.choose_sigma(samples, flat(validation), SIGMAS)
+    return metrics.parzen_log_likelihood(samples, flat(test), sigma).mean
+
+
+MEASURES: dict[str, Callable[[Subject], float]] = {
+    "manifold_readable": manifold_readable,
+    "sliced_wasserstein": sliced_wasserstein,
+    "probe_accuracy": probe_accuracy,
+    "parzen_10k": lambda subject: parzen(subject, 10_000),
+}
+"""Figures by name; names and values are those of the tables."""

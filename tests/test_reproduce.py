@@ -1,0 +1,241 @@
+"""The paper's experiments: what is asked, how it is measured, and what is done only once."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from aae.cli import main
+from aae.data import load
+from aae.fit import fit
+from aae.reproduce import catalog, measures, work
+from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, settings
+from aae.reproduce.measures import MEASURES, Subject
+from aae.reproduce.summary import summarise
+from aae.run import Splits
+
+EVALUATED = {
+    "prior_distance", "reconstruction_error", "component_accuracy", "readable", "smallest_class",
+    "style_accuracy", "style_variety", "error", "cluster_error", "cluster_error_majority",
+}  # fmt: skip
+
+
+@pytest.fixture
+def small(tiny, monkeypatch):
+    """One experiment of two settings that train in a blink."""
+    config = tiny(recipe="semi", model="semi", labels=100, epochs=1)
+    targets = (Target("error", 0.5), Target("probe_accuracy"))
+    chosen = [
+        Setting("table", "one", "tuned", config, targets),
+        Setting("table", "same", "tuned", config, (Target("reconstruction_error"),)),
+    ]
+    monkeypatch.setattr(catalog, "EXPERIMENTS", {"table": lambda: chosen})
+    return chosen
+
+
+@pytest.fixture
+def trainings(monkeypatch, no_pictures):
+    """The folders that were trained into."""
+    seen = []
+
+    def spy(config, folder, **options):
+        seen.append(folder)
+        return fit(config, folder, **options)
+
+    monkeypatch.setattr(work, "fit", spy)
+    return seen
+
+
+def go(chosen, tmp_path, **options):
+    given = {"out": tmp_path / "out", "runs": tmp_path / "runs", "seeds": 2, **options}
+    return list(work.reproduce(chosen, **given))
+
+
+# --- the catalogue
+
+
+def test_each_setting_has_a_place_of_its_own_and_figures_that_can_be_measured():
+    everything = settings(["all"])
+    assert {setting.experiment for setting in everything} == set(EXPERIMENTS)
+    assert len({setting.place for setting in everything}) == len(everything)
+    for setting in everything:
+        for target in setting.targets:
+            assert target.metric in EVALUATED | set(MEASURES), target
+
+
+def test_the_paper_s_figures():
+    asked = {(s.place, t.metric): t.value for s in settings(["all"]) for t in s.targets}
+    assert asked["table2/labels-100-paper", "error"] == 0.0190
+    assert asked["table2/labels-1000-tuned", "error"] == 0.0160
+    assert asked["table2/labels-all-tuned", "error"] == 0.0085
+    assert asked["table3/clusters-16-tuned", "cluster_error"] == 0.0955
+    assert asked["table3/clusters-30-tuned", "cluster_error"] == 0.0410
+    assert asked["fig10/clusters-20-tuned", "cluster_error"] == 0.137
+    assert asked["table1/10k-tuned", "parzen_10k"] == 340
+
+
+def test_the_paper_s_training():
+    for setting in settings(["all"]):
+        if setting.recipe == "paper":
+            c = setting.config
+            assert (c.step, c.optimizer, c.lr, c.adversarial_lr) == (
+                "alternating",
+                "sgd",
+                0.01,
+                0.1,
+            )
+            assert (c.momentum, c.adversarial_momentum, c.batch_size) == (0.9, 0.1, 100)
+            assert (c.vat_weight, c.balance_weight, c.init) == (0, 0, "normal")
+            assert set(c.weights.values()) <= {0.0, 1.0}
+            assert c.noise_std == (0.3 if c.model == "semi" else 0)
+    assert as_in_paper(settings(["fig6"])[0].config).style_critic == "plain"
+
+
+def test_an_unknown_experiment_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match=r"'tabel2'; did you mean 'table2'\? there are fig2, "):
+        settings(["tabel2"])
+
+
+# --- the work
+
+
+def test_each_seed_is_trained_once_and_figures_are_kept(small, trainings, tmp_path):
+    first = go(small, tmp_path)
+    # The second setting wants the same training.
+    assert len(trainings) == 2
+    assert [(s.name, seed) for s, seed, _ in first] == [
+        ("one", 0), ("one", 1), ("same", 0), ("same", 1),
+    ]  # fmt: skip
+    assert first[0][2]["error"] != first[1][2]["error"]
+    assert {"probe_accuracy", "seconds", "versions", "config"} <= first[0][2].keys()
+    assert go(small, tmp_path) == first
+    assert len(trainings) == 2
+    assert list(work.found(tmp_path / "out")) == first
+
+
+def test_figures_of_another_config_are_measured_again(small, trainings, tmp_path):
+    go(small[:1], tmp_path, seeds=1)
+    changed = replace(small[0], config=replace(small[0].config, lr=0.01))
+    [(_, _, figures)] = go([changed], tmp_path, seeds=1)
+    assert len(trainings) == 2
+    assert figures["config"]["lr"] == 0.01
+
+
+def test_a_run_that_was_stopped_goes_on(small, trainings, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(work, "measure", fails)
+    with pytest.raises(OSError, match="no space left"):
+        go(small[:1], tmp_path, seeds=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(work, "fit", lambda *_, **__: pytest.fail("trained from the start"))
+    [(_, _, figures)] = go(small[:1], tmp_path, seeds=1)
+    assert figures["epochs"] == 1
+
+
+def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_path):
+    long = replace(small[0], config=replace(small[0].config, epochs=20))
+    [(_, _, figures)] = go([long], tmp_path, seeds=1, quick=True)
+    assert figures["epochs"] == 2
+    assert list(work.found(tmp_path / "out")) == []
+
+
+def test_the_command(small, no_pictures, tmp_path, capsys):
+    args = ["reproduce", "table", "--seeds", "1", "--out", str(tmp_path / "out"),
+            "--runs", str(tmp_path / "runs")]  # fmt: skip
+    assert main(args) == 0
+    said = capsys.readouterr().out
+    assert "table/one-tuned, seed 0: error 0." in said
+    assert "The paper's figures, and ours" in said
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [row["metric"] for row in rows] == ["error", "probe_accuracy", "reconstruction_error"]
+    assert main([*args, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == rows
+    assert main(["reproduce"]) == 2
+    assert "name experiments to reproduce" in capsys.readouterr().err
+
+
+# --- the figures
+
+
+def test_the_summary_by_hand():
+    config = settings(["table2"])[0].config
+    setting = Setting("t", "s", "tuned", config, (Target("error", 0.02), Target("style_variety")))
+    about = {"epochs": 5, "versions": {"machine": "m"}}
+    runs = [
+        (setting, 0, {"error": 0.01, "style_variety": 0.5, "seconds": 10, **about}),
+        (setting, 1, {"error": 0.02, "style_variety": 0.7, "seconds": 30, **about}),
+    ]
+    first, second = summarise(runs)
+    assert first == {
+        "experiment": "t", "setting": "s", "recipe": "tuned", "metric": "error", "target": 0.02,
+        "public": "", "mean": 0.015, "std": pytest.approx(0.00707, abs=1e-5), "n_seeds": 2,
+        "epochs": 5, "seconds": 20, "machine": "m", "reached": True,
+    }  # fmt: skip
+    assert (second["reached"], second["mean"]) == (None, 0.6)
+    [one, _] = summarise(runs[1:])
+    assert (one["std"], one["reached"]) == (None, True)
+    high = Setting("t", "s", "tuned", config, (Target("style_variety", 0.6),))
+    assert summarise([(high, 0, runs[0][2])])[0]["reached"] is False
+
+
+@pytest.fixture
+def subject(tiny, new_model, digits):
+    """Makes subjects of untrained models on the embedded digits."""
+
+    def make(**changes):
+        config = tiny(**{"init": "he", **changes})
+        generator = torch.Generator().manual_seed(0)
+        return Subject(new_model(config).eval(), Splits.of(config, digits), digits, generator)
+
+    return make
+
+
+def test_a_probe_reads_what_codes_tell_of_the_label(subject):
+    plain = subject(latent_dim=16, hidden=64)
+    assert measures.probe_accuracy(plain) > 0.5  # random features of digits tell a lot
+    blind = subject(latent_dim=16)
+    with torch.no_grad():
+        blind.model.encoder.posterior.mean.weight.zero_()
+    assert measures.probe_accuracy(blind) < 0.2
+
+
+def test_the_manifold_is_read_tile_by_tile(subject, monkeypatch):
+    seen = []
+
+    def read(judge, images):
+        seen.append(images.shape)
+        return 0.25, [100]
+
+    monkeypatch.setattr(measures, "readable", read)
+    monkeypatch.setattr(measures, "judge_for", lambda *_: None)
+    assert measures.manifold_readable(subject(prior="mixture")) == 0.25
+    assert seen == [(10 * 400, 1, 8, 8)]
+
+
+def test_distance_of_codes_that_follow_the_prior_is_small(subject):
+    near = subject(model="basic")
+    far = subject(model="basic")
+    with torch.no_grad():
+        near.model.encoder.posterior.mean.weight.zero_()
+        near.model.encoder.posterior.std.weight.zero_()
+        near.model.encoder.posterior.std.bias.fill_(0.5413)  # softplus of it is 1
+        far.model.encoder.posterior.mean.bias.fill_(5.0)
+    assert measures.sliced_wasserstein(near) < 0.3
+    assert measures.sliced_wasserstein(far) > 3
+
+
+def test_likelihood_is_larger_where_pictures_are_generated(subject):
+    digits = load("digits")
+    real = torch.from_numpy(digits.train_images).float() / 255
+    one = subject()
+    noise = measures.parzen(one, 300)
+
+    def draw(model, labels, count, generator):
+        return real[torch.randint(len(real), (count,), generator=generator)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measures.inference, "sample", draw)
+        assert measures.parzen(one, 300) > noise + 10
