@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import aae
 from aae.cli import catalog, use
+from aae.cli.bench import bench
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.training import summary, train
 
@@ -18,6 +19,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "encode": use.encode,
     "predict": use.predict,
     "list": catalog.list_all,
+    "bench": bench,
 }
 
 _HELP = """\
