@@ -39,6 +39,7 @@ def compare(setup: Setup, laps: Mapping[str, list[Lap]], rates: Iterable[Rates])
             "seconds_per_epoch": spread(setup.epoch * s for s in times[name]),
             "milliseconds_per_step": spread(1e3 * s for s in times[name]),
             **_memory(each[-1]),
+            "warm_up_steps": each[-1].warm_up,
             **(
                 fractions(setup, times[name], typical, PRECISION[name]) if name in PRECISION else {}
             ),
@@ -67,7 +68,6 @@ def compare(setup: Setup, laps: Mapping[str, list[Lap]], rates: Iterable[Rates])
         "threads": setup.threads,
         "rounds": len(times[OURS]),
         "steps_in_a_round": setup.steps,
-        "warm_up_steps": setup.warm_up,
     }
 
 

@@ -23,7 +23,7 @@ def bench(
 
     Args:
         quick: End within a minute on two cores: fewer rounds, and not how time grows.
-        rounds: Timings of each contender; without it 20, or with --quick as many of 8 as fit.
+        rounds: Timings of each contender; without it 20, or with --quick as many of 10 as fit.
         threads: Threads of each contender; without it as many as torch takes.
         device: Device: auto, cpu, cuda, cuda:1.
         data_dir: Folder that holds MNIST; without it $AAE_DATA_DIR or the cache, else random
