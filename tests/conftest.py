@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from aae.bench.contender import Setup
 from aae.build import build
 from aae.config import Config
 from aae.data import load
@@ -88,6 +89,16 @@ def tiny_run(tiny, tmp_path_factory):
     """A finished run of the semi-supervised model, with all its pictures; only for reading."""
     config = tiny(model="semi", labels=100, epochs=3, sample_every=2, noise_std=0.3)
     return fit(config, tmp_path_factory.mktemp("runs") / "semi")
+
+
+@pytest.fixture
+def small_setup(part, tmp_path):
+    """What the benchmark's contenders are given, small: a hundred digits."""
+    np.save(tmp_path / "pictures.npy", part.images)
+    return Setup(
+        images=tmp_path / "pictures.npy", pictures=100, threads=1, device="cpu",
+        hidden=16, latent_dim=3, batch_size=32,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ class Rates:
     bf16: float | None
     """The same in bfloat16, where ``--precision auto`` takes it."""
     bandwidth: float
-    """Bytes a second, read and written."""
+    """Bytes a second, read and written, in passes over as much memory as an optimiser holds: caches
+    make it depend on that."""
 
     @classmethod
     def median(cls, rates: Iterable[Rates]) -> Rates:
@@ -58,8 +59,13 @@ class Work:
 
     operations: int
     """Of its matrix products, an addition being an operation."""
-    traffic: int
-    """Bytes that its optimiser moves."""
+    parameters: int
+    """That its optimisers change."""
+
+    @property
+    def traffic(self) -> int:
+        """Bytes that its optimisers move."""
+        return BYTES_OF_ADAM * self.parameters
 
     @classmethod
     def of(cls, model: Autoencoder, batch_size: int) -> Work:
@@ -82,21 +88,30 @@ class Work:
                 if isinstance(layer, nn.Linear):
                     back = rows_back if layer is first else rows
                     products += layer.weight.numel() * (2 * rows + back)
-        parameters = sum(p.numel() for p in model.parameters())
-        return cls(2 * products, BYTES_OF_ADAM * parameters)
+        return cls(2 * products, sum(p.numel() for p in model.parameters()))
 
     def seconds(self, rate: float, bandwidth: float) -> float:
         """The least time that it takes, arithmetic and memory one after the other."""
         return self.operations / rate + self.traffic / bandwidth
 
 
-def gauge(device: str, threads: int, seconds: float = GAUGE_SECONDS) -> Callable[[], Rates]:
-    """Make what measures the machine's rates."""
+def gauge(
+    device: str, threads: int, parameters: int, seconds: float = GAUGE_SECONDS
+) -> Callable[[], Rates]:
+    """Make what measures the machine's rates.
+
+    Args:
+        device: "cpu" or "cuda".
+        threads: that it works with.
+        parameters: of a model; memory is measured on as much as its optimiser works on.
+        seconds: how long each rate is measured at a time.
+    """
     torch.set_num_threads(threads)
-    on_gpu = device != "cpu"
-    size, numbers = (8192, 1 << 28) if on_gpu else (2048, 1 << 24)
-    # In place, as Adam works: a line of memory is read before it is written.
-    one, other = (torch.zeros(numbers, device=device) for _ in range(2))
+    size = 2048 if device == "cpu" else 8192
+    # Weights, gradients and two moments, in two halves. One is added to the other in place, as
+    # Adam works: a line of memory that is written was read before.
+    numbers = 2 * parameters
+    one, other = (torch.ones(numbers, device=device) for _ in range(2))
 
     def products(dtype: torch.dtype) -> Callable[[], float]:
         a, b, out = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(3))
@@ -112,15 +127,17 @@ def gauge(device: str, threads: int, seconds: float = GAUGE_SECONDS) -> Callable
 
 def _repeated(work: Callable[[], object], device: str, seconds: float) -> Callable[[], float]:
     """Makes what tells how often in a second a piece of work can be done."""
+    burst = 1 if device == "cpu" else 20  # a GPU that is waited for each time stands idle
 
     def per_second() -> float:
         work()
         synchronize(device)
         count, since = 0, time.perf_counter()
         while (passed := time.perf_counter() - since) < seconds or not count:
-            work()
+            for _ in range(burst):
+                work()
             synchronize(device)
-            count += 1
+            count += burst
         return count / passed
 
     return per_second

@@ -14,7 +14,6 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
@@ -44,20 +43,23 @@ def race(
     Raises:
         RuntimeError: a process died.
     """
-    with ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(closing(Worker(make))) for name, make in makers.items()
-        }
+    workers = {name: Worker(make) for name, make in makers.items()}
+    measured: dict[str, list[Any]] = {name: [] for name in workers}
+    try:
         for name, worker in workers.items():
             tell(f"warming up: {name}")
             worker.prepare()
-        measured: dict[str, list[Any]] = {name: [] for name in workers}
         for k in range(rounds):
             if k >= LEAST_ROUNDS and time.monotonic() > until:
                 break
             tell(f"round {k + 1} of {rounds}")
             for name, worker in workers.items():
                 measured[name].append(worker.measure())
+    finally:
+        for worker in workers.values():
+            worker.dismiss()
+        for worker in workers.values():
+            worker.join()
     return measured
 
 
@@ -104,9 +106,13 @@ class Worker(Generic[T]):
             raise reply
         return reply  # type: ignore[no-any-return]
 
-    def close(self) -> None:
-        """End the process."""
+    def dismiss(self) -> None:
+        """Ask for nothing more: the process ends when it has done what it is at."""
         self._pipe.close()
+
+    def join(self) -> None:
+        """Wait for the process's end, not for long."""
+        self._process.join(timeout=5)
         self._process.terminate()
         self._process.join()
 

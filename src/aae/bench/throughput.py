@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from aae.bench.contender import Setup, Train, timed
-from aae.bench.figures import FLOAT32, OURS, PLAIN, PYTHAE, compare, grown
+from aae.bench.figures import FLOAT32, OURS, PLAIN, PYTHAE, compare, grown, work_of
 from aae.bench.machine import GAUGE_SECONDS, Rates, describe, gauge
 from aae.bench.ours import ours
 from aae.bench.plain import plain
@@ -119,7 +119,10 @@ def throughput(
         makers: dict[str, Callable[[], Callable[[], Any]]] = {
             name: partial(timed, make, setup) for name, make in contenders().items()
         }
-        makers[MACHINE] = partial(gauge, setup.device, setup.threads, plan.gauge_seconds)
+        parameters = work_of(setup).parameters
+        makers[MACHINE] = partial(
+            gauge, setup.device, setup.threads, parameters, plan.gauge_seconds
+        )
         laps = race(makers, rounds=plan.rounds, until=start + plan.seconds, tell=tell)
         rates = laps.pop(MACHINE)
         return {
