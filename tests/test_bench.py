@@ -1,6 +1,7 @@
 """The benchmark from end to end, with tiny networks; nothing here depends on the clock."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -67,7 +68,7 @@ def command(monkeypatch, figures, capsys):
 
     def instead(plan, **options):
         asked.append((plan, options))
-        return {**figures, "ratio_pythae": figures["ratios"]["pythae"]}
+        return figures
 
     monkeypatch.setattr(module, "throughput", instead)
     monkeypatch.setenv("COLUMNS", "200")
@@ -84,18 +85,38 @@ def test_the_tables(command, figures):
     assert code == 0
     assert plan == Plan()
     assert (options["device"], options["threads"], options["data_dir"]) == ("auto", None, None)
-    plain = figures["contenders"]["plain"]
-    line = next(line for line in out.splitlines() if line.strip().startswith("plain "))
-    for number in (
-        f"{plain['seconds_per_epoch']['median']:.3g}",
-        f"{figures['ratio_plain']:.3g}",
-        f"{plain['peak_memory_mib']}",
-    ):
-        assert f" {number} " in f"{line} "
-    assert "64-16-16, code 2, batch 16, 1,437 pictures (digits), 1 thread;" in out
+    plain, ratio = figures["contenders"]["plain"], figures["ratios"]["plain"]
+    rows = [line.split("  ") for line in out.splitlines()]
+    rows = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    (row,) = [row for row in rows if row[:1] == ["plain"]]
+    seconds = plain["seconds_per_epoch"]
+    assert row[1:3] == [f"{seconds['median']:.3g}", f"{seconds['low']:.3g}–{seconds['high']:.3g}"]
+    assert row[-1] == f"{plain['peak_memory_mib']}"
+    (row,) = [row for row in rows if row[:1] == ["plain over ours"]]
+    assert row[1:] == [f"{ratio['median']:.3g}", f"{ratio['low']:.3g}–{ratio['high']:.3g}"]
+    assert "64-16-16, code 2, batch 16, 1 thread, 1,437 pictures (digits), 2 rounds" in out
     assert f"{figures['fraction_of_floor']:.1%}" in out
     assert "Ours, with batch size" in out
     assert "pythae is not installed" in out
+    assert "pythae over ours" not in out
+
+
+def test_the_tables_of_a_gpu_with_pythae_beside(command, figures, monkeypatch):
+    spread = {"median": 3.25, "low": 3.0, "high": 3.5}
+    on_gpu = {**figures["contenders"]["plain"], "peak_device_memory_mib": 1234}
+    more = {
+        "contenders": {**figures["contenders"], "pythae": on_gpu},
+        "ratios": {**figures["ratios"], "pythae": spread},
+        "ratio_pythae": 3.25,
+        "machine": {**figures["machine"], "gpu": "A Fast One"},
+    }
+    monkeypatch.setattr(module, "throughput", lambda plan, **options: {**figures, **more})
+    code, out, _ = command("--quick")
+    assert code == 0
+    assert re.search(r"pythae over ours +3\.25 +3–3\.5 ", out)
+    assert "1,234" in out
+    assert "A Fast One" in out
+    assert "not installed" not in out
 
 
 def test_flags(command, figures):

@@ -33,6 +33,8 @@ def pythae_version() -> str | None:
 
 def pythae(setup: Setup) -> Train:
     """The training step of pythae's ``AdversarialTrainer``, with its defaults."""
+    if setup.device != "cpu":  # it knows only one GPU, the current
+        torch.cuda.set_device(torch.device(setup.device).index or 0)
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), TemporaryDirectory() as d:
         trainer = _trainer(setup, d)  # it logs, as do the modules that it imports
 
