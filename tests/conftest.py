@@ -21,6 +21,13 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _small_numbers():
+    """A training has the process take numbers below 1e-38 for 0: the next test's are its own."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     """What tests download or train is not the user's."""
