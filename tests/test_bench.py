@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +132,14 @@ def test_flags(command, figures):
     assert plan == replace(QUICK, rounds=4)
     assert (options["device"], options["threads"], options["data_dir"]) == ("cuda:1", 3, "there")
     assert not QUICK.growth
+
+
+def test_the_script_is_another_door_to_the_command():
+    script = Path(__file__).parents[1] / "benchmarks" / "throughput.py"
+    done = subprocess.run(
+        [sys.executable, script, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "usage: aae bench" in done.stdout
 
 
 @pytest.mark.parametrize(

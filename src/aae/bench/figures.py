@@ -72,7 +72,14 @@ def compare(setup: Setup, laps: Mapping[str, list[Lap]], rates: Iterable[Rates])
 
 
 def grown(setup: Setup, laps: list[Lap], rates: Iterable[Rates]) -> dict[str, Any]:
-    """What the laps of ours say at one setup, as plain JSON values."""
+    """What the laps of ours say at one setup, as plain JSON values.
+
+    Args:
+        setup: what it was given.
+        laps: its laps.
+        rates: the machine's, with memory gauged for the networks of the comparison: where a row's
+            are much smaller and fit a nearer cache, its floor is in truth lower.
+    """
     seconds = [lap.seconds for lap in laps]
     return {
         "milliseconds_per_step": spread(1e3 * s for s in seconds),
