@@ -74,7 +74,8 @@ class Work:
         A layer multiplies each row of its input by its weights once forward, once for the weights'
         gradient and once for the input's. The critic reads codes and as many prior samples.
         Pictures and prior samples need no gradient, which saves the first layers that. All is
-        counted in one number format: the layers that stay in float32 are a thousandth of it.
+        counted in one number format: the layers at codes, which stay in float32, are 2 of 1,000
+        parts with a code of two (and some percent of a long one, whose floor is so far too low).
         """
         n = batch_size
         readers: list[tuple[Encoder | Decoder | Critic, int, int]]
