@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from aae.bench.contender import Setup
 from aae.build import build
 from aae.config import Config
 from aae.data import load
@@ -22,6 +23,13 @@ hypothesis.settings.load_profile("no clock")
 def _one_thread():
     """Sums in one order on every machine, and no fight for cores."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _small_numbers():
+    """A training has the process take numbers below 1e-38 for 0: the next test's are its own."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,6 +102,16 @@ def tiny_run(tiny, tmp_path_factory):
     """A finished run of the semi-supervised model, with all its pictures; only for reading."""
     config = tiny(model="semi", labels=100, epochs=3, sample_every=2, noise_std=0.3)
     return fit(config, tmp_path_factory.mktemp("runs") / "semi")
+
+
+@pytest.fixture
+def small_setup(part, tmp_path):
+    """What the benchmark's contenders are given, small: a hundred digits."""
+    np.save(tmp_path / "pictures.npy", part.images)
+    return Setup(
+        images=tmp_path / "pictures.npy", pictures=100, threads=1, device="cpu",
+        hidden=16, latent_dim=3, batch_size=32,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import aae
 from aae.cli import catalog, use
+from aae.cli.bench import bench
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.reproduce import reproduce
 from aae.cli.training import summary, train
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "predict": use.predict,
     "reproduce": reproduce,
     "list": catalog.list_all,
+    "bench": bench,
 }
 
 _HELP = """\

@@ -1,0 +1,1 @@
+"""How fast training is here, beside other programs and beside what the machine could do."""
