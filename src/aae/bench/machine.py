@@ -78,6 +78,7 @@ class Work:
         parts with a code of two (and some percent of a long one, whose floor is so far too low).
         """
         n = batch_size
+        assert isinstance(model.decoder, Decoder)
         readers: list[tuple[Encoder | Decoder | Critic, int, int]]
         readers = [(model.encoder, n, 0), (model.decoder, n, n)]
         readers += [(adversary.critic, 2 * n, n) for adversary in model.adversaries.values()]
