@@ -138,7 +138,7 @@ class TestWrongUse:
             ("train gaussian --epochs many", "--epochs: invalid literal for int()"),
             ("train gaussian --epochs", "--epochs"),
             ("train gaussian --epochs 0", "--epochs must be at least 1, not 0"),
-            ("train gaussian --data mnits", "'digits', 'mnist', 'fashion-mnist', 'svhn'"),
+            ("train gaussian --data mnits", "did you mean 'mnist'? choose from digits, mnist,"),
             ("train gaussian --labels some", "--labels"),
             ("train gaussian mixture", "'mixture' is one argument too many"),
             ("train mixture --latent-dim 3", "--latent-dim must be even, not 3"),
@@ -374,7 +374,7 @@ class TestEncode:
     @pytest.mark.parametrize(
         ("array", "words"),
         [
-            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; the run's model reads uint8 [n, 1, 8"),
+            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; expected uint8 [n, 1, 8"),
             (np.zeros((3, 28, 28), np.uint8), "uint8 [3, 28, 28]"),
             (np.zeros((0, 8, 8), np.uint8), "uint8 [0, 8, 8]"),
             (np.array(["a"], dtype=object), "no .npy file of numbers"),

@@ -104,10 +104,10 @@ def test_the_trainer_takes_its_settings_from_the_config(trainer_of):
 
 @pytest.mark.parametrize("reconstruction", ["squared", "absolute"])
 def test_validation_figures_by_hand(tiny, new_model, digits, monkeypatch, reconstruction):
-    monkeypatch.setattr(inference, "BATCH", 30)  # the last batch is smaller
+    monkeypatch.setattr(inference, "batch_size", lambda model: 30)  # the last batch is smaller
     model = new_model(tiny(model="semi", init="he", reconstruction=reconstruction)).eval()
     part = Part(digits.test_images[:100], digits.test_labels[:100])
-    figures = validation_figures(model, part, torch.device("cpu"))
+    figures = validation_figures(model, part)
     x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
     codes = model.encode(x)
     error = model.decoder(codes.mean, codes.y) - x
@@ -124,7 +124,7 @@ def test_validation_figures_by_hand(tiny, new_model, digits, monkeypatch, recons
 
 def test_validation_draws_nothing_and_keeps_no_graph(tiny, new_model, part):
     model = new_model(tiny(posterior="universal")).eval()
-    first, again = (validation_figures(model, part, torch.device("cpu")) for _ in range(2))
+    first, again = (validation_figures(model, part) for _ in range(2))
     assert first == again
     assert first.keys() == {"reconstruction"}
     assert torch.is_grad_enabled()
@@ -136,12 +136,11 @@ def test_pictures_without_a_label_do_not_count_as_errors(tiny, new_model, part):
     half = Part(part.images, np.where(np.arange(100) < 50, part.labels, -1))
     few = Part(part.images[:50], part.labels[:50])
     none = Part(part.images, np.full(100, -1))
-    cpu = torch.device("cpu")
-    expected, found = (validation_figures(model, p, cpu) for p in (few, half))
+    expected, found = (validation_figures(model, p) for p in (few, half))
     for name in ("classification", "error"):
         assert found[name] == pytest.approx(expected[name])
     assert found["reconstruction"] != pytest.approx(expected["reconstruction"])
-    assert validation_figures(model, none, cpu).keys() == {"reconstruction"}
+    assert validation_figures(model, none).keys() == {"reconstruction"}
 
 
 # --- a run, stopped and resumed

@@ -8,9 +8,6 @@ from aae import inference
 from aae.nn import POSTERIORS
 from aae.run import Part
 
-CPU = torch.device("cpu")
-
-
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -27,23 +24,24 @@ def make(tiny, new_model):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(inference, "BATCH", 30)
+    monkeypatch.setattr(inference, "batch_size", lambda model: 30)
 
 
 def unit(x):
     return ((x + 1) / 2).clamp(0, 1)
 
 
-def test_pictures_in_batches(part, small_batches):
-    batches = list(inference.in_batches(part, CPU))
+def test_pictures_in_batches(make, part, small_batches):
+    batches = list(inference.in_batches(make(), part))
     assert [len(x) for x, _ in batches] == [30, 30, 30, 10]
     x, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     torch.testing.assert_close(x, torch.from_numpy(part.images) / 127.5 - 1)
     assert labels.tolist() == part.labels.tolist()
 
 
-def test_a_loop_over_batches_leaves_gradients_alone(part, small_batches):
-    for _ in inference.in_batches(part, CPU):
+def test_a_loop_over_batches_leaves_gradients_alone(make, part, small_batches):
+    model = make()
+    for _ in (*inference.in_batches(model, part), *inference.codes(model, part.images)):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
 

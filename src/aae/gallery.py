@@ -14,6 +14,8 @@ from aae.autoencoder import Autoencoder
 from aae.priors import Prior
 from aae.run import Part, Run
 
+CODES = 10_000
+"""Pictures whose codes are drawn, at most."""
 SIDE = 20
 """Tiles along each side of a manifold or a sheet of samples."""
 
@@ -29,7 +31,7 @@ def pictures(
         classes: the names of the labels.
         seed: chooses samples and styles.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, part = torch.Generator().manual_seed(seed), part.some(CODES)
     figures = {"latent": latent(model, part, classes, generator)}
     figures.update(manifold(model))
     figures["samples"] = samples(model, classes, generator)
@@ -124,7 +126,7 @@ def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
     some = Part(part.images[:count], part.labels[:count])
     columns = min(10, len(some.images))
     return plots.reconstructions(
-        some.images / 255, inference.reconstruct(model, some).numpy(), columns=columns,
+        np.asarray(some.images) / 255, inference.reconstruct(model, some).numpy(), columns=columns,
         title="Held-out pictures and their reconstructions",
     )  # fmt: skip
 

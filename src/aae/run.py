@@ -16,8 +16,9 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
-from aae.data import Dataset, choose_labels, load, split_validation
+from aae.data import Dataset, Pictures, choose_labels, load, split_validation, spread
 from aae.training import checkpoint
+from aae.training.device import choose_device
 
 FORMAT = 1
 """Version of the run folder's layout."""
@@ -25,10 +26,15 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures uint8 [n, c, h, w] with their labels [n]: a split of a data set."""
+    """Pictures uint8 [n, c, h, w], in memory or in files, with their labels [n]."""
 
-    images: np.ndarray
+    images: Pictures
     labels: np.ndarray
+
+    def some(self, most: int) -> Part:
+        """At most so many of its pictures, evenly spaced."""
+        chosen = spread(len(self.labels), most)
+        return Part(self.images[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Splits:
         Raises:
             ValueError: more labels are asked for than there are, or a part has no pictures.
         """
+        if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
+            raise ValueError(
+                f"the recipe {config.recipe!r} uses labels, and {dataset.name} has none: put those "
+                "of X.npy beside it as X.labels.npy, or take a recipe without, such as gaussian"
+            )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
         if not len(outside) or len(inside) < 2:
@@ -112,7 +123,7 @@ class Run:
         about = {
             "format": FORMAT,
             "config": config.to_json(),
-            "data": {"shape": dataset.train_images.shape[1:], "classes": dataset.classes},
+            "data": {"shape": dataset.shape, "classes": dataset.classes},
             "versions": versions(),
         }
         (folder / "config.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -136,6 +147,14 @@ class Run:
     def dataset(self, data_dir: str | None = None) -> Dataset:
         """The data set it was trained on, from ``data_dir`` or where the config says."""
         return load(self.config.data, data_dir or self.config.data_dir)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its model is best used: its config's device, or what there is on this machine."""
+        try:
+            return choose_device(self.config.device)
+        except ValueError:
+            return choose_device("auto")
 
     def new_model(self) -> Autoencoder:
         """Its model before training, on the CPU."""
