@@ -8,6 +8,7 @@ from aae import inference
 from aae.nn import POSTERIORS
 from aae.run import Part
 
+
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 

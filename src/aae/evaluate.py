@@ -102,18 +102,19 @@ def _half_squared_error(
     model: Autoencoder, part: Part, guess: Callable[[Tensor, Tensor], Tensor]
 ) -> float:
     """Half the squared error of a guess at pictures, from them and their labels; over pixels."""
-    errors = [
-        (guess(x, labels).clamp(-1, 1) - x).square().flatten(1).sum(1) / 2
-        for x, labels in inference.in_batches(model, part)
-    ]
-    return float(torch.cat(errors).mean())
+    total = 0.0
+    for x, labels in inference.in_batches(model, part):
+        total += float((guess(x, labels).clamp(-1, 1) - x).square().sum()) / 2
+    return total / len(part.labels)
 
 
 @torch.inference_mode()
 def _mean(model: Autoencoder, part: Part) -> Tensor:
     """The mean picture, [1, c, h, w] in [-1, 1]."""
-    sums = [x.double().sum(0, keepdim=True) for x, _ in inference.in_batches(model, part)]
-    return (torch.stack(sums).sum(0) / len(part.labels)).float()
+    total = torch.zeros(1, *model.decoder.shape, dtype=torch.float64)
+    for x, _ in inference.in_batches(model, part):
+        total += x.sum(0).cpu()
+    return (total / len(part.labels)).float()
 
 
 def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:

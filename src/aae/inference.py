@@ -76,12 +76,17 @@ def codes(
 
 def encode(model: Autoencoder, images: Pictures, generator: torch.Generator | None = None) -> Codes:
     """All that `codes` gives, at once."""
-    parts = [vars(some) for some in codes(model, images, generator)]
-    values: dict[str, Any] = {
-        k: None if v is None else torch.cat([part[k] for part in parts])
-        for k, v in parts[0].items()
-    }
-    return Codes(**values)
+    whole: dict[str, Tensor] = {}
+    start = 0
+    for some in codes(model, images, generator):
+        end = start + len(some.z)
+        for name, value in vars(some).items():
+            if value is not None:
+                # Made once: many small tensors among large ones would hold the memory in pieces.
+                shape = len(images), *value.shape[1:]
+                whole.setdefault(name, value.new_empty(shape))[start:end] = value
+        start = end
+    return Codes(**whole)
 
 
 def decode(model: Autoencoder, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -31,9 +31,9 @@ def load_arrays(path: Path) -> Dataset:
     Raises:
         ValueError: pictures or labels are of another kind, or do not fit each other.
     """
-    images, labels = open_pictures(path), _labels(path)
+    images, labels = at_hand(open_pictures(path)), _labels(path)
     if (path / _TEST).is_dir():
-        test_images, test_labels = open_pictures(path / _TEST), _labels(path / _TEST)
+        test_images, test_labels = at_hand(open_pictures(path / _TEST)), _labels(path / _TEST)
     else:
         share = min(TEST_SHARE, MOST_TEST / len(labels))
         # The test set is part of the data set: its seed is fixed, whatever the user's is.
@@ -44,7 +44,7 @@ def load_arrays(path: Path) -> Dataset:
         images, labels = images[inside], labels[inside]
     count = max(labels.max(), test_labels.max()) + 1
     names = tuple(str(k) for k in range(count))
-    return Dataset(path.stem, names, at_hand(images), labels, at_hand(test_images), test_labels)
+    return Dataset(path.stem, names, images, labels, test_images, test_labels)
 
 
 def open_pictures(path: Path, shape: tuple[int, ...] | None = None) -> Stored:

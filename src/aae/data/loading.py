@@ -55,13 +55,14 @@ def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True
 
 
 def in_full(data: str) -> str:
-    """A data set's name, or the path of one's own so that it holds in any folder.
+    """What names a data set, and a path so that it holds in any folder.
 
     Example:
-        >>> in_full("mnist"), in_full("/data/../pictures.npy")
-        ('mnist', '/pictures.npy')
+        >>> in_full("mnist")
+        'mnist'
     """
-    return data if data in CATALOG else str(Path(data).expanduser().resolve())
+    path = Path(data).expanduser()
+    return str(path.resolve()) if data not in CATALOG and path.exists() else data
 
 
 def _load_own(place: Path) -> Dataset:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESIDENT = 64 * 2**20
-"""Bytes of pictures that are simply read: no more than a stream of them would hold at a time."""
+"""Bytes of pictures that are simply read; more stay in their files."""
 
 
 class Stored:
