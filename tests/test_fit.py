@@ -11,10 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from aae import inference
-from aae.data import Dataset
+from aae.data import Dataset, Stored
+from aae.evaluate import evaluate
 from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
+from aae.training.batches import Batches
+from aae.training.streams import Stream
 from aae.training.trainer import Observer
 
 HARD = {
@@ -97,6 +100,27 @@ def test_the_trainer_takes_its_settings_from_the_config(trainer_of):
     assert (trainer.batches.batch_size, trainer.batches.seed) == (50, 3)
     assert len(trainer.batches.images) == 1437 - 144
     assert trainer.progress.count == 0
+
+
+@pytest.fixture
+def in_files(digits, monkeypatch):
+    """The digits in files, read in windows of three batches; only a few pictures are kept."""
+    monkeypatch.setattr("aae.data.stored.RESIDENT", 100 * 64)
+    monkeypatch.setattr("aae.training.streams.BLOCK", 5 * 64)
+    monkeypatch.setattr("aae.training.streams.WINDOW", 300 * 64)
+    files = [digits.train_images[:500], digits.train_images[500:]]
+    return replace(digits, train_images=Stored(files))
+
+
+def test_pictures_in_files_are_streamed_and_the_few_labelled_are_kept(tiny, in_files, tmp_path):
+    config = tiny(model="semi", labels=50)
+    run = Run.create(tmp_path, config, in_files)
+    trainer = make_trainer(run, Splits.of(config, in_files))
+    assert isinstance(trainer.batches, Stream)
+    assert isinstance(trainer.labelled, Batches)
+    assert trainer.batches.length == 3
+    assert len(trainer.batches) == EPOCH
+    assert (trainer.batches.labels == -1).all()
 
 
 # --- validation
@@ -200,6 +224,21 @@ def test_a_crash_before_the_first_checkpoint_starts_anew(tiny, tmp_path, whole, 
     resumed = resume(tmp_path / "run")
     assert same_state(end(resumed), end(expected))
     assert records(resumed) == records(expected)
+
+
+@pytest.mark.parametrize("count", [4, 6, EPOCH, EPOCH + 7])  # windows are of three steps
+def test_a_stream_goes_on_to_the_bit(
+    tiny, tmp_path, in_files, same_state, no_pictures, monkeypatch, count
+):
+    config = tiny(model="semi", labels=200, sample_every=3, **HARD)  # labelled ones streamed too
+    monkeypatch.setattr("aae.run.load", lambda data, data_dir: in_files)
+    expected = fit(config, tmp_path / "whole", dataset=in_files)
+    with pytest.raises(Interrupted):
+        fit(config, tmp_path / "run", [At(count, press_ctrl_c)], dataset=in_files)
+    resumed = resume(tmp_path / "run")
+    assert same_state(end(resumed), end(expected))
+    assert records(resumed) == records(expected)
+    assert evaluate(resumed, judge=False) == evaluate(expected, judge=False)
 
 
 def test_a_stop_at_an_epochs_end_and_then_a_crash(tiny, tmp_path, whole, same_state):
