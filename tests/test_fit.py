@@ -123,6 +123,12 @@ def test_pictures_in_files_are_streamed_and_the_few_labelled_are_kept(tiny, in_f
     assert (trainer.batches.labels == -1).all()
 
 
+def test_pictures_in_files_are_drawn(tiny, in_files, tmp_path):
+    run = fit(tiny(epochs=1), tmp_path, dataset=in_files)
+    drawn = {path.stem for path in run.figures.glob("*.png")}
+    assert drawn == {"latent", "manifold", "samples", "reconstructions", "learning-curves"}
+
+
 # --- validation
 
 

@@ -106,6 +106,7 @@ class Run:
         self.config = Config.from_json(about["config"])
         self.shape: tuple[int, ...] = tuple(about["data"]["shape"])
         self.classes: tuple[str, ...] = tuple(about["data"]["classes"])
+        self._count: int | None = about["data"].get("train")
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -123,7 +124,11 @@ class Run:
         about = {
             "format": FORMAT,
             "config": config.to_json(),
-            "data": {"shape": dataset.shape, "classes": dataset.classes},
+            "data": {
+                "shape": dataset.shape,
+                "classes": dataset.classes,
+                "train": len(dataset.train_labels),
+            },
             "versions": versions(),
         }
         (folder / "config.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -145,8 +150,20 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     def dataset(self, data_dir: str | None = None) -> Dataset:
-        """The data set it was trained on, from ``data_dir`` or where the config says."""
-        return load(self.config.data, data_dir or self.config.data_dir)
+        """The data set it was trained on, from ``data_dir`` or where the config says.
+
+        Raises:
+            ValueError: it is not there, or not what it was.
+        """
+        dataset = load(self.config.data, data_dir or self.config.data_dir)
+        count = len(dataset.train_labels)
+        if count != (self._count or count):
+            raise ValueError(
+                f"{self.config.data} has {count} training pictures and had {self._count} when "
+                f"{self.folder} was made: training and held-out pictures would mix; bring back "
+                "what it was"
+            )
+        return dataset
 
     @property
     def device(self) -> torch.device:
