@@ -47,7 +47,8 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
     path = Path(data).expanduser()
     if not path.exists():
         raise ValueError(
-            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a .npy file of pictures"
+            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a .npy file of "
+            "pictures or a folder of such files"
         )
     images = open_pictures(path, run.shape)
     return Part(images, np.full(len(images), -1))
