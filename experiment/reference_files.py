@@ -188,7 +188,7 @@ def losses(model: Autoencoder, part: Part, seed: int) -> dict[str, float]:
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     sums = dict.fromkeys((phase.name for phase in model.phases()), 0.0)
-    for x, labels in inference.in_batches(part, device):
+    for x, labels in inference.in_batches(model, part):
         whole = Pass(model, Batch(x, labels), generator)
         for phase in model.phases():
             sums[phase.name] += float(phase.loss(whole)) * len(x) / len(part.images)

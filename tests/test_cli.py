@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 import aae
 from aae import inference
@@ -138,7 +139,7 @@ class TestWrongUse:
             ("train gaussian --epochs many", "--epochs: invalid literal for int()"),
             ("train gaussian --epochs", "--epochs"),
             ("train gaussian --epochs 0", "--epochs must be at least 1, not 0"),
-            ("train gaussian --data mnits", "'digits', 'mnist', 'fashion-mnist', 'svhn'"),
+            ("train gaussian --data mnits", "did you mean 'mnist'? choose from digits, mnist,"),
             ("train gaussian --labels some", "--labels"),
             ("train gaussian mixture", "'mixture' is one argument too many"),
             ("train mixture --latent-dim 3", "--latent-dim must be even, not 3"),
@@ -251,6 +252,32 @@ class TestTrain:
         )
         assert Run(folder).config == changed
 
+    def test_pictures_of_ones_own(self, run, tmp_path, monkeypatch, no_pictures, digits):
+        monkeypatch.chdir(tmp_path)
+        np.save("mine.npy", digits.train_images[:, 0])
+        small = [*SMALL, "--data", "mine.npy", "--out", "run"]
+        assert run("train", "gaussian", *small)[0] == 0
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        folder, out = tmp_path / "run", tmp_path / "codes.npy"
+        assert Run(folder).config.data == str(tmp_path / "mine.npy")
+        assert Run(folder).classes == ()
+        figures = json.loads(run("evaluate", folder, "--json")[1])
+        assert figures["reconstruction_error"] > 0
+        (tmp_path / "mine.npy").rename("mine.npy")
+        code, _, err = run("evaluate", folder)
+        assert code == 2
+        assert f"unknown data set '{tmp_path / 'mine.npy'}'" in err
+        assert run("evaluate", folder, "--data-dir", ".")[0] == 0
+        assert run("encode", folder, "mine.npy", "--out", out)[0] == 0
+        assert np.load(out).shape == (1437, 2)
+
+    def test_a_recipe_with_labels_needs_some(self, run, tmp_path, digits):
+        np.save(tmp_path / "mine.npy", digits.train_images)
+        code, _, err = run("train", "semi", *SMALL, "--data", tmp_path / "mine.npy")
+        assert code == 2
+        assert "'semi' uses labels, and mine has none: put those of X.npy" in err
+
     def test_finds_a_free_folder(self, run, tmp_path, monkeypatch, no_pictures):
         monkeypatch.chdir(tmp_path)
         assert run("train", "gaussian", *SMALL, "--epochs", 1)[0] == 0
@@ -307,7 +334,9 @@ class TestEvaluate:
 
 
 class TestSample:
-    def test_pictures_as_bytes(self, run, tiny_run, tmp_path):
+    @pytest.mark.parametrize("size", [1000, 3])
+    def test_pictures_as_bytes(self, run, tiny_run, tmp_path, monkeypatch, size):
+        monkeypatch.setattr(inference, "batch_size", lambda model: size)
         out = tmp_path / "new" / "s.npy"
         code, said, _ = run("sample", tiny_run.folder, "--count", 7, "--label", 3, "--out", out)
         assert (code, said) == (0, f"{out}\n")
@@ -371,10 +400,32 @@ class TestEncode:
         expected = inference.encode(basic_run.model(), part.images).mean.numpy()
         assert np.array_equal(np.load(out), expected)
 
+    def test_a_folder_of_files(self, run, basic_run, tmp_path, part):
+        for k in range(3):
+            np.save(tmp_path / f"{k}.npy", part.images[40 * k : 40 * k + 40])
+        out = tmp_path / "codes" / "all.npy"
+        assert run("encode", basic_run.folder, tmp_path, "--out", out)[0] == 0
+        expected = inference.encode(basic_run.model(), part.images).mean.numpy()
+        np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
+
+    def test_what_is_not_written_to_its_end_is_not_there(
+        self, run, basic_run, tmp_path, part, monkeypatch
+    ):
+        def fail(model, images):
+            yield inference.Codes(torch.zeros(10, 2), torch.zeros(10, 2))
+            raise OSError("the disk is gone")
+
+        np.save(tmp_path / "mine.npy", part.images)
+        (tmp_path / "out").mkdir()
+        monkeypatch.setattr(inference, "codes", fail)
+        out = tmp_path / "out" / "codes.npy"
+        assert run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)[0] == 1
+        assert list(out.parent.iterdir()) == []
+
     @pytest.mark.parametrize(
         ("array", "words"),
         [
-            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; the run's model reads uint8 [n, 1, 8"),
+            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; expected uint8 [n, 1, 8"),
             (np.zeros((3, 28, 28), np.uint8), "uint8 [3, 28, 28]"),
             (np.zeros((0, 8, 8), np.uint8), "uint8 [0, 8, 8]"),
             (np.array(["a"], dtype=object), "no .npy file of numbers"),
@@ -399,7 +450,9 @@ class TestEncode:
 
 
 class TestPredict:
-    def test_writes_a_table(self, run, tiny_run, tmp_path, digits):
+    @pytest.mark.parametrize("size", [1000, 50])
+    def test_writes_a_table(self, run, tiny_run, tmp_path, digits, monkeypatch, size):
+        monkeypatch.setattr(inference, "batch_size", lambda model: size)
         out = tmp_path / "labels.csv"
         assert run("predict", tiny_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
         with out.open(newline="") as file:

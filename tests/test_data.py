@@ -98,7 +98,7 @@ def test_dataset_knows_its_shape():
         ({"train_labels": np.array([0, 1, 1], np.uint8)}, "labels are uint8"),
         ({"train_labels": np.array([0, 1, 2])}, "from 0 to 2"),
         ({"train_labels": np.array([0, 1, -2])}, "from -2 to 1"),
-        ({"test_labels": np.array([0, -1])}, "from -1 to 0"),
+        ({"test_labels": np.array([0, -2])}, "from -2 to 0"),
     ],
 )
 def test_dataset_refuses_what_does_not_agree(changes, message):

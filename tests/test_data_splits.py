@@ -122,3 +122,7 @@ def test_class_without_labels_is_named():
 def test_labels_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"from 0 to 2; they must lie in -1..1"):
         choose_labels(LABELS, "all", seed=0, n_classes=2)
+
+
+def test_without_classes_no_label_can_be_hidden():
+    assert choose_labels(np.full(5, -1), 0, seed=0, n_classes=0).tolist() == [-1] * 5

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aae import evaluate as measuring
+from aae.data import Stored, spread
 from aae.evaluate import command, evaluate, write_report
 from aae.fit import fit
 from aae.recipes import RECIPES, recipe
@@ -82,6 +83,69 @@ def test_generated_clusters_are_read_by_their_names(trained, digits, monkeypatch
     monkeypatch.setattr(measuring, "GENERATED", 200)
     figures = evaluate(trained(model="cluster", clusters=20), dataset=digits)
     assert 0 <= figures["style_accuracy"] < 0.6
+
+
+def test_figures_need_no_labels(tiny, digits, tmp_path, no_pictures):
+    hidden = np.full_like(digits.test_labels, -1)
+    for model, data in {
+        "basic": replace(
+            digits, classes=(), train_labels=np.full_like(digits.train_labels, -1),
+            test_labels=hidden,
+        ),
+        "semi": replace(digits, test_labels=hidden),
+        "supervised": replace(digits, test_labels=hidden),
+    }.items():  # fmt: skip
+        run = fit(tiny(model=model, labels="all", epochs=1), tmp_path / model, dataset=data)
+        figures = evaluate(run, dataset=data)
+        assert set(figures) == ALWAYS
+        json.dumps(figures, allow_nan=False)
+
+
+def test_pictures_without_a_label_do_not_count(trained, digits):
+    run = trained(model="semi", labels=100)
+    known = np.arange(360) < 200
+    half = replace(digits, test_labels=np.where(known, digits.test_labels, -1))
+    few = replace(
+        digits, test_images=digits.test_images[known], test_labels=digits.test_labels[known]
+    )
+    figures, expected = (evaluate(run, dataset=data, judge=False) for data in (half, few))
+    assert figures["error"] == expected["error"]
+
+
+def test_pictures_in_files_give_the_same_figures(trained, digits, monkeypatch):
+    monkeypatch.setattr(measuring, "GENERATED", 200)
+    run = trained(model="supervised")
+    stored = replace(
+        digits, train_images=Stored([digits.train_images]), test_images=Stored([digits.test_images])
+    )
+    assert evaluate(run, dataset=stored) == evaluate(run, dataset=digits)
+
+
+def test_of_many_pictures_some_are_measured(trained, digits, monkeypatch):
+    run = trained()
+    every = evaluate(run, dataset=digits, judge=False)
+    monkeypatch.setattr(measuring, "MEASURED", 120)
+    some = evaluate(run, dataset=digits, judge=False)
+    third = replace(
+        digits, test_images=digits.test_images[spread(360, 120)],
+        test_labels=digits.test_labels[spread(360, 120)],
+    )  # fmt: skip
+    assert some == evaluate(run, dataset=third, judge=False)
+    assert some["reconstruction_error"] == pytest.approx(every["reconstruction_error"], rel=0.1)
+    assert some["reconstruction_error"] != every["reconstruction_error"]
+
+
+@pytest.mark.parametrize("model", ["basic", "semi"])
+def test_figures_in_low_precision_are_within_their_errors(trained, digits, model):
+    run = trained(model=model, labels="all", epochs=20, lr=1e-3, latent_dim=2)
+    full = evaluate(run, dataset=digits, judge=False)
+    run.config = replace(run.config, precision="bf16")
+    low = evaluate(run, dataset=digits, judge=False)
+    assert low["reconstruction_error"] != full["reconstruction_error"]
+    assert low["reconstruction_error"] == pytest.approx(full["reconstruction_error"], rel=2e-3)
+    distance, error = full["prior_distance"], full["prior_distance_error"]
+    assert low["prior_distance"] == pytest.approx(distance, abs=error)
+    assert abs(low.get("error", 0) - full.get("error", 0)) <= 3 / 360
 
 
 def test_errors_are_those_of_the_split_that_was_asked_for(trained, digits):

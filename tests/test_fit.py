@@ -11,10 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from aae import inference
-from aae.data import Dataset
+from aae.data import Dataset, Stored
+from aae.evaluate import evaluate
 from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
+from aae.training.batches import Batches
+from aae.training.streams import Stream
 from aae.training.trainer import Observer
 
 HARD = {
@@ -99,15 +102,42 @@ def test_the_trainer_takes_its_settings_from_the_config(trainer_of):
     assert trainer.progress.count == 0
 
 
+@pytest.fixture
+def in_files(digits, monkeypatch):
+    """The digits in files, read in windows of three batches; only a few pictures are kept."""
+    monkeypatch.setattr("aae.data.stored.RESIDENT", 100 * 64)
+    monkeypatch.setattr("aae.training.streams.BLOCK", 5 * 64)
+    monkeypatch.setattr("aae.training.streams.WINDOW", 300 * 64)
+    files = [digits.train_images[:500], digits.train_images[500:]]
+    return replace(digits, train_images=Stored(files))
+
+
+def test_pictures_in_files_are_streamed_and_the_few_labelled_are_kept(tiny, in_files, tmp_path):
+    config = tiny(model="semi", labels=50)
+    run = Run.create(tmp_path, config, in_files)
+    trainer = make_trainer(run, Splits.of(config, in_files))
+    assert isinstance(trainer.batches, Stream)
+    assert isinstance(trainer.labelled, Batches)
+    assert trainer.batches.length == 3
+    assert len(trainer.batches) == EPOCH
+    assert (trainer.batches.labels == -1).all()
+
+
+def test_pictures_in_files_are_drawn(tiny, in_files, tmp_path):
+    run = fit(tiny(epochs=1), tmp_path, dataset=in_files)
+    drawn = {path.stem for path in run.figures.glob("*.png")}
+    assert drawn == {"latent", "manifold", "samples", "reconstructions", "learning-curves"}
+
+
 # --- validation
 
 
 @pytest.mark.parametrize("reconstruction", ["squared", "absolute"])
 def test_validation_figures_by_hand(tiny, new_model, digits, monkeypatch, reconstruction):
-    monkeypatch.setattr(inference, "BATCH", 30)  # the last batch is smaller
+    monkeypatch.setattr(inference, "batch_size", lambda model: 30)  # the last batch is smaller
     model = new_model(tiny(model="semi", init="he", reconstruction=reconstruction)).eval()
     part = Part(digits.test_images[:100], digits.test_labels[:100])
-    figures = validation_figures(model, part, torch.device("cpu"))
+    figures = validation_figures(model, part)
     x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
     codes = model.encode(x)
     error = model.decoder(codes.mean, codes.y) - x
@@ -124,7 +154,7 @@ def test_validation_figures_by_hand(tiny, new_model, digits, monkeypatch, recons
 
 def test_validation_draws_nothing_and_keeps_no_graph(tiny, new_model, part):
     model = new_model(tiny(posterior="universal")).eval()
-    first, again = (validation_figures(model, part, torch.device("cpu")) for _ in range(2))
+    first, again = (validation_figures(model, part) for _ in range(2))
     assert first == again
     assert first.keys() == {"reconstruction"}
     assert torch.is_grad_enabled()
@@ -136,12 +166,11 @@ def test_pictures_without_a_label_do_not_count_as_errors(tiny, new_model, part):
     half = Part(part.images, np.where(np.arange(100) < 50, part.labels, -1))
     few = Part(part.images[:50], part.labels[:50])
     none = Part(part.images, np.full(100, -1))
-    cpu = torch.device("cpu")
-    expected, found = (validation_figures(model, p, cpu) for p in (few, half))
+    expected, found = (validation_figures(model, p) for p in (few, half))
     for name in ("classification", "error"):
         assert found[name] == pytest.approx(expected[name])
     assert found["reconstruction"] != pytest.approx(expected["reconstruction"])
-    assert validation_figures(model, none, cpu).keys() == {"reconstruction"}
+    assert validation_figures(model, none).keys() == {"reconstruction"}
 
 
 # --- a run, stopped and resumed
@@ -201,6 +230,21 @@ def test_a_crash_before_the_first_checkpoint_starts_anew(tiny, tmp_path, whole, 
     resumed = resume(tmp_path / "run")
     assert same_state(end(resumed), end(expected))
     assert records(resumed) == records(expected)
+
+
+@pytest.mark.parametrize("count", [4, 6, EPOCH, EPOCH + 7])  # windows are of three steps
+def test_a_stream_goes_on_to_the_bit(
+    tiny, tmp_path, in_files, same_state, no_pictures, monkeypatch, count
+):
+    config = tiny(model="semi", labels=200, sample_every=3, **HARD)  # labelled ones streamed too
+    monkeypatch.setattr("aae.run.load", lambda data, data_dir: in_files)
+    expected = fit(config, tmp_path / "whole", dataset=in_files)
+    with pytest.raises(Interrupted):
+        fit(config, tmp_path / "run", [At(count, press_ctrl_c)], dataset=in_files)
+    resumed = resume(tmp_path / "run")
+    assert same_state(end(resumed), end(expected))
+    assert records(resumed) == records(expected)
+    assert evaluate(resumed, judge=False) == evaluate(expected, judge=False)
 
 
 def test_a_stop_at_an_epochs_end_and_then_a_crash(tiny, tmp_path, whole, same_state):

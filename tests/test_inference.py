@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from aae import inference
+from aae.data import Stored
 from aae.nn import POSTERIORS
 from aae.run import Part
-
-CPU = torch.device("cpu")
 
 
 def seeded(seed=0):
@@ -27,23 +26,24 @@ def make(tiny, new_model):
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(inference, "BATCH", 30)
+    monkeypatch.setattr(inference, "batch_size", lambda model: 30)
 
 
 def unit(x):
     return ((x + 1) / 2).clamp(0, 1)
 
 
-def test_pictures_in_batches(part, small_batches):
-    batches = list(inference.in_batches(part, CPU))
+def test_pictures_in_batches(make, part, small_batches):
+    batches = list(inference.in_batches(make(), part))
     assert [len(x) for x, _ in batches] == [30, 30, 30, 10]
     x, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     torch.testing.assert_close(x, torch.from_numpy(part.images) / 127.5 - 1)
     assert labels.tolist() == part.labels.tolist()
 
 
-def test_a_loop_over_batches_leaves_gradients_alone(part, small_batches):
-    for _ in inference.in_batches(part, CPU):
+def test_a_loop_over_batches_leaves_gradients_alone(make, part, small_batches):
+    model = make()
+    for _ in (*inference.in_batches(model, part), *inference.codes(model, part.images)):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
 
@@ -104,6 +104,70 @@ def test_reconstruct(make, part, small_batches, variant):
     assert torch.equal(unlabelled, found) == (variant != "supervised")
 
 
+# --- in pieces, from files, in low precision
+
+
+def test_pictures_in_files_are_read_a_batch_at_a_time(make, part, small_batches, monkeypatch):
+    model, sizes = make(), []
+    stored = Stored([part.images[:45], part.images[45:]])
+    read = Stored.read
+    monkeypatch.setattr(Stored, "read", lambda self, out: sizes.append(len(out)) or read(self, out))
+    assert torch.equal(
+        inference.encode(model, stored).mean, inference.encode(model, part.images).mean
+    )
+    assert sizes == [30, 30, 30, 10]
+    found = inference.reconstruct(model, Part(stored, part.labels))
+    assert torch.equal(found, inference.reconstruct(model, part))
+
+
+def test_codes_come_batch_by_batch(make, part, small_batches):
+    model = make("semi")
+    pieces = list(inference.codes(model, part.images))
+    assert [len(piece.z) for piece in pieces] == [30, 30, 30, 10]
+    whole = inference.encode(model, part.images)
+    for name in ("z", "mean", "std", "y_logits"):
+        assert torch.equal(torch.cat([getattr(p, name) for p in pieces]), getattr(whole, name))
+
+
+def test_a_batch_is_as_large_as_memory_allows(make, new_model, tiny):
+    narrow, wide = (new_model(tiny(hidden=hidden)) for hidden in (16, 160))
+    sizes = [inference.batch_size(model) for model in (narrow, wide)]
+    assert sizes[0] > 2 * sizes[1] > 2
+    units = 6 * 160 + 2 * 2 + 64 + 1  # hidden layers of three networks; code, picture and logit
+    assert sizes[1] == 2**25 // (4 * (units + 64))
+    assert inference.batch_size(new_model(tiny(hidden=10**6, layers=1))) == 2
+
+
+@pytest.mark.parametrize("variant", ["basic", "supervised", "semi", "vae"])
+def test_in_float32_a_model_is_used_as_it_is(make, part, variant):
+    model = make(variant)
+    low = inference.ready(model.train(), "float32")
+    assert (model.training, low.training) == (True, False)
+    assert torch.equal(inference.reconstruct(low, part), inference.reconstruct(model.eval(), part))
+
+
+@pytest.mark.parametrize("variant", ["basic", "supervised", "semi", "vae"])
+def test_in_bfloat16_products_are_and_results_are_not(make, part, variant):
+    model, state = make(variant, batch_norm=True), torch.get_rng_state()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    low = inference.ready(model, "bf16")
+    assert torch.equal(torch.get_rng_state(), state)
+    kinds = {name: value.dtype for name, value in low.named_parameters()}
+    assert kinds["decoder.pixels.weight"] == kinds["encoder.trunk.linears.1.bias"] == torch.bfloat16
+    assert kinds["encoder.posterior.mean.weight"] == torch.float32
+    assert kinds["decoder.trunk.linears.0.weight"] == torch.float32
+    found, expected = (inference.encode(each, part.images) for each in (low, model))
+    for value, exact in zip(vars(found).values(), vars(expected).values(), strict=True):
+        if exact is not None:
+            assert value.dtype == torch.float32
+            assert not torch.equal(value, exact)
+            torch.testing.assert_close(value, exact, rtol=0.02, atol=0.02 * exact.std().item())
+    pictures = inference.reconstruct(low, part)
+    assert pictures.dtype == torch.float32
+    torch.testing.assert_close(pictures, inference.reconstruct(model, part), rtol=0, atol=0.02)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 # --- samples
 
 
@@ -128,6 +192,22 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(inference, "decode", spy)
     return seen
+
+
+@pytest.mark.parametrize("variant", ["labels", "semi"])
+def test_samples_come_piece_by_piece(make, small_batches, variant):
+    model = make(variant, prior="mixture")
+    labels = torch.arange(70) % 10
+    pieces = list(inference.samples(model, labels, 70, seeded()))
+    assert [len(piece) for piece in pieces] == [30, 30, 10]
+    assert torch.equal(torch.cat(pieces), inference.sample(model, labels, 70, seeded()))
+    others = inference.sample(model, labels.flip(0), 70, seeded())
+    assert not torch.allclose(others, torch.cat(pieces))
+
+
+def test_a_label_is_refused_before_the_first_piece(make):
+    with pytest.raises(ValueError, match="this model samples without labels"):
+        inference.samples(make(), torch.tensor([0]), 1, seeded())
 
 
 def test_samples_come_from_the_prior(make, asked):

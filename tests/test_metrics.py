@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -257,6 +258,28 @@ def test_parzen_agrees_with_scikit_learn(sigma, monkeypatch):
     ours = metrics.parzen_log_likelihood(samples, test, sigma)
     assert ours.mean == pytest.approx(theirs.mean(), rel=1e-9)
     assert ours.error == pytest.approx(theirs.std(ddof=1) / math.sqrt(37), rel=1e-9)
+
+
+def test_parzen_over_samples_that_come_in_pieces_and_go():
+    samples, test = normal(2000, 5), normal(37, 5, seed=1)
+    alive, most = weakref.WeakSet(), 0
+
+    def pieces():
+        nonlocal most
+        for start in range(0, 2000, 90):
+            piece = samples[start : start + 90].clone()
+            alive.add(piece)
+            most = max(most, len(alive))
+            yield piece
+
+    whole = metrics.parzen_log_likelihood(samples, test, 0.4)
+    assert metrics.parzen_log_likelihood(pieces(), test, 0.4).mean == pytest.approx(
+        whole.mean, rel=1e-12
+    )
+    assert most <= 2  # the piece at hand, and the one before
+    assert metrics.choose_sigma(pieces(), test, [0.01, 0.4, 9.0]) == 0.4
+    with pytest.raises(ValueError, match="there are no samples"):
+        metrics.parzen_log_likelihood(iter(()), test, 0.4)
 
 
 def test_parzen_in_single_precision_is_close_enough():

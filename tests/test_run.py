@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aae.data import Dataset
+from aae.data import Dataset, Stored
 from aae.run import Run, Splits, versions
 from aae.training import checkpoint
 
@@ -76,6 +76,46 @@ def test_a_part_without_pictures_is_refused(tiny, numbered, share):
 def test_too_many_labels_are_refused(tiny, numbered):
     with pytest.raises(ValueError, match="choose at most"):
         Splits.of(tiny(labels=190), numbered)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [
+        ({}, True),
+        ({"model": "vae", "labels": 0}, True),
+        ({"labels": 10}, False),
+        ({"model": "labels"}, False),
+        ({"model": "supervised", "labels": 0}, False),
+        ({"model": "semi"}, False),
+    ],
+)
+def test_data_without_labels_do_for_recipes_without(tiny, numbered, changes, fits):
+    data = replace(numbered, classes=(), train_labels=np.full(200, -1), test_labels=np.full(40, -1))
+    if fits:
+        assert len(Splits.of(tiny(**changes), data).validation.labels) == 17
+        return
+    with pytest.raises(ValueError, match=r"numbered has none: put those of X.npy beside it as X.l"):
+        Splits.of(tiny(**changes), data)
+
+
+def test_pictures_in_files_are_split_alike_and_not_read(tiny, numbered, monkeypatch):
+    config, whole = tiny(labels=8), Splits.of(tiny(labels=8), numbered)
+    stored = Stored([numbered.train_images[:70], numbered.train_images[70:]])
+    with monkeypatch.context() as patch:
+        patch.setattr(Stored, "read", lambda self, out: pytest.fail("read"))
+        splits = Splits.of(config, replace(numbered, train_images=stored))
+    for name in ("train", "validation"):
+        found, expected = getattr(splits, name), getattr(whole, name)
+        assert isinstance(found.images, Stored)
+        np.testing.assert_array_equal(found.images, expected.images)
+        assert np.array_equal(found.labels, expected.labels)
+
+
+def test_some_of_a_part(part):
+    assert np.array_equal(part.some(1000).images, part.images)
+    few = part.some(4)
+    assert np.array_equal(few.images, part.images[[0, 33, 66, 99]])
+    assert np.array_equal(few.labels, part.labels[[0, 33, 66, 99]])
 
 
 # --- folders
@@ -153,11 +193,21 @@ def test_its_data_set(tiny_run, digits):
 
 def test_where_its_data_set_lies(tiny, numbered, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("aae.run.load", lambda *args: asked.append(args))
+    monkeypatch.setattr("aae.run.load", lambda *args: asked.append(args) or numbered)
     run = Run.create(tmp_path, tiny(data="mnist", data_dir="there"), numbered)
     run.dataset()
     run.dataset("here")
     assert asked == [("mnist", "there"), ("mnist", "here")]
+
+
+def test_a_data_set_that_changed_is_refused(tiny, numbered, tmp_path, monkeypatch):
+    run = Run.create(tmp_path, tiny(), numbered)
+    more = replace(
+        numbered, train_images=numbered.train_images[:199], train_labels=numbered.train_labels[:199]
+    )
+    monkeypatch.setattr("aae.run.load", lambda *args: more)
+    with pytest.raises(ValueError, match="has 199 training pictures and had 200 when"):
+        run.dataset()
 
 
 def test_its_model_before_training(tiny_run, tiny, numbered, tmp_path, same_state):
@@ -175,6 +225,12 @@ def test_its_model_has_the_newest_weights(tiny_run, same_state):
     assert same_state(model, expected)
     assert not same_state(model, older)
     assert not model.training
+
+
+def test_its_device_is_one_that_is_here(tiny, numbered, tmp_path):
+    assert Run.create(tmp_path / "a", tiny(), numbered).device.type == "cpu"
+    gone = Run.create(tmp_path / "b", tiny(device="xpu:7"), numbered).device
+    assert gone.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def test_a_run_without_checkpoints_has_no_model(tiny, numbered, tmp_path):

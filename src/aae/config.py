@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Model = Literal["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
-DataName = Literal["digits", "mnist", "fashion-mnist", "svhn"]
 Posterior = Literal["deterministic", "gaussian", "universal"]
 PriorName = Literal["gaussian", "mixture", "swiss-roll", "uniform"]
 
@@ -35,8 +34,9 @@ class Config:
     """Which variant of the adversarial autoencoder is trained."""
 
     # --- data
-    data: DataName = "mnist"
-    """Data set to train on."""
+    data: str = "mnist"
+    """Data set to train on: a name that 'aae list' shows; or a .npy file of uint8 pictures, or a
+    folder of such files, with labels of X.npy in X.labels.npy."""
     data_dir: str | None = None
     """Folder that holds the data set's files; else $AAE_DATA_DIR, else a checked download."""
     validation: float = 1 / 12
@@ -248,6 +248,13 @@ class Config:
             )
         if self.model == "vae" and self.step == "alternating":
             raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether its model is of no use for data without labels."""
+        return self.model in ("labels", "supervised", "semi") or (
+            self.model == "embed" and self.labels != 0
+        )
 
     @property
     def weights(self) -> dict[str, float]:

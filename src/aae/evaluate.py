@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aae import health, inference, metrics, report
 from aae.autoencoder import Autoencoder
@@ -22,6 +24,10 @@ from aae.run import Part, Run, Splits
 
 GENERATED = 10_000
 """Pictures generated to judge a model by."""
+MEASURED = 100_000
+"""Pictures that a figure is measured on, at most; of more, so many are taken, evenly spaced."""
+JUDGED = 2**28
+"""Bytes of pictures that the judge learns from, where they do not fit into memory."""
 
 Split = Literal["test", "validation"]
 
@@ -65,8 +71,8 @@ def evaluate(
     """
     dataset = dataset or run.dataset(data_dir)
     splits = Splits.of(run.config, dataset)
-    part = splits.test if split == "test" else splits.validation
-    model = run.model()
+    part = (splits.test if split == "test" else splits.validation).some(MEASURED)
+    model = inference.ready(run.model(), run.config.precision)
     generator = torch.Generator().manual_seed(run.config.seed)
     codes = inference.encode(model, part.images, generator)
     figures: dict[str, Any] = {
@@ -75,38 +81,55 @@ def evaluate(
         "epochs": run.epochs_done,
         "seed": run.config.seed,
         "split": split,
-        "reconstruction_error": _half_squared_error(inference.reconstruct(model, part), part),
-        "reconstruction_error_of_mean": _half_squared_error(
-            torch.from_numpy(splits.train.images).float().mean(0, keepdim=True) / 255, part
-        ),
+        "reconstruction_error": _half_squared_error(model, part, model.reconstruct),
     }
+    mean = _mean(model, splits.train.some(MEASURED))
+    figures["reconstruction_error_of_mean"] = _half_squared_error(model, part, lambda x, _: mean)
     match = metrics.prior_distance(
         codes.z, lambda count: model.prior.sample(count, generator=generator)
     )
     figures |= {"prior_distance": match.value, "prior_distance_error": match.error}
     figures |= _classes(model, codes, part)
     names = None
-    if model.finds_clusters:
-        names = _cluster_names(model, splits.validation)
+    if model.finds_clusters and bool((splits.validation.labels >= 0).any()):
+        names = _cluster_names(model, splits.validation.some(MEASURED))
         figures |= _cluster_errors(codes, part, names)
-    if model.decodes_labels if judge is None else judge:
-        figures |= _judged(model, dataset, generator, names)
+    if judge is None:
+        judge = model.decodes_labels and bool((dataset.test_labels >= 0).any())
+    if judge:
+        figures |= _judged(model, dataset.sample(JUDGED), generator, names)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
     return figures
 
 
-def _half_squared_error(x_hat: torch.Tensor, part: Part) -> float:
-    """Half the squared error summed over pixels, of pictures in [0, 1] seen as in [-1, 1]."""
-    x = torch.from_numpy(part.images).float() / 255
-    return float(2 * (x_hat - x).square().flatten(1).sum(1).mean())
+@torch.inference_mode()
+def _half_squared_error(
+    model: Autoencoder, part: Part, guess: Callable[[Tensor, Tensor], Tensor]
+) -> float:
+    """Half the squared error of a guess at pictures, from them and their labels; over pixels."""
+    total = 0.0
+    for x, labels in inference.in_batches(model, part):
+        total += float((guess(x, labels).clamp(-1, 1) - x).square().sum()) / 2
+    return total / len(part.labels)
+
+
+@torch.inference_mode()
+def _mean(model: Autoencoder, part: Part) -> Tensor:
+    """The mean picture, [1, c, h, w] in [-1, 1]."""
+    total = torch.zeros(1, *model.decoder.shape, dtype=torch.float64)
+    for x, _ in inference.in_batches(model, part):
+        total += x.sum(0).cpu()
+    return (total / len(part.labels)).float()
 
 
 def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
     """What the codes tell of the labels, where the model was to put it there."""
     labels = torch.from_numpy(part.labels)
-    figures = {}
+    figures: dict[str, float] = {}
+    if (part.labels < 0).all():
+        return figures
     if model.uses_labels and not model.decodes_labels and model.prior.components > 1:
         parts = model.prior.component_log_prob(codes.mean)
         figures["component_accuracy"] = metrics.component_accuracy(parts, labels)
@@ -156,10 +179,10 @@ def _judged(
         images = inference.sample(model, asked, GENERATED, generator)
         if names is not None:
             asked = names["confident"][asked]
-        real, real_labels = dataset.test_images / np.float32(255), dataset.test_labels
+        real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
         figures["style_accuracy"] = read_as(judge, images, asked)
         figures["style_variety"] = metrics.variety(
-            images, asked, torch.from_numpy(real), torch.from_numpy(real_labels)
+            images, asked, torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
         )
     return figures | read_samples(model, judge, generator)
 
@@ -189,17 +212,21 @@ def _measurements(
     """What the verdict on a training rests on."""
     accuracy = shares = expected = None
     if model.adversaries:
-        labels = torch.from_numpy(part.labels)
+        size = inference.batch_size(model)
+        labels = torch.from_numpy(part.labels).split(size)
         with torch.inference_mode():
-            real = model.adversaries["z"].real(labels, generator)
-            fake = model.adversaries["z"].fake(codes.z, labels)
+            logits = [
+                model.adversaries["z"].both(z, y, generator)
+                for z, y in zip(codes.z.split(size), labels, strict=True)
+            ]
+        real, fake = (torch.cat(each) for each in zip(*logits, strict=True))
         accuracy = float(((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
     if codes.y_logits is not None:
         counts = torch.bincount(codes.y_logits.argmax(1), minlength=model.n_classes)
         shares = (counts / len(part.labels)).tolist()
-        if not model.finds_clusters:
-            own = np.bincount(part.labels, minlength=model.n_classes) / len(part.labels)
-            expected = own.tolist()
+        known = part.labels[part.labels >= 0]
+        if len(known) and not model.finds_clusters:
+            expected = (np.bincount(known, minlength=model.n_classes) / len(known)).tolist()
     return health.Measurements(
         discriminator_accuracy=accuracy,
         prior_distance=match.relative,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +16,14 @@ import torch
 from aae import losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
-from aae.data import Dataset, load
-from aae.inference import in_batches
+from aae.data import Dataset, Pictures, Stored, at_hand, in_full, load
+from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
-from aae.training.batches import Batches
+from aae.training.batches import Batches, Epochs
 from aae.training.device import choose_device
+from aae.training.streams import Stream
 from aae.training.trainer import Observer, Record, Trainer
 
 
@@ -54,7 +56,7 @@ def fit(
     """
     dataset = dataset or load(config.data, config.data_dir)
     splits = Splits.of(config, dataset)
-    run = Run.create(folder, config, dataset)
+    run = Run.create(folder, replace(config, data=in_full(config.data)), dataset)
     _train(run, splits, observers)
     return run
 
@@ -89,15 +91,20 @@ def make_trainer(run: Run, splits: Splits, observers: Iterable[Observer] = ()) -
     device = choose_device(config.device)
     model = run.new_model().to(device)
 
-    def batches(images: np.ndarray, labels: np.ndarray, seed: int) -> Batches:
-        return Batches(images, labels, batch_size=config.batch_size, device=device, seed=seed)
+    def batches(images: Pictures, labels: np.ndarray, seed: int) -> Epochs:
+        settings: dict[str, Any] = {
+            "batch_size": config.batch_size, "device": device, "seed": seed,
+        }  # fmt: skip
+        if isinstance(images, Stored):
+            return Stream(images, labels, **settings)
+        return Batches(images, labels, **settings)
 
     train = splits.train
     shown = train.labels if model.uses_labels else np.full_like(train.labels, -1)
     labelled = None
     if any(phase.labelled for phase in model.phases()):
         known = train.labels >= 0
-        labelled = batches(train.images[known], train.labels[known], config.seed + 1)
+        labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
     everything = batches(train.images, shown, config.seed)
     trainer = Trainer(model, config, everything, labelled, observers)
     if places := checkpoint.found(run.checkpoints):
@@ -106,7 +113,7 @@ def make_trainer(run: Run, splits: Splits, observers: Iterable[Observer] = ()) -
 
 
 @torch.inference_mode()
-def validation_figures(model: Autoencoder, part: Part, device: torch.device) -> Record:
+def validation_figures(model: Autoencoder, part: Part) -> Record:
     """Losses on held-out pictures, from mean codes and clean input; the share misclassified."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
@@ -115,7 +122,7 @@ def validation_figures(model: Autoencoder, part: Part, device: torch.device) -> 
         sums[name] = sums.get(name, 0.0) + float(value) * count
         counts[name] = counts.get(name, 0) + count
 
-    for x, labels in in_batches(part, device):
+    for x, labels in in_batches(model, part):
         codes = model.encode(x)
         x_hat = model.decoder(*model.decoder_inputs(codes, labels))
         note("reconstruction", model.reconstruction_loss(x_hat, x), len(x))
@@ -132,10 +139,13 @@ def _train(run: Run, splits: Splits, observers: Iterable[Observer]) -> None:
     trainer = make_trainer(run, splits)
     recorder = Recorder(run, trainer.progress)
     trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
-    device = trainer.step.device
     with _asked_to_stop() as asked, recorder:
         trainer.observers += (_Stopper(keeper, asked),)
-        trainer.run(lambda: validation_figures(trainer.model, splits.validation, device))
+        trainer.run(
+            lambda: validation_figures(
+                ready(trainer.model, run.config.precision), splits.validation
+            )
+        )
 
 
 class _Stopper(Observer):

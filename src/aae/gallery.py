@@ -14,6 +14,8 @@ from aae.autoencoder import Autoencoder
 from aae.priors import Prior
 from aae.run import Part, Run
 
+CODES = 10_000
+"""Pictures whose codes are drawn, at most."""
 SIDE = 20
 """Tiles along each side of a manifold or a sheet of samples."""
 
@@ -29,7 +31,7 @@ def pictures(
         classes: the names of the labels.
         seed: chooses samples and styles.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, part = torch.Generator().manual_seed(seed), part.some(CODES)
     figures = {"latent": latent(model, part, classes, generator)}
     figures.update(manifold(model))
     rows = classes
@@ -134,7 +136,7 @@ def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
     tiles = np.zeros((count, 1 + members, *part.images.shape[1:]), np.float32)
     tiles[:, 0] = heads.numpy()
     for k in range(count):
-        own = part.images[chosen == k][:members]
+        own = np.asarray(part.images[np.flatnonzero(chosen == k)[:members]])
         tiles[k, 1 : 1 + len(own)] = own / np.float32(255)
     return plots.grid(
         tiles.reshape(-1, *part.images.shape[1:]), columns=1 + members,
@@ -148,7 +150,7 @@ def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
     some = Part(part.images[:count], part.labels[:count])
     columns = min(10, len(some.images))
     return plots.reconstructions(
-        some.images / 255, inference.reconstruct(model, some).numpy(), columns=columns,
+        np.asarray(some.images) / 255, inference.reconstruct(model, some).numpy(), columns=columns,
         title="Held-out pictures and their reconstructions",
     )  # fmt: skip
 

@@ -198,7 +198,7 @@ def judge_for(
     pictures and labels; otherwise it is replaced.
 
     Args:
-        dataset: with all its labels.
+        dataset: with all its labels, in memory.
         cache_dir: folder, made where it is missing.
         device: where the judge is put.
         progress: as in `train_judge`.
@@ -215,15 +215,18 @@ def judge_for(
     if cached is not None:
         return cached.to(device)
     judge = train_judge(
-        dataset.train_images,
+        np.asarray(dataset.train_images),
         dataset.train_labels,
         dataset.n_classes,
         seed=0,
         device=device,
         progress=progress,
     )
+    known = dataset.test_labels >= 0
     judge.test_accuracy = read_as(
-        judge, torch.tensor(dataset.test_images), torch.tensor(dataset.test_labels)
+        judge,
+        torch.from_numpy(np.asarray(dataset.test_images[known])),
+        torch.from_numpy(dataset.test_labels[known]),
     )
     _save(judge, path, made_from)
     return judge

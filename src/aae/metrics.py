@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -291,13 +291,16 @@ class LogLikelihood:
     error: float
 
 
-def parzen_log_likelihood(samples: Tensor, test: Tensor, sigma: float) -> LogLikelihood:
+def parzen_log_likelihood(
+    samples: Tensor | Iterable[Tensor], test: Tensor, sigma: float
+) -> LogLikelihood:
     """Log-likelihood of test points under a Gaussian Parzen window on generated samples.
 
     Goodfellow et al., arXiv:1406.2661, section 5; Makhzani et al., arXiv:1511.05644, section 3.
 
     Args:
-        samples: generated, [m, d].
+        samples: generated, [m, d]; or an iterable of such pieces, each of which is seen once and
+            let go, so that ten million samples need no more memory than one piece.
         test: [n, d], of the same type and on the same scale, the paper's being [0, 1].
         sigma: standard deviation of the window, from `choose_sigma`.
 
@@ -309,7 +312,9 @@ def parzen_log_likelihood(samples: Tensor, test: Tensor, sigma: float) -> LogLik
     return LogLikelihood(densities.mean().item(), error)
 
 
-def choose_sigma(samples: Tensor, validation: Tensor, candidates: Sequence[float]) -> float:
+def choose_sigma(
+    samples: Tensor | Iterable[Tensor], validation: Tensor, candidates: Sequence[float]
+) -> float:
     """The candidate under which the validation points are most likely; never use test points.
 
     Arguments and errors are those of `parzen_log_likelihood`.
@@ -320,27 +325,34 @@ def choose_sigma(samples: Tensor, validation: Tensor, candidates: Sequence[float
     return float(candidates[int(densities.mean(1).argmax())])
 
 
-def _parzen_log_densities(samples: Tensor, points: Tensor, sigmas: Sequence[float]) -> Tensor:
+def _parzen_log_densities(
+    samples: Tensor | Iterable[Tensor], points: Tensor, sigmas: Sequence[float]
+) -> Tensor:
     """Log-density of each point for each window width, float64 [len(sigmas), n]."""
-    _check_points(samples, points, least=1)
     if not all(0 < sigma < math.inf for sigma in sigmas):
         raise ValueError(f"a window's sigma must be above 0 and finite; given: {list(sigmas)}")
-    centre = points.mean(0)  # distances from far-off coordinates would lose digits
-    samples, points = samples - centre, points - centre
-    columns = []
-    for some in points.split(CHUNK):
-        total = torch.full((len(sigmas), len(some)), -math.inf, dtype=torch.float64)
-        for window in samples.split(4 * CHUNK):
-            squared = some.square().sum(1, keepdim=True) + window.square().sum(1)
-            squared = torch.addmm(squared, some, window.T, alpha=-2).clamp_min(0)
-            sums = [(squared / (-2 * sigma**2)).logsumexp(1) for sigma in sigmas]
-            total = torch.logaddexp(total, torch.stack(sums).to(total))
-        columns.append(total)
     widths = torch.tensor(sigmas, dtype=torch.float64)[:, None]
-    normaliser = math.log(len(samples)) + samples.shape[1] * (
-        widths.log() + 0.5 * math.log(2 * math.pi)
-    )
-    return torch.cat(columns, 1) - normaliser
+    total = torch.full((len(sigmas), len(points)), -math.inf, dtype=torch.float64)
+    centre = points.mean(0)  # distances from far-off coordinates would lose digits
+    count = 0
+    for piece in [samples] if isinstance(samples, Tensor) else samples:
+        _check_points(piece, points, least=1)
+        count += len(piece)
+        for window in piece.split(4 * CHUNK):
+            window = window - centre
+            sums = [_log_sums(window, some - centre, sigmas) for some in points.split(CHUNK)]
+            total = torch.logaddexp(total, torch.cat(sums, 1).to(total))
+    if count == 0:
+        raise ValueError("there are no samples; at least 1 is needed")
+    normaliser = math.log(count) + points.shape[1] * (widths.log() + 0.5 * math.log(2 * math.pi))
+    return total - normaliser
+
+
+def _log_sums(window: Tensor, points: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """Logarithms of the sums over samples [m, d] of exp(-distance²/2σ²), [len(sigmas), n]."""
+    squared = points.square().sum(1, keepdim=True) + window.square().sum(1)
+    squared = torch.addmm(squared, points, window.T, alpha=-2).clamp_min(0)
+    return torch.stack([(squared / (-2 * sigma**2)).logsumexp(1) for sigma in sigmas])
 
 
 def _sum_of_distances(a: Tensor, b: Tensor) -> float:

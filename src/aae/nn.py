@@ -254,6 +254,11 @@ class HeadedDecoder(nn.Module):
         self.heads = FullLinear(n_classes, dim, bias=False)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of a picture."""
+        return self.decoder.shape
+
+    @property
     def centres(self) -> Tensor:
         """The heads, [K, d]."""
         return self.apart * self.heads.weight.t()

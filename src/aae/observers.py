@@ -7,12 +7,14 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from aae import gallery, inference, plots
+from aae.autoencoder import Autoencoder
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
-from aae.training.batches import to_unit
+from aae.training.batches import to_model, to_unit
 from aae.training.trainer import Observer, Progress, Record, Trainer
 
 if TYPE_CHECKING:
@@ -82,20 +84,22 @@ class Painter(Observer):
         if not is_due(trainer):
             return
         epoch = trainer.progress.epoch
-        figures = gallery.draw(self.run, trainer.model, self.splits.validation)
+        model = inference.ready(trainer.model, trainer.config.precision)
+        figures = gallery.draw(self.run, model, self.splits.validation)
         for name, figure in figures.items():
             plots.save(figure, self.run.figures / f"{name}.png")
             if name in ("latent", "manifold", "samples", "style"):
                 plots.save(figure, self.run.figures / "history" / f"{name}-{epoch:04d}.png")
-        self._tensorboard(trainer)
+        self._tensorboard(trainer, model)
 
-    def _tensorboard(self, trainer: Trainer) -> None:
+    def _tensorboard(self, trainer: Trainer, model: Autoencoder) -> None:
         """What the reference program's summaries showed: pictures in and out, codes and prior."""
-        writer, model, config = self.recorder.tensorboard, trainer.model, trainer.config
+        writer, config = self.recorder.tensorboard, trainer.config
         step = trainer.progress.count
         generator = torch.Generator().manual_seed(config.seed)
-        some = Part(self.splits.validation.images[:64], self.splits.validation.labels[:64])
-        x = next(inference.in_batches(some, torch.device("cpu")))[0]
+        held_out = self.splits.validation.some(gallery.CODES)
+        some = Part(np.asarray(held_out.images[:64]), held_out.labels[:64])
+        x = to_model(torch.from_numpy(some.images))
         noisy = x + config.noise_std * torch.randn(x.shape, generator=generator)
         sheets = {
             "input": to_unit(x),
@@ -109,7 +113,7 @@ class Painter(Observer):
             )
         # Noise must come from the model's own device.
         noise = torch.Generator(trainer.step.device).manual_seed(config.seed)
-        codes = inference.encode(model, self.splits.validation.images, noise)
+        codes = inference.encode(model, held_out.images, noise)
         writer.add_histogram("codes/z", codes.z, step)
         prior = model.prior.sample(len(codes.z), generator=generator)
         writer.add_histogram("codes/z_prior", prior, step)

@@ -16,8 +16,9 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
-from aae.data import Dataset, choose_labels, load, split_validation
+from aae.data import Dataset, Pictures, choose_labels, load, split_validation, spread
 from aae.training import checkpoint
+from aae.training.device import choose_device
 
 FORMAT = 1
 """Version of the run folder's layout."""
@@ -25,10 +26,15 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures uint8 [n, c, h, w] with their labels [n]: a split of a data set."""
+    """Pictures uint8 [n, c, h, w], in memory or in files, with their labels [n]."""
 
-    images: np.ndarray
+    images: Pictures
     labels: np.ndarray
+
+    def some(self, most: int) -> Part:
+        """At most so many of its pictures, evenly spaced."""
+        chosen = spread(len(self.labels), most)
+        return Part(self.images[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Splits:
         Raises:
             ValueError: more labels are asked for than there are, or a part has no pictures.
         """
+        if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
+            raise ValueError(
+                f"the recipe {config.recipe!r} uses labels, and {dataset.name} has none: put those "
+                "of X.npy beside it as X.labels.npy, or take a recipe without, such as gaussian"
+            )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
         if not len(outside) or len(inside) < 2:
@@ -95,6 +106,7 @@ class Run:
         self.config = Config.from_json(about["config"])
         self.shape: tuple[int, ...] = tuple(about["data"]["shape"])
         self.classes: tuple[str, ...] = tuple(about["data"]["classes"])
+        self._count: int | None = about["data"].get("train")
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -112,7 +124,11 @@ class Run:
         about = {
             "format": FORMAT,
             "config": config.to_json(),
-            "data": {"shape": dataset.train_images.shape[1:], "classes": dataset.classes},
+            "data": {
+                "shape": dataset.shape,
+                "classes": dataset.classes,
+                "train": len(dataset.train_labels),
+            },
             "versions": versions(),
         }
         (folder / "config.json").write_text(json.dumps(about, indent=1) + "\n")
@@ -134,8 +150,28 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     def dataset(self, data_dir: str | None = None) -> Dataset:
-        """The data set it was trained on, from ``data_dir`` or where the config says."""
-        return load(self.config.data, data_dir or self.config.data_dir)
+        """The data set it was trained on, from ``data_dir`` or where the config says.
+
+        Raises:
+            ValueError: it is not there, or not what it was.
+        """
+        dataset = load(self.config.data, data_dir or self.config.data_dir)
+        count = len(dataset.train_labels)
+        if count != (self._count or count):
+            raise ValueError(
+                f"{self.config.data} has {count} training pictures and had {self._count} when "
+                f"{self.folder} was made: training and held-out pictures would mix; bring back "
+                "what it was"
+            )
+        return dataset
+
+    @property
+    def device(self) -> torch.device:
+        """Where its model is best used: its config's device, or what there is on this machine."""
+        try:
+            return choose_device(self.config.device)
+        except ValueError:
+            return choose_device("auto")
 
     def new_model(self) -> Autoencoder:
         """Its model before training, on the CPU."""

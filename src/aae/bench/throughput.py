@@ -163,11 +163,11 @@ def find_pictures(data_dir: str | None = None) -> tuple[np.ndarray, str]:
         ValueError: there is no MNIST in ``data_dir``.
     """
     if data_dir is not None:
-        return load("mnist", data_dir).train_images, "MNIST"
+        return np.asarray(load("mnist", data_dir).train_images), "MNIST"
     for place in os.environ.get("AAE_DATA_DIR"), cache_folder():
         with suppress(ValueError):
             if place:
-                return load("mnist", place).train_images, "MNIST"
+                return np.asarray(load("mnist", place).train_images), "MNIST"
     random = np.random.default_rng(0).integers(256, size=(COUNT, *SHAPE), dtype=np.uint8)
     return random, "random pictures of MNIST's shape"
 

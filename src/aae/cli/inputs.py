@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,18 +18,19 @@ Split = Literal["train", "validation", "test"]
 
 
 def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = None) -> Part:
-    """Pictures for a run's model: those of a data set, or of a file.
+    """Pictures for a run's model: those of a data set, or of one's own files.
 
     Args:
         run: whose model shall see them.
-        data: a data set's name, or a ``.npy`` file of uint8 pictures.
+        data: a data set's name; or a ``.npy`` file of uint8 pictures or a folder of such files,
+            all of which are taken.
         split: which part of a data set, split as the run splits its own.
         data_dir: where the data set's files lie.
 
     Raises:
         ValueError: there is no such data, or it is of another shape than the run's.
     """
-    from aae.data import CATALOG, load
+    from aae.data import CATALOG, load, open_pictures
     from aae.run import Part, Splits
 
     if data in CATALOG:
@@ -40,12 +44,13 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
         whole = dataclasses.replace(run.config, labels="all")  # another data set may have fewer
         part: Part = getattr(Splits.of(whole, dataset), split)
         return part
-    path = Path(data)
-    if path.suffix != ".npy" or not path.is_file():
+    path = Path(data).expanduser()
+    if not path.exists():
         raise ValueError(
-            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a .npy file of pictures"
+            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a .npy file of "
+            "pictures or a folder of such files"
         )
-    images = _read(path, run.shape)
+    images = open_pictures(path, run.shape)
     return Part(images, np.full(len(images), -1))
 
 
@@ -61,22 +66,15 @@ def output(path: Path, *endings: str) -> Path:
     return path
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Pictures uint8 [n, c, h, w] from a file that may hold [n, h, w] or [n, pixels] too."""
+@contextmanager
+def written(out: Path) -> Iterator[Path]:
+    """A place to write a file at; only what was written to the end appears under its name."""
+    aside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
     try:
-        images: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise ValueError(f"{path} is no .npy file of numbers; write it with numpy.save") from None
-    known = [shape, (int(np.prod(shape)),)]
-    if shape[0] == 1:
-        known.append(shape[1:])
-    if images.dtype != np.uint8 or images.size == 0 or images.shape[1:] not in known:
-        possible = " or ".join(f"[n, {', '.join(map(str, each))}]" for each in known)
-        raise ValueError(
-            f"{path} holds {images.dtype} {list(images.shape)}; "
-            f"the run's model reads uint8 {possible}"
-        )
-    return images.reshape(-1, *shape)
+        yield aside
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _by(shape: tuple[int, ...]) -> str:

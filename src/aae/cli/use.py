@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json as json_format
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from aae.cli.inputs import Split, output, pictures
+from aae.cli.inputs import Split, output, pictures, written
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def evaluate(
@@ -69,14 +74,21 @@ def sample(
     from aae.gallery import columns_for
     from aae.run import Run
 
-    labels = None if label is None else torch.full((count,), label)
+    place = Run(run)
+    model = inference.ready(place.model(place.device), place.config.precision)
+    labels = None if label is None else torch.tensor(label).expand(count)
     generator = torch.Generator().manual_seed(seed)
-    images = inference.sample(Run(run).model(), labels, count, generator).numpy()
-    if out.suffix.lower() == ".png":
-        scale = max(1, round(64 / images.shape[2]))
-        plots.write_tiles(images, out, columns_for(count), scale=scale)
-    else:
-        np.save(out, np.rint(images * 255).astype(np.uint8))
+    pieces = inference.samples(model, labels, count, generator)
+    with written(out) as path:
+        if out.suffix.lower() == ".png":
+            images = torch.cat(list(pieces)).numpy()
+            scale = max(1, round(64 / images.shape[2]))
+            plots.write_tiles(images, path, columns_for(count), scale=scale)
+        else:
+            array = np.lib.format.open_memmap(
+                path, mode="w+", dtype=np.uint8, shape=(count, *place.shape)
+            )
+            _fill(array, (np.rint(piece.numpy() * 255) for piece in pieces))
     print(out)
     return 0
 
@@ -88,12 +100,13 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
         run: The run folder.
         data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
     """
-    from aae import gallery, plots
+    from aae import gallery, inference, plots
     from aae.run import Run, Splits
 
     place = Run(run)
     held_out = Splits.of(place.config, place.dataset(data_dir)).validation
-    for name, figure in gallery.draw(place, place.model(), held_out).items():
+    model = inference.ready(place.model(), place.config.precision)
+    for name, figure in gallery.draw(place, model, held_out).items():
         print(plots.save(figure, place.figures / f"{name}.png"))
     return 0
 
@@ -105,8 +118,8 @@ def encode(
 
     Args:
         run: The run folder.
-        data: A data set's name, or a .npy file of uint8 pictures: [n, height, width],
-            [n, channels, height, width] or [n, pixels].
+        data: A data set's name; or a .npy file of uint8 pictures ([n, height, width],
+            [n, channels, height, width] or [n, pixels]), or a folder of such files.
         out: A .npy file to write, float32 [n, latent-dim].
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
@@ -119,8 +132,12 @@ def encode(
 
     place = Run(run)
     part = pictures(place, data, split, data_dir)
-    model = place.model()
-    np.save(out, model.embed(inference.encode(model, part.images)).numpy())
+    model = inference.ready(place.model(place.device), place.config.precision)
+    shape = len(part.labels), place.config.latent_dim
+    with written(out) as path:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        places = (model.embed(some).numpy() for some in inference.codes(model, part.images))
+        _fill(array, places)
     print(out)
     return 0
 
@@ -132,8 +149,8 @@ def predict(
 
     Args:
         run: The run folder, of a model that classifies (recipes semi, cluster, embed).
-        data: A data set's name, or a .npy file of uint8 pictures: [n, height, width],
-            [n, channels, height, width] or [n, pixels].
+        data: A data set's name; or a .npy file of uint8 pictures ([n, height, width],
+            [n, channels, height, width] or [n, pixels]), or a folder of such files.
         out: A .csv file to write, with the columns index, label and probability.
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
@@ -143,19 +160,29 @@ def predict(
     from aae.run import Run
 
     place = Run(run)
-    model = place.model()
+    model = inference.ready(place.model(place.device), place.config.precision)
     if model.encoder.classes is None:
         raise ValueError(
             f"{run} holds a model of the recipe {place.config.recipe!r}, which does not classify; "
             "train one that does: aae train semi"
         )
-    y = inference.encode(model, pictures(place, data, split, data_dir).images).y
-    assert y is not None
-    probabilities, labels = y.max(1)
-    with out.open("w", newline="") as file:
+    images = pictures(place, data, split, data_dir).images
+    index = itertools.count()
+    with written(out) as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "label", "probability"])
-        rows = zip(labels.tolist(), probabilities.tolist(), strict=True)
-        writer.writerows((k, label, f"{p:.6f}") for k, (label, p) in enumerate(rows))
+        for codes in inference.codes(model, images):
+            assert codes.y is not None
+            probabilities, labels = codes.y.max(1)
+            rows = zip(labels.tolist(), probabilities.tolist(), strict=True)
+            writer.writerows((next(index), label, f"{p:.6f}") for label, p in rows)
     print(out)
     return 0
+
+
+def _fill(array: np.ndarray, pieces: Iterable[np.ndarray]) -> None:
+    """Write pieces one after the other into an array in a file."""
+    start = 0
+    for piece in pieces:
+        array[start : start + len(piece)] = piece
+        start += len(piece)

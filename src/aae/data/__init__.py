@@ -1,22 +1,30 @@
-"""Pictures to learn from: the catalog, loading and downloading, and splits.
+"""Pictures to learn from: the catalog, one's own, loading and downloading, and splits.
 
 Nothing here needs torch, and heavy libraries are imported by the functions that use them.
 """
 
+from aae.data.arrays import open_pictures
 from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.dataset import Dataset
 from aae.data.download import DownloadError
-from aae.data.loading import load, load_source
+from aae.data.loading import in_full, load, load_source
 from aae.data.splits import choose_labels, split_validation
+from aae.data.stored import Pictures, Stored, at_hand, spread
 
 __all__ = [
     "CATALOG",
     "Dataset",
     "DownloadError",
+    "Pictures",
     "Source",
     "SourceFile",
+    "Stored",
+    "at_hand",
     "choose_labels",
+    "in_full",
     "load",
     "load_source",
+    "open_pictures",
     "split_validation",
+    "spread",
 ]

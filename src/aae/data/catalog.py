@@ -1,6 +1,5 @@
 """The data sets that exist, and where their files are published."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,20 +169,3 @@ _SOURCES = (
 )
 
 CATALOG: dict[str, Source] = {source.name: source for source in _SOURCES}
-
-
-def find_source(name: str) -> Source:
-    """Look a data set up by name.
-
-    Raises:
-        ValueError: no data set has this name; says which is nearest and lists all.
-
-    Example:
-        >>> find_source("mnist").shape
-        (1, 28, 28)
-    """
-    if name in CATALOG:
-        return CATALOG[name]
-    near = difflib.get_close_matches(name.lower(), CATALOG, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
-    raise ValueError(f"unknown data set {name!r}{hint} choose from {', '.join(CATALOG)}")

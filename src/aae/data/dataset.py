@@ -1,22 +1,27 @@
 """What every source of pictures is turned into."""
 
+from __future__ import annotations
+
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.stored import Pictures, spread
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures and labels, for training and for testing, in memory.
+    """Pictures and labels, for training and for testing; pictures in memory or in files.
 
     Attributes:
         name: of the data set.
-        classes: the name of each label.
+        classes: the name of each label; none where there are no labels.
         train_images: uint8 [n, channels, height, width].
         train_labels: int64 [n], each the index of a class, or -1 where there is no label.
         test_images: uint8 [m, channels, height, width].
-        test_labels: int64 [m], each the index of a class.
+        test_labels: int64 [m], likewise.
 
     Raises:
         ValueError: an array has the wrong type or shape, or a label is out of range.
@@ -29,14 +34,14 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train_images: NDArray[np.uint8] = field(repr=False)
+    train_images: Pictures = field(repr=False)
     train_labels: NDArray[np.int64] = field(repr=False)
-    test_images: NDArray[np.uint8] = field(repr=False)
+    test_images: Pictures = field(repr=False)
     test_labels: NDArray[np.int64] = field(repr=False)
 
     def __post_init__(self) -> None:
-        self._check("train", self.train_images, self.train_labels, lowest=-1)
-        self._check("test", self.test_images, self.test_labels, lowest=0)
+        self._check("train", self.train_images, self.train_labels)
+        self._check("test", self.test_images, self.test_labels)
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
             raise ValueError(
                 f"{self.name}: training pictures are {self.train_images.shape[1:]}, "
@@ -54,9 +59,26 @@ class Dataset:
         """Number of classes."""
         return len(self.classes)
 
-    def _check(
-        self, part: str, images: NDArray[np.uint8], labels: NDArray[np.int64], lowest: int
-    ) -> None:
+    def sample(self, most_bytes: int) -> Dataset:
+        """The same data set in memory; pictures in files are thinned out, evenly, to so many bytes.
+
+        What is in memory already stays whole.
+        """
+
+        def thin(
+            images: Pictures, labels: NDArray[np.int64]
+        ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+            if isinstance(images, np.ndarray):
+                return images, labels
+            most = max(1, most_bytes // math.prod(self.shape))
+            kept = spread(len(labels), most)
+            return np.asarray(images[kept]), labels[kept]
+
+        train = thin(self.train_images, self.train_labels)
+        test = thin(self.test_images, self.test_labels)
+        return Dataset(self.name, self.classes, *train, *test)
+
+    def _check(self, part: str, images: Pictures, labels: NDArray[np.int64]) -> None:
         where = f"{self.name}, {part}"
         if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
             raise ValueError(
@@ -68,8 +90,8 @@ class Dataset:
                 f"{where}: labels are {labels.dtype} {list(labels.shape)}; "
                 f"they must be int64 [{len(images)}], one for each image"
             )
-        if labels.min() < lowest or labels.max() >= self.n_classes:
+        if labels.min() < -1 or labels.max() >= self.n_classes:
             raise ValueError(
                 f"{where}: labels go from {labels.min()} to {labels.max()}; "
-                f"they must lie in {lowest}..{self.n_classes - 1}"
+                f"they must lie in 0..{self.n_classes - 1}, or be -1 for none"
             )

@@ -1,5 +1,6 @@
-"""From the name of a data set to its arrays."""
+"""From the name of a data set, or the place of one's own, to its arrays."""
 
+import difflib
 import io
 import os
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.catalog import Source, SourceFile, find_source
+from aae.data.arrays import load_arrays
+from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.dataset import Dataset
 from aae.data.download import fetch
 from aae.data.files import find_local, read_local
@@ -17,17 +19,18 @@ from aae.data.splits import split_validation
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def load(name: str, data_dir: str | Path | None = None, *, progress: bool = True) -> Dataset:
-    """Load a data set of the catalog.
+def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True) -> Dataset:
+    """Load a data set of the catalog, or one's own.
 
-    Files are looked for in `data_dir`, or else in the folder that the environment variable
-    `AAE_DATA_DIR` names, in a folder of the data set's name or directly, compressed or not. Where
-    no `data_dir` is given, what is missing is downloaded into a cache: `AAE_CACHE_DIR`, or the
-    system's place for caches. All files are checked against the catalog.
+    Files of the catalog are looked for in `data_dir`, or else in the folder that the environment
+    variable `AAE_DATA_DIR` names, in a folder of the data set's name or directly, compressed or
+    not. Where no `data_dir` is given, what is missing is downloaded into a cache: `AAE_CACHE_DIR`,
+    or the system's place for caches. All files are checked against the catalog.
 
     Args:
-        name: a key of `CATALOG`.
-        data_dir: folder with the user's own copy; nothing is downloaded then.
+        data: a key of `CATALOG`; or a path, see `aae.data.arrays.load_arrays`.
+        data_dir: folder with the user's own copy; nothing is downloaded then. What a path names may
+            have moved there.
         progress: draw a progress bar while downloading.
 
     Raises:
@@ -40,7 +43,44 @@ def load(name: str, data_dir: str | Path | None = None, *, progress: bool = True
         >>> digits.train_images.shape, digits.test_images.shape
         ((1437, 1, 8, 8), (360, 1, 8, 8))
     """
-    return load_source(find_source(name), data_dir, progress=progress)
+    if data in CATALOG:
+        return load_source(CATALOG[data], data_dir, progress=progress)
+    places = [Path(data).expanduser()]
+    if data_dir:
+        places.insert(0, Path(data_dir).expanduser() / places[0].name)
+    place = next(filter(Path.exists, places), None)
+    if place is None:
+        raise _unknown(data)
+    return _load_own(place)
+
+
+def in_full(data: str) -> str:
+    """What names a data set, and a path so that it holds in any folder.
+
+    Example:
+        >>> in_full("mnist")
+        'mnist'
+    """
+    path = Path(data).expanduser()
+    return str(path.resolve()) if data not in CATALOG and path.exists() else data
+
+
+def _load_own(place: Path) -> Dataset:
+    """Load a data set of one's own: what a path holds decides how."""
+    return load_arrays(place)
+
+
+def _unknown(data: str) -> ValueError:
+    """The error for what is neither in the catalog nor on the disk, with the nearest that is."""
+    path = Path(data).expanduser()
+    beside = {str(path.with_name(each.name)) for each in path.parent.glob("*")}
+    near = difflib.get_close_matches(data.lower(), CATALOG, n=1)
+    near = near or difflib.get_close_matches(str(path), beside, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return ValueError(
+        f"unknown data set {data!r}{hint} choose from {', '.join(CATALOG)}, or name a .npy file "
+        "of pictures that is there, or a folder of such files"
+    )
 
 
 def load_source(

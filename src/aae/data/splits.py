@@ -81,7 +81,9 @@ def choose_labels(
         )
     if count == "all":
         return labels.copy()
-    if count != 0 and count < n_classes:
+    if count == 0:
+        return np.full_like(labels, -1)
+    if count < n_classes:
         raise ValueError(
             f"{count} labels for {n_classes} classes; "
             f"choose 0, or at least {n_classes} (one for each class), or all"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aae import inference, metrics
 from aae.autoencoder import Autoencoder
-from aae.data import Dataset
+from aae.data import Dataset, Pictures
 from aae.data.download import cache_folder
 from aae.evaluate import evaluate
 from aae.gallery import SIDE
@@ -86,8 +86,8 @@ def parzen(subject: Subject, count: int) -> float:
     The window's width is chosen on a thousand validation pictures.
     """
 
-    def flat(images: np.ndarray) -> Tensor:
-        return torch.from_numpy(images).flatten(1).float() / 255
+    def flat(images: Pictures) -> Tensor:
+        return torch.tensor(np.asarray(images)).flatten(1).float() / 255
 
     samples = inference.sample(subject.model, None, count, subject.generator).flatten(1)
     validation, test = subject.splits.validation.images[:1000], subject.splits.test.images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,15 +22,52 @@ def to_unit(x: Tensor) -> Tensor:
     return (x.float() + 1).div(2).clamp(0, 1)
 
 
-class Batches:
+class Epochs(ABC):
+    """What a training takes its batches from: epochs, each in an order of its own.
+
+    Args:
+        count: pictures in an epoch.
+        batch_size: pictures in a batch; the last one of an epoch holds the rest.
+        seed: decides the order of each epoch.
+    """
+
+    def __init__(self, count: int, *, batch_size: int, seed: int):
+        self.count, self.batch_size, self.seed = count, min(batch_size, count), seed
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        # A batch of one has no statistics: a rest that small joins the batch before it.
+        full, rest = divmod(self.count, self.batch_size)
+        return full + (rest > 1)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from the ``start``-th on; the order depends on nothing else."""
+        for i in range(start, len(self)):
+            yield self.batch(number, i)
+
+    def at(self, count: int) -> Batch:
+        """The ``count``-th batch of an endless stream of epochs."""
+        return self.batch(*divmod(count, len(self)))
+
+    def span(self, i: int) -> tuple[int, int]:
+        """Where in an epoch's order its ``i``-th batch begins and ends."""
+        end = (i + 1) * self.batch_size if i + 1 < len(self) else self.count
+        return i * self.batch_size, end
+
+    @abstractmethod
+    def batch(self, number: int, i: int) -> Batch:
+        """The ``i``-th batch of an epoch."""
+
+
+class Batches(Epochs):
     """A data set resident on a device, as bytes: a batch is an index and a scaling.
 
     Args:
         images: uint8 [n, c, h, w].
         labels: int64 [n]; -1 where a label must not be used.
-        batch_size: pictures in a batch; the last one of an epoch holds the rest.
+        batch_size: see `Epochs`.
         device: where to keep them.
-        seed: decides the order of each epoch.
+        seed: see `Epochs`.
     """
 
     def __init__(
@@ -41,35 +79,21 @@ class Batches:
         device: torch.device,
         seed: int,
     ):
+        super().__init__(len(images), batch_size=batch_size, seed=seed)
         self.images = torch.from_numpy(images).to(device)
         self._last: tuple[int, Tensor] | None = None
         self.labels = torch.from_numpy(labels).to(device)
-        self.batch_size, self.seed = min(batch_size, len(images)), seed
 
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        # A batch of one has no statistics: a rest that small joins the batch before it.
-        full, rest = divmod(len(self.images), self.batch_size)
-        return full + (rest > 1)
-
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from the ``start``-th on; the order depends on nothing else."""
-        permutation = self._order(number)
-        for i in range(start, len(self)):
-            end = (i + 1) * self.batch_size if i + 1 < len(self) else None
-            yield self.take(permutation[i * self.batch_size : end])
-
-    def at(self, count: int) -> Batch:
-        """The ``count``-th batch of an endless stream of epochs."""
-        number, start = divmod(count, len(self))
-        return next(self.epoch(number, start))
+    def batch(self, number: int, i: int) -> Batch:
+        """See `Epochs.batch`."""
+        start, end = self.span(i)
+        return self.take(self._order(number)[start:end])
 
     def _order(self, number: int) -> Tensor:
-        """The order of an epoch; the last one is kept, for `at` asks for it batch by batch."""
+        """The order of an epoch; the last one is kept, for batches are asked for one by one."""
         if self._last is None or self._last[0] != number:
-            source = torch.Generator().manual_seed(_mix(self.seed, number))
-            permutation = torch.randperm(len(self.images), generator=source)
-            self._last = number, permutation.to(self.images.device)
+            order = torch.randperm(self.count, generator=seeded(self.seed, number))
+            self._last = number, order.to(self.images.device)
         return self._last[1]
 
     def take(self, indices: Tensor) -> Batch:
@@ -77,6 +101,7 @@ class Batches:
         return Batch(to_model(self.images[indices]), self.labels[indices])
 
 
-def _mix(seed: int, number: int) -> int:
-    """One seed from two numbers, such that neighbours share nothing."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
+def seeded(*numbers: int) -> torch.Generator:
+    """A source of randomness from several numbers, such that neighbours share nothing."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> 1))

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass
 from aae.config import Config
@@ -142,8 +143,10 @@ def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
     for module in list(other.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) is nn.Linear:
-                low = LowLinear(
-                    layer.in_features, layer.out_features, dtype=dtype, device=layer.weight.device
-                )
+                # Its weights are given to it: none are drawn, from torch's own randomness at that.
+                low = skip_init(
+                    LowLinear, layer.in_features, layer.out_features,
+                    dtype=dtype, device=layer.weight.device,
+                )  # fmt: skip
                 setattr(module, name, low)
     return other

@@ -14,7 +14,7 @@ import torch
 
 from aae.autoencoder import Autoencoder, Batch
 from aae.config import Config
-from aae.training.batches import Batches
+from aae.training.batches import Epochs
 from aae.training.fast import FastJointStep
 from aae.training.optimizers import learning_rate
 from aae.training.step import AlternatingStep, JointStep, Losses, Step
@@ -102,8 +102,8 @@ class Trainer:
         self,
         model: Autoencoder,
         config: Config,
-        batches: Batches,
-        labelled: Batches | None = None,
+        batches: Epochs,
+        labelled: Epochs | None = None,
         observers: Iterable[Observer] = (),
     ):
         self.model, self.config = model, config

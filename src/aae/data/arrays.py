@@ -1,0 +1,123 @@
+"""A user's own pictures and labels, in ``.npy`` files."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.dataset import Dataset
+from aae.data.splits import split_validation
+from aae.data.stored import Stored, at_hand
+
+TEST_SHARE, MOST_TEST = 1 / 7, 10_000
+"""What is split off for testing: MNIST's share, and at most its number."""
+_LABELS, _TEST = ".labels.npy", "test"
+
+
+def load_arrays(path: Path) -> Dataset:
+    """A data set of one's own: a ``.npy`` file of pictures, or a folder of shards of it.
+
+    Labels of ``NAME.npy``, where there are any, lie beside it in ``NAME.labels.npy``: integers
+    [n], -1 for a picture without one. The test set of a folder may lie in its folder ``test``, in
+    the same way; else a part is split off, the same share of each class: a seventh, and at most
+    10,000. What is larger than `aae.data.stored.RESIDENT` stays in its files.
+
+    Args:
+        path: file or folder; see `open_pictures`.
+
+    Raises:
+        ValueError: pictures or labels are of another kind, or do not fit each other.
+    """
+    images, labels = at_hand(open_pictures(path)), _labels(path)
+    if (path / _TEST).is_dir():
+        test_images, test_labels = at_hand(open_pictures(path / _TEST)), _labels(path / _TEST)
+    else:
+        share = min(TEST_SHARE, MOST_TEST / len(labels))
+        # The test set is part of the data set: its seed is fixed, whatever the user's is.
+        inside, outside = split_validation(labels, share, seed=0)
+        if not len(outside):
+            raise ValueError(f"{path} holds {len(labels)} pictures: too few for a test set")
+        test_images, test_labels = images[outside], labels[outside]
+        images, labels = images[inside], labels[inside]
+    count = max(labels.max(), test_labels.max()) + 1
+    names = tuple(str(k) for k in range(count))
+    return Dataset(path.stem, names, images, labels, test_images, test_labels)
+
+
+def open_pictures(path: Path, shape: tuple[int, ...] | None = None) -> Stored:
+    """Pictures of a ``.npy`` file, or of all those in a folder by the order of their names.
+
+    Args:
+        path: file or folder; a file holds uint8 [n, height, width] or
+            [n, channels, height, width].
+        shape: (channels, height, width) that a picture must have; a file may hold [n, pixels] then.
+
+    Raises:
+        ValueError: there is no such file, or it holds something else; says what it may hold.
+    """
+    arrays: list[NDArray[np.uint8]] = []
+    for file in _files(path):
+        arrays.append(_pictures(file, shape))
+        shape = arrays[0].shape[1:]
+    return Stored(arrays)
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of pictures at a path."""
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    files = [file for file in files if file.suffix == ".npy" and not file.name.endswith(_LABELS)]
+    if not files:
+        raise ValueError(f"{path} is neither a .npy file of pictures nor a folder of such files")
+    return files
+
+
+def _pictures(file: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    array = _map(file)
+    if shape is not None:
+        known = [shape, (math.prod(shape),), *([shape[1:]] if shape[0] == 1 else [])]
+        fits = array.shape[1:] in known
+        possible = " or ".join(f"[n, {', '.join(map(str, each))}]" for each in known)
+    else:
+        fits = array.ndim in (3, 4)
+        possible = "[n, height, width] or [n, channels, height, width]"
+    if array.dtype != np.uint8 or array.size == 0 or not fits:
+        raise ValueError(
+            f"{file} holds {array.dtype} {list(array.shape)}; expected uint8 {possible}"
+        )
+    if not array.flags.c_contiguous:
+        raise ValueError(
+            f"{file} is in Fortran's order, where a picture lies scattered over the whole file; "
+            "write it with numpy.save(…, numpy.ascontiguousarray(pictures))"
+        )
+    if array.ndim == 3:
+        array = array[:, None]
+    return array if shape is None else array.reshape(-1, *shape)
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    """The labels of all pictures at a path, -1 where there is none."""
+    parts = []
+    for file in _files(path):
+        count, beside = len(_map(file)), file.with_name(file.stem + _LABELS)
+        labels = _map(beside) if beside.is_file() else np.full(count, -1)
+        if labels.dtype.kind not in "iu" or labels.shape != (count,):
+            raise ValueError(
+                f"{beside} holds {labels.dtype} {list(labels.shape)}; "
+                f"expected integers [{count}], one for each picture of {file.name}"
+            )
+        parts.append(labels.astype(np.int64))
+    return np.concatenate(parts)
+
+
+def _map(file: Path) -> np.ndarray:
+    """An array as it lies in its file; nothing is read but its header."""
+    try:
+        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{file} is no .npy file of numbers ({error}); write it with numpy.save"
+        ) from None
+    return array

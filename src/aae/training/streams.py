@@ -1,0 +1,103 @@
+"""Pictures in files, read ahead of the training that needs them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from aae.autoencoder import Batch
+from aae.data import Stored
+from aae.training.batches import Batches, Epochs, seeded
+
+BLOCK = 64 * 2**10
+"""Bytes of neighbouring pictures that are read together. From a disk, pictures of 28×28 came so at
+300,000 a second, one by one at 22,000; from the system's memory at two million either way."""
+WINDOW = 16 * 2**20
+"""Bytes of pictures that are shuffled together, at least; two such windows are in memory."""
+
+
+class Stream(Epochs):
+    """A data set in files: a thread reads the next pictures while a training uses those before.
+
+    An epoch has every picture once, in an order that follows from seed, epoch and batch size alone.
+    Blocks of neighbours (64 KB) are put in random order, and each window of that (16 MB, in whole
+    batches) is shuffled. So a batch comes from some 250 random places, whatever the order of the
+    files; but pictures of one block meet in one window. Pictures of more than 32 KB are blocks by
+    themselves: their order is as random as that of `Batches`.
+
+    Args:
+        images: uint8 [n, c, h, w], in files.
+        labels: int64 [n]; -1 where a label must not be used.
+        batch_size: see `Epochs`.
+        device: where batches shall be.
+        seed: see `Epochs`.
+    """
+
+    def __init__(
+        self,
+        images: Stored,
+        labels: np.ndarray,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+    ):
+        super().__init__(len(images), batch_size=batch_size, seed=seed)
+        self.images, self.labels, self.device = images, labels, device
+        size = images.nbytes // len(images)
+        self.block = max(1, BLOCK // size)
+        """Pictures in a block."""
+        self.length = -(-WINDOW // (size * self.batch_size))
+        """Batches in a window."""
+        self.windows = -(-len(self) // self.length)
+        """Windows in an epoch; they are numbered on from one epoch to the next."""
+        self._reader = ThreadPoolExecutor(1, "pictures")
+        self._now: tuple[int, Batches] | None = None
+        self._next: tuple[int, Future[Batches]] | None = None
+
+    def batch(self, number: int, i: int) -> Batch:
+        """See `Epochs.batch`."""
+        window, within = divmod(i, self.length)
+        k = number * self.windows + window
+        return self._window(k).batch(k, within)
+
+    def _window(self, k: int) -> Batches:
+        """The k-th window, as a small data set by itself; the next one is read meanwhile."""
+        if self._now is None or self._now[0] != k:
+            if self._next is None or self._next[0] != k:
+                self._next = k, self._reader.submit(self._read, k)
+            window = self._next[1].result()
+            self._now = k, window
+            self._next = k + 1, self._reader.submit(self._read, k + 1)
+        return self._now[1]
+
+    def _read(self, k: int) -> Batches:
+        chosen = self._members(k)
+        pinned = self.device.type == "cuda"
+        images = torch.empty(
+            len(chosen), *self.images.shape[1:], dtype=torch.uint8, pin_memory=pinned
+        ).numpy()
+        self.images[chosen].read(images)
+        return Batches(
+            images, self.labels[chosen],
+            batch_size=self.batch_size, device=self.device, seed=self.seed,
+        )  # fmt: skip
+
+    def _members(self, k: int) -> np.ndarray:
+        """The numbers of a window's pictures, sorted, as they are read best."""
+        number, window = divmod(k, self.windows)
+        start, _ = self.span(window * self.length)
+        _, end = self.span(min((window + 1) * self.length, len(self)) - 1)
+        firsts = np.arange(0, self.count, self.block)
+        # The third number keeps the blocks' order apart from that within windows.
+        order = torch.randperm(len(firsts), generator=seeded(self.seed, number, 1)).numpy()
+        firsts = firsts[order]
+        lasts = np.minimum(firsts + self.block, self.count)
+        ends = np.cumsum(lasts - firsts)
+        a, b = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, end)
+        blocks = zip(firsts[a : b + 1], lasts[a : b + 1], strict=True)
+        members = np.concatenate([np.arange(first, last) for first, last in blocks])
+        skipped = start - (ends[a] - (lasts[a] - firsts[a]))
+        return np.sort(members[skipped : skipped + end - start])
