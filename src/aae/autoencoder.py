@@ -73,11 +73,14 @@ class Adversary(nn.Module):
 
     def _sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         parts = labels if self.by_parts else None
-        return self.prior.sample(len(labels), labels=parts, generator=generator)
+        return self.prior.draw(len(labels), parts, generator)
 
 
 class Pass:
     """One batch through a model. What several phases need is computed once, on demand."""
+
+    gradient = staticmethod(losses.gradient)
+    """How a loss takes a gradient within itself."""
 
     def __init__(
         self,

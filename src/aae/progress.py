@@ -38,12 +38,8 @@ class EpochLines(Observer):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        train = self.records.get("train", {})
-        parts = [f"epoch {trainer.progress.epoch}/{trainer.config.epochs}", losses(train)]
-        if "validation" in self.records:
-            parts.append("validation: " + losses(self.records["validation"]))
-        parts.append(speed(train))
-        self.console.print("; ".join(parts), highlight=False, markup=False, soft_wrap=True)
+        line = in_a_line(trainer.progress.epoch, trainer.config.epochs, self.records)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bar(Observer):
@@ -68,6 +64,19 @@ class Bar(Observer):
         """See `Observer.on_log`."""
         if record["split"] == "train":
             self.display.update(self.task, losses=losses(record), speed=speed(record))
+
+
+def in_a_line(epoch: int, epochs: int, records: dict[str, Record]) -> str:
+    """An epoch's newest records, by their splits, in words.
+
+    >>> in_a_line(2, 50, {"train": {"kl": 1.5, "images_per_second": 900.0}})
+    'epoch 2/50; kl 1.5; 900 images/s'
+    """
+    train = records.get("train", {})
+    parts = [f"epoch {epoch}/{epochs}", losses(train)]
+    if "validation" in records:
+        parts.append("validation: " + losses(records["validation"]))
+    return "; ".join([*parts, speed(train)])
 
 
 def losses(record: Record) -> str:
