@@ -79,9 +79,6 @@ class Adversary(nn.Module):
 class Pass:
     """One batch through a model. What several phases need is computed once, on demand."""
 
-    gradient = staticmethod(losses.gradient)
-    """How a loss takes a gradient within itself."""
-
     def __init__(
         self,
         model: Autoencoder,
@@ -166,6 +163,8 @@ class Autoencoder(nn.Module, ABC):
     """Whether labels take part in every phase."""
     decodes_labels = False
     """Whether the decoder needs a class beside z."""
+    gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
+    """How a loss takes a gradient within itself."""
 
     def __init__(
         self,

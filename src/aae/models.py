@@ -79,7 +79,7 @@ class SemiSupervisedAAE(Autoencoder):
             p.codes.y_logits,
             radius=self.vat_radius,
             generator=p.generator,
-            gradient=p.gradient,
+            gradient=self.gradient,
         )
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:

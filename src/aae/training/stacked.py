@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
+from aae.autoencoder import Autoencoder, Batch, Corruption, Phase
 from aae.config import Config
 from aae.training.step import AlternatingStep, JointStep, Losses, Read, Step, read
 
@@ -32,6 +32,7 @@ def stack(models: Sequence[Autoencoder]) -> Autoencoder:
         stacked.data = torch.stack([tensor.data for tensor in own])
         for tensor, view in zip(own, stacked.data, strict=True):
             tensor.data = view
+    whole.gradient = _gradient
     return whole
 
 
@@ -120,20 +121,15 @@ class _Reading(nn.Module):
         corruption: Corruption,
     ) -> Losses:
         return read(
-            self.model, phases, batches["all"], lambda: batches["labelled"], generator, corruption,
-            _Pass,
-        )  # fmt: skip
+            self.model, phases, batches["all"], lambda: batches["labelled"], generator, corruption
+        )
 
 
-class _Pass(Pass):
-    """A pass within vmap, where autograd has no tensors to take a gradient in."""
-
-    @staticmethod
-    def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """See `aae.losses.gradient`."""
-        with torch.no_grad():  # for all but x
-            grad: Tensor = torch.func.grad(f)(x)
-        return grad
+def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`aae.losses.gradient` within vmap, where autograd has no tensors to take a gradient in."""
+    with torch.no_grad():  # for all but x
+        grad: Tensor = torch.func.grad(f)(x)
+    return grad
 
 
 class _OwnDraws(TorchFunctionMode):

@@ -44,11 +44,10 @@ def read(
     labelled: Callable[[], Batch],
     generator: torch.Generator,
     corruption: Corruption,
-    kind: type[Pass] = Pass,
 ) -> Losses:
-    """The losses of some phases, with their graph; see `Read`. The pass may be of another kind."""
+    """The losses of some phases, with their graph; see `Read`."""
     passes = {
-        only: kind(model, labelled() if only else batch, generator, corruption)
+        only: Pass(model, labelled() if only else batch, generator, corruption)
         for only in sorted({p.labelled for p in phases})
     }
     return {p.name: p.loss(passes[p.labelled]) for p in phases}
