@@ -15,7 +15,7 @@ import torch
 from aae.autoencoder import Batch
 from aae.training.batches import Batches
 from aae.training.stacked import stack, stack_states, stacked_step, state_of
-from aae.training.trainer import DivergedError, Observer, Progress, Record, Trainer
+from aae.training.trainer import DivergedError, Observer, Record, Trainer
 
 
 class Group(Trainer):

@@ -36,9 +36,7 @@ def stack(models: Sequence[Autoencoder]) -> Autoencoder:
     return whole
 
 
-def stacked_step(
-    model: Autoencoder, config: Config, generators: Sequence[torch.Generator]
-) -> Step:
+def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.Generator]) -> Step:
     """The step of a stacked model; its batches and losses have a dimension more in front, too.
 
     Args:
@@ -70,7 +68,10 @@ class StackedRead:
 
     def __init__(self, model: Autoencoder, generators: Sequence[torch.Generator]):
         self.reading, self.generators = _Reading(model), generators
-        self.tensors = {**dict(self.reading.named_parameters()), **dict(self.reading.named_buffers())}
+        self.tensors = {
+            **dict(self.reading.named_parameters()),
+            **dict(self.reading.named_buffers()),
+        }
         self.seats = torch.arange(len(generators), device=generators[0].device)[:, None]
 
     def __call__(
