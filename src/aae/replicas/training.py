@@ -66,6 +66,9 @@ def fit(
         ValueError: a config and its data do not fit each other, or the folder is in use.
         Interrupted: on Ctrl-C, after a checkpoint of each; `resume` goes on.
     """
+    for name in configs:
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} cannot be the name of a folder: take one without a path")
     folder = Path(folder)
     refuse_used(folder)
     data = {

@@ -85,6 +85,7 @@ class Group(Trainer):
                     raise
 
     def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
+        self.model.eval()
         there = self.hand_out()
         for member, own in zip(self.members, self.validates, strict=True):
             if member in there:

@@ -166,42 +166,42 @@ class _OwnDraws(TorchFunctionMode):
 def stack_states(states: Sequence[State]) -> State:
     """The state of a stacked step, from those of its replicas' own, made after as many steps."""
 
-    def stacked(name: str, number: int, key: str) -> Any:
-        values = [state[name]["state"][number][key] for state in states]
-        return torch.stack(values) if _of_replica(values[0]) else values[0]
+    def stacked(*values: Any) -> Any:
+        return torch.stack(values) if _of_replica(values[0]) else copy.deepcopy(values[0])
 
-    return {
-        name: {
-            **whole,
-            "state": {
-                number: {key: stacked(name, number, key) for key in values}
-                for number, values in whole["state"].items()
-            },
-        }
-        for name, whole in states[0].items()
-    }
+    return _map(stacked, *states)
 
 
 def state_of(state: State, seat: int) -> State:
     """A copy of one replica's part of a stacked step's state, as its own step would give it."""
-    return {
-        name: {
-            **whole,
-            "state": {
-                number: {
-                    key: value[seat].clone() if _of_replica(value) else copy.copy(value)
-                    for key, value in values.items()
-                }
-                for number, values in whole["state"].items()
-            },
-        }
-        for name, whole in state.items()
-    }
+
+    def own(value: Any) -> Any:
+        return value[seat].clone() if _of_replica(value) else copy.deepcopy(value)
+
+    return _map(own, state)
 
 
 def _of_replica(value: Any) -> bool:
     """Whether a value of an optimiser's state belongs to a parameter: a count of steps does not."""
     return isinstance(value, Tensor) and value.dim() > 0
+
+
+def _map(function: Callable[..., Any], *states: State) -> State:
+    """States with their values changed: of each optimiser, for each parameter, by their names."""
+    first = states[0]
+    return {
+        name: {
+            **whole,
+            "state": {
+                number: {
+                    key: function(*(state[name]["state"][number][key] for state in states))
+                    for key in values
+                }
+                for number, values in whole["state"].items()
+            },
+        }
+        for name, whole in first.items()
+    }
 
 
 def _tensors(model: nn.Module) -> chain[Tensor]:
