@@ -146,6 +146,7 @@ class TestWrongUse:
             ("train gaussian --model vae", "there is no flag '--model'"),
             ("train gaussian --data digits --device gpu", "--device gpu cannot be used here"),
             ("train semi --data digits --labels 3", "choose 0, or at least 10"),
+            ("train gaussian --data digits --seeds 0", "--seeds must be at least 1, not 0"),
             ("train --resume nowhere", "nowhere is not a run folder"),
             ("train --resume nowhere --epochs 3", "no flag '--epochs'; there are --resume"),
             ("evaluate", "missing RUN; see 'aae evaluate --help'"),

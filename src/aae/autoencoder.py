@@ -73,7 +73,7 @@ class Adversary(nn.Module):
 
     def _sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         parts = labels if self.by_parts else None
-        return self.prior.sample(len(labels), labels=parts, generator=generator)
+        return self.prior.draw(len(labels), parts, generator)
 
 
 class Pass:
@@ -165,6 +165,8 @@ class Autoencoder(nn.Module, ABC):
     """Whether the decoder needs a class beside z."""
     finds_clusters = False
     """Whether y names clusters that the model found, and not the data's classes."""
+    gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
+    """How a loss takes a gradient within itself."""
 
     def __init__(
         self,

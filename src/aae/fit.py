@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -23,8 +23,9 @@ from aae.run import Part, Run, Splits
 from aae.training import checkpoint
 from aae.training.batches import Batches, Epochs
 from aae.training.device import choose_device
+from aae.training.step import Step
 from aae.training.streams import Stream
-from aae.training.trainer import Observer, Record, Trainer
+from aae.training.trainer import Observer, Record, Trainer, make_step
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: it was asked for
@@ -68,6 +69,7 @@ def resume(
     dataset: Dataset | None = None,
     data_dir: str | None = None,
     device: str | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Run:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
@@ -77,15 +79,25 @@ def resume(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the config says.
         device: where to go on, if elsewhere than the config says.
+        stop: whether to save a checkpoint and stop, asked after each step; by default Ctrl-C is
+            what asks for it.
+
+    Raises:
+        Interrupted: it was asked to stop.
     """
     run = Run(folder)
     if device is not None:
         run.config = replace(run.config, device=device)
-    _train(run, Splits.of(run.config, dataset or run.dataset(data_dir)), observers)
+    _train(run, Splits.of(run.config, dataset or run.dataset(data_dir)), observers, stop)
     return run
 
 
-def make_trainer(run: Run, splits: Splits, observers: Iterable[Observer] = ()) -> Trainer:
+def make_trainer(
+    run: Run,
+    splits: Splits,
+    observers: Iterable[Observer] = (),
+    step: Callable[[Autoencoder, Config], Step] = make_step,
+) -> Trainer:
     """A trainer for a run, standing at its newest checkpoint or at the start."""
     config = run.config
     device = choose_device(config.device)
@@ -106,7 +118,7 @@ def make_trainer(run: Run, splits: Splits, observers: Iterable[Observer] = ()) -
         known = train.labels >= 0
         labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
     everything = batches(train.images, shown, config.seed)
-    trainer = Trainer(model, config, everything, labelled, observers)
+    trainer = Trainer(model, config, everything, labelled, observers, step=step)
     if places := checkpoint.found(run.checkpoints):
         checkpoint.load(places[-1], trainer)
     return trainer
@@ -134,12 +146,30 @@ def validation_figures(model: Autoencoder, part: Part) -> Record:
     return {name: total / counts[name] for name, total in sums.items()}
 
 
-def _train(run: Run, splits: Splits, observers: Iterable[Observer]) -> None:
-    keeper = Keeper(run)
-    trainer = make_trainer(run, splits)
-    recorder = Recorder(run, trainer.progress)
+@contextmanager
+def watched(
+    run: Run, splits: Splits, trainer: Trainer, observers: Iterable[Observer] = ()
+) -> Iterator[Keeper]:
+    """Have a run's own observers watch its training for as long as the context lasts.
+
+    Yields:
+        Who can save a checkpoint.
+    """
+    keeper, recorder = Keeper(run), Recorder(run, trainer.progress)
     trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
-    with _asked_to_stop() as asked, recorder:
+    with recorder:
+        yield keeper
+
+
+def _train(
+    run: Run,
+    splits: Splits,
+    observers: Iterable[Observer],
+    stop: Callable[[], bool] | None = None,
+) -> None:
+    trainer = make_trainer(run, splits)
+    stopping = asked_to_stop() if stop is None else nullcontext(stop)
+    with stopping as asked, watched(run, splits, trainer, observers) as keeper:
         trainer.observers += (_Stopper(keeper, asked),)
         trainer.run(
             lambda: validation_figures(
@@ -160,7 +190,7 @@ class _Stopper(Observer):
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed; a second one interrupts at once."""
     pressed: list[int] = []
 

@@ -90,6 +90,13 @@ def imbalance(y_logits: Tensor) -> Tensor:
     return kl
 
 
+def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of a scalar function at x, of x's shape and without a graph."""
+    x = x.detach().requires_grad_()
+    (grad,) = torch.autograd.grad(f(x), x)
+    return grad
+
+
 def virtual_adversarial(
     logits_of: Callable[[Tensor], Tensor],
     x: Tensor,
@@ -98,6 +105,7 @@ def virtual_adversarial(
     radius: float,
     generator: torch.Generator,
     probe: float = 1e-2,
+    gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = gradient,
 ) -> Tensor:
     """How much class probabilities change in the worst direction ([VAT], section 3.3).
 
@@ -111,16 +119,16 @@ def virtual_adversarial(
         radius: L2 norm of r, in the units of x.
         generator: chooses the direction that the power method starts from.
         probe: norm of the step that it looks with.
+        gradient: see `gradient`, which stands for any other that gives the same.
     """
     p = logits.detach().float().log_softmax(1)
 
     def divergence(r: Tensor) -> Tensor:
         q = logits_of(x + r).float().log_softmax(1)
-        return F.kl_div(q, p, reduction="batchmean", log_target=True)
+        return (p.exp() * (p - q)).sum(1).mean()
 
     d = torch.randn(x.shape, generator=generator, device=x.device)
-    r = (probe * _unit(d)).requires_grad_()
-    (d,) = torch.autograd.grad(divergence(r), r)
+    d = gradient(divergence, probe * _unit(d))
     return divergence(radius * _unit(d))
 
 

@@ -90,6 +90,7 @@ class ClusteringAAE(Autoencoder):
             p.codes.y_logits,
             radius=self.vat_radius,
             generator=p.generator,
+            gradient=self.gradient,
         )
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
@@ -168,7 +169,9 @@ class VAE(Autoencoder):
         assert codes.std is not None
         if isinstance(self.prior, Gaussian):
             return losses.kl_standard_gaussian(codes.mean, codes.std, self.prior.std)
-        log_q = torch.distributions.Normal(codes.mean, codes.std).log_prob(codes.z).sum(1)
+        # Its check of the arguments would make a GPU wait.
+        q = torch.distributions.Normal(codes.mean, codes.std, validate_args=False)
+        log_q = q.log_prob(codes.z).sum(1)
         return losses.kl_monte_carlo(log_q, self.prior.log_prob(codes.z))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -39,8 +40,8 @@ def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tenso
     """Drop a share of units and scale up the rest, from a generator that is passed in."""
     if generator is None or share == 0:
         return x
-    kept = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
-    return x * kept / (1 - share)
+    units = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    return x * units.bernoulli_(1 - share, generator=generator) / (1 - share)
 
 
 class FullLinear(nn.Linear):
@@ -185,9 +186,8 @@ class Encoder(nn.Module):
         """Pictures [n, c, h, w] → codes, drawn where a generator is given."""
         x = x.flatten(1)
         if size := self.posterior.noise_dim:
-            noise = torch.zeros(len(x), size, device=x.device)
-            if generator is not None:
-                noise.normal_(generator=generator)
+            draw = torch.zeros if generator is None else partial(torch.randn, generator=generator)
+            noise = draw(len(x), size, device=x.device)
             x = torch.cat([x, noise], 1)
         h = self.trunk(x, drop, generator)
         codes: Codes = self.posterior(h, generator)

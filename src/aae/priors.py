@@ -21,7 +21,6 @@ class Prior(ABC):
     limit: float
     """Half the side of a frame around the origin that shows the prior."""
 
-    @abstractmethod
     def sample(
         self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
@@ -31,7 +30,24 @@ class Prior(ABC):
             n: how many.
             labels: [n] part to draw each from; -1, or None for all, draws the part too.
             generator: source of randomness.
+
+        Raises:
+            ValueError: not a label for each sample, or one that has no part.
         """
+        if labels is not None and self.components > 1:
+            if labels.shape != (n,):
+                given = tuple(labels.shape)
+                raise ValueError(f"{n} samples need {n} labels, not a tensor of {given}")
+            if n and labels.max() >= self.components:
+                raise ValueError(
+                    f"label {int(labels.max())} has no part of its own: this prior has "
+                    f"{self.components}, labels 0 to {self.components - 1}"
+                )
+        return self.draw(n, labels, generator)
+
+    @abstractmethod
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """`sample` without its checks, for which a GPU would have to wait: for training."""
 
     @abstractmethod
     def component_log_prob(self, z: Tensor) -> Tensor:
@@ -53,17 +69,7 @@ class Prior(ABC):
     ) -> Tensor:
         """The part that each of n samples comes from: its label's, or a random one."""
         drawn = torch.randint(self.components, (n,), generator=generator, device=device)
-        if labels is None:
-            return drawn
-        if labels.shape != (n,):
-            raise ValueError(f"{n} samples need {n} labels, not a tensor of {tuple(labels.shape)}")
-        # One check would make the GPU wait for the host; the CPU makes it for nothing.
-        if labels.device.type == "cpu" and labels.numel() and labels.max() >= self.components:
-            raise ValueError(
-                f"label {int(labels.max())} has no part of its own: this prior has "
-                f"{self.components}, labels 0 to {self.components - 1}"
-            )
-        return torch.where(labels < 0, drawn, labels)
+        return drawn if labels is None else torch.where(labels < 0, drawn, labels)
 
 
 class Gaussian(Prior):
@@ -76,10 +82,8 @@ class Gaussian(Prior):
     def __init__(self, dim: int, std: float = 1.0):
         self.dim, self.std, self.limit = dim, std, 3.5 * std
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`."""
         return self.std * torch.randn(n, self.dim, generator=generator, device=_device(generator))
 
     def component_log_prob(self, z: Tensor) -> Tensor:
@@ -97,10 +101,8 @@ class Uniform(Prior):
     def __init__(self, dim: int, half: float = 1.0):
         self.dim, self.half, self.limit = dim, half, 1.2 * half
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`."""
         unit = torch.rand(n, self.dim, generator=generator, device=_device(generator))
         return self.half * (2 * unit - 1)
 
@@ -152,10 +154,8 @@ class Mixture(Prior):
         pairs = radial[..., None] * along[parts, None] + tangential[..., None] * across[parts, None]
         return pairs.flatten(1)
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`."""
         device = _device(generator)
         parts = self._parts(n, labels, generator, device)
         noise = torch.randn(2, n, self.dim // 2, generator=generator, device=device)
@@ -198,12 +198,10 @@ class Spots(Prior):
         self.components, self.dim = centres.shape
         self.limit = float(centres.abs().max()) + spread.limit
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`."""
         parts = self._parts(n, labels, generator, _device(generator))
-        around: Tensor = self.spread.sample(n, generator=generator)
+        around: Tensor = self.spread.draw(n, None, generator)
         return self.centres[parts] + around
 
     def component_log_prob(self, z: Tensor) -> Tensor:
@@ -238,10 +236,8 @@ class SwissRoll(Prior):
         angle = 4 * math.pi * t
         return self.radius * t[..., None] * torch.stack([angle.cos(), angle.sin()], -1)
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`."""
         device = _device(generator)
         parts = self._parts(n, labels, generator, device)
         u = (parts + torch.rand(n, generator=generator, device=device)) / self.components
@@ -272,10 +268,8 @@ class Categorical(Prior):
     def __init__(self, components: int):
         self.dim = self.components = components
 
-    def sample(
-        self, n: int, *, labels: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """See `Prior.sample`: one-hot rows."""
+    def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """See `Prior.draw`: one-hot rows."""
         parts = self._parts(n, labels, generator, _device(generator))
         return torch.nn.functional.one_hot(parts, self.components).float()
 

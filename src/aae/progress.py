@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from aae.training.trainer import Observer, Record, Trainer
@@ -38,12 +46,8 @@ class EpochLines(Observer):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        train = self.records.get("train", {})
-        parts = [f"epoch {trainer.progress.epoch}/{trainer.config.epochs}", losses(train)]
-        if "validation" in self.records:
-            parts.append("validation: " + losses(self.records["validation"]))
-        parts.append(speed(train))
-        self.console.print("; ".join(parts), highlight=False, markup=False, soft_wrap=True)
+        line = in_a_line(trainer.progress.epoch, trainer.config.epochs, self.records)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Bar(Observer):
@@ -68,6 +72,93 @@ class Bar(Observer):
         """See `Observer.on_log`."""
         if record["split"] == "train":
             self.display.update(self.task, losses=losses(record), speed=speed(record))
+
+
+@dataclass(frozen=True)
+class News:
+    """Where one training of many stands; may be sent from process to process."""
+
+    name: str
+    epoch: int
+    """Epochs finished."""
+    epochs: int
+    done: float
+    """Share of all steps that are made."""
+    records: dict[str, Record]
+    """The newest records, by their splits."""
+    ends_epoch: bool
+
+
+class Herald(Observer):
+    """Tells how a training goes to somebody who is told of many.
+
+    Args:
+        name: of the training.
+        tell: who is told.
+    """
+
+    def __init__(self, name: str, tell: Callable[[News], None]):
+        self.name, self.tell = name, tell
+        self.records: dict[str, Record] = {}
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """See `Observer.on_log`."""
+        self.records[str(record["split"])] = record
+        self._tell(trainer)
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """See `Observer.on_epoch`."""
+        self._tell(trainer, ends_epoch=True)
+
+    def _tell(self, trainer: Trainer, *, ends_epoch: bool = False) -> None:
+        progress, epochs = trainer.progress, trainer.config.epochs
+        done = (progress.epoch + progress.batch / len(trainer.batches)) / epochs
+        records = dict(self.records)
+        self.tell(News(self.name, progress.epoch, epochs, done, records, ends_epoch))
+
+
+@contextmanager
+def many_shown(console: Console) -> Iterator[Callable[[News], None]]:
+    """Somebody to tell of many trainings, who shows them on a console as long as this lasts."""
+    if not console.is_interactive:
+
+        def line(news: News) -> None:
+            if news.ends_epoch:
+                words = f"{news.name}: {in_a_line(news.epoch, news.epochs, news.records)}"
+                console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+        yield line
+        return
+    with _Display(console, TextColumn("{task.description}")) as display:
+        tasks: dict[str, TaskID] = {}
+
+        def move(news: News) -> None:
+            if news.name not in tasks:
+                tasks[news.name] = display.add_task(
+                    news.name, total=1.0, epoch="", speed="", losses=""
+                )
+            train = news.records.get("train", {})
+            display.update(
+                tasks[news.name],
+                completed=news.done,
+                epoch=f"epoch {min(news.epoch + 1, news.epochs)}/{news.epochs}",
+                speed=speed(train),
+            )
+
+        yield move
+
+
+def in_a_line(epoch: int, epochs: int, records: dict[str, Record]) -> str:
+    """An epoch's newest records, by their splits, in words.
+
+    >>> in_a_line(2, 50, {"train": {"kl": 1.5, "images_per_second": 900.0}})
+    'epoch 2/50; kl 1.5; 900 images/s'
+    """
+    train = records.get("train", {})
+    parts = [f"epoch {epoch}/{epochs}", losses(train)]
+    if "validation" in records:
+        parts.append("validation: " + losses(records["validation"]))
+    return "; ".join([*parts, speed(train)])
 
 
 def losses(record: Record) -> str:
@@ -95,8 +186,9 @@ def speed(record: Record) -> str:
 class _Display(Progress):
     """A bar, and the losses below it, where there is room for them."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, *before: ProgressColumn):
         super().__init__(
+            *before,
             TextColumn("{task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
@@ -109,4 +201,5 @@ class _Display(Progress):
     def get_renderables(self) -> Iterator[RenderableType]:
         yield self.make_tasks_table(self.tasks)
         for task in self.tasks:
-            yield Text(task.fields["losses"], style="dim")
+            if words := task.fields["losses"]:
+                yield Text(words, style="dim")

@@ -116,10 +116,7 @@ class Run:
             ValueError: the folder holds something already.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ValueError(
-                f"{folder} exists already: take another --out, or go on by --resume {folder}"
-            )
+        refuse_used(folder)
         folder.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
@@ -204,6 +201,18 @@ class Run:
         # What follows the last line's end was being written when the process died.
         lines = self.metrics.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines]
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuse to train into a folder that holds something already.
+
+    Raises:
+        ValueError: it does.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"{folder} exists already: take another --out, or go on by --resume {folder}"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -35,6 +35,9 @@ class TrainFlags(Config):
     model: Suppress[Model]
     out: Path | None = None
     """Run folder to make; without it, the first of runs/RECIPE-1, runs/RECIPE-2, … that is free."""
+    seeds: int | None = None
+    """Train that many replicas at once, with seeds from --seed on, each into a run folder of its
+    own in --out (seed-0, seed-1, …); their figures' mean and spread go to summary.json there."""
 
     def __post_init__(self) -> None:
         """Checks nothing: `config` does, and its errors are for the user's eyes."""
@@ -52,7 +55,7 @@ class TrainFlags(Config):
             ValueError: see `Config`.
         """
         values = dict(vars(self))
-        del values["out"]
+        del values["out"], values["seeds"]
         return Config(**values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +42,22 @@ def figures(measured: dict[str, Any]) -> Table:
     for name, value in measured.items():
         if isinstance(value, float):
             made.add_row(name.replace("_", " "), _number(value))
+    return made
+
+
+def summary(measured: dict[str, Any]) -> Table:
+    """What `aae.replicas.summary.summarise` measured."""
+    runs: list[dict[str, Any]] = list(measured["runs"].values())
+    columns = ("mean", "±", "least", "greatest")
+    title = f"{runs[0]['recipe']} on {runs[0]['data']}, {measured['split']} set, {len(runs)} runs"
+    made = table(title, "figure", *columns, numbers=columns)
+    for name, over in measured["figures"].items():
+        std = "" if over["std"] is None else _number(over["std"])
+        values = [run[name] for run in runs]
+        cells = (_number(over["mean"]), std, _number(min(values)), _number(max(values)))
+        made.add_row(name.replace("_", " "), *cells)
+    verdicts = Counter(run["health"] for run in runs)
+    made.caption = "Health: " + ", ".join(f"{count} {word}" for word, count in verdicts.items())
     return made
 
 

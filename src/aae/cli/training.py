@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _HELP = """\
 usage: aae train RECIPE [FLAGS]      train a recipe into a new run folder
-       aae train --resume RUN        go on with a run from its newest checkpoint
+       aae train RECIPE --seeds 10   train ten replicas at once, into a folder of run folders
+       aae train --resume RUN        go on with a run, or a folder of runs, from where it stopped
 
 Recipes:
 {recipes}
@@ -47,7 +48,12 @@ def train(args: Sequence[str]) -> int:
         TrainFlags, f"aae train {name}", rest,
         default=TrainFlags.of(recipe(name)), description=summary(RECIPES[name]),
     )  # fmt: skip
-    return begin(flags.config, flags.out or free(Path("runs"), name))
+    folder = flags.out or free(Path("runs"), name)
+    if flags.seeds is not None:
+        from aae.cli.replicas import begin_many
+
+        return begin_many(flags.config, flags.seeds, folder)
+    return begin(flags.config, folder)
 
 
 def begin(config: Config, folder: Path) -> int:
@@ -100,12 +106,16 @@ def _resume(*, resume: Path, data_dir: str | None = None, device: str | None = N
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
     Args:
-        resume: The run folder.
+        resume: The run folder, or the folder of runs that --seeds made.
         data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
         device: Where to go on, if elsewhere than where the run began.
     """
     from aae import fit
+    from aae.cli.replicas import resume_many
+    from aae.replicas.training import found
 
+    if found(resume):
+        return resume_many(resume, data_dir, device)
     return watched(
         resume,
         lambda others: fit.resume(resume, others, data_dir=data_dir, device=device),

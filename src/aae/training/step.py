@@ -7,8 +7,9 @@ loss in the parameters it may change), so no phase can touch what is not its own
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +22,48 @@ from aae.training.optimizers import learning_rate, make_optimizer
 Losses = dict[str, Tensor]
 
 
+class Read(Protocol):
+    """Reads the losses of some phases off a pass; `read` does, or `stacked.StackedRead`."""
+
+    def __call__(
+        self,
+        model: Autoencoder,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Callable[[], Batch],
+        generator: torch.Generator,
+        corruption: Corruption,
+    ) -> Losses:
+        """See `Step.__call__`. Phases on labelled pictures get a pass of their own."""
+
+
+def read(
+    model: Autoencoder,
+    phases: Sequence[Phase],
+    batch: Batch,
+    labelled: Callable[[], Batch],
+    generator: torch.Generator,
+    corruption: Corruption,
+) -> Losses:
+    """The losses of some phases, with their graph; see `Read`."""
+    passes = {
+        only: Pass(model, labelled() if only else batch, generator, corruption)
+        for only in sorted({p.labelled for p in phases})
+    }
+    return {p.name: p.loss(passes[p.labelled]) for p in phases}
+
+
 class Step(ABC):
     """One training step of a model; its optimisers are its state.
 
     Args:
         model: the model to train, on its device.
         config: loss weights, optimisers, corruption, precision.
+        read: how losses are read off the model.
     """
 
-    def __init__(self, model: Autoencoder, config: Config):
-        self.model, self.config = model, config
+    def __init__(self, model: Autoencoder, config: Config, read: Read = read):
+        self.model, self.config, self.read = model, config, read
         self.phases, self.weights = model.phases(), config.weights
         self.corruption = Corruption(config.noise_std, config.dropout)
         self.device = next(model.parameters()).device
@@ -73,6 +106,15 @@ class Step(ABC):
             for group in self.optimizers[name].param_groups:
                 group["lr"] = learning_rate(self.config, epoch, count, adversarial=adversarial)
 
+    def state(self) -> dict[str, dict[str, Any]]:
+        """The states of its optimisers, by their names."""
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+        """Stand where the step stood that gave ``state``."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
+
     def _due(self, count: int) -> list[Phase]:
         """The phases of this step: those on labelled pictures run every few steps."""
         every = self.config.classification_every
@@ -97,7 +139,8 @@ class Step(ABC):
             # What no phase of this step reaches (a class head, say) stays as it is.
             grads = torch.autograd.grad(loss, parameters, retain_graph=rest > 0, allow_unused=True)
             for parameter, grad in zip(parameters, grads, strict=True):
-                parameter.grad = grad
+                # Fused updates read a gradient as if it lay in memory as its parameter does.
+                parameter.grad = None if grad is None else grad.contiguous()
         for name in losses:
             self.optimizers[name].step()
 
@@ -116,11 +159,10 @@ class AlternatingStep(Step):
         for phase in self._due(count):
             dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
             corruption = Corruption(self.corruption.noise_std, dropout)
-            data = labelled() if phase.labelled else batch
             with self._autocast():
-                loss = phase.loss(Pass(self.model, data, generator, corruption))
-            self._update({phase.name: self._weighted(phase, loss)})
-            losses[phase.name] = loss.detach()
+                seen = self.read(self.model, [phase], batch, labelled, generator, corruption)
+            self._update({phase.name: self._weighted(phase, seen[phase.name]).sum()})
+            losses[phase.name] = seen[phase.name].detach()
         return losses
 
 
@@ -144,15 +186,7 @@ class JointStep(Step):
         """See `Step.__call__`."""
         phases = self._due(count)
         with self._autocast():
-            shared = Pass(self.model, batch, generator, self.corruption)
-            losses = {
-                p.name: p.loss(
-                    Pass(self.model, labelled(), generator, self.corruption)
-                    if p.labelled
-                    else shared
-                )
-                for p in phases
-            }
+            losses = self.read(self.model, phases, batch, labelled, generator, self.corruption)
         sides: dict[str, list[Tensor]] = {name: [] for name in self.optimizers}
         for phase in phases:
             sides[phase.side].append(self._weighted(phase, losses[phase.name]))

@@ -96,6 +96,7 @@ class Trainer:
         batches: the training pictures; labels that must not be used are -1.
         labelled: the labelled pictures alone, for phases that want only those.
         observers: who is told.
+        step: makes the step of a model and a config.
     """
 
     def __init__(
@@ -105,11 +106,13 @@ class Trainer:
         batches: Epochs,
         labelled: Epochs | None = None,
         observers: Iterable[Observer] = (),
+        *,
+        step: Callable[[Autoencoder, Config], Step] = make_step,
     ):
         self.model, self.config = model, config
         self.batches, self.labelled = batches, labelled
         self.observers = tuple(observers)
-        self.step = make_step(model, config)
+        self.step = step(model, config)
         self.generator = torch.Generator(self.step.device).manual_seed(config.seed)
         self.progress = Progress()
 
@@ -122,10 +125,7 @@ class Trainer:
         while self.progress.epoch < self.config.epochs:
             with _collector_at_rest():
                 self._epoch()
-            if validate is not None:
-                self._tell({"split": "validation", **validate()})
-            for observer in self.observers:
-                observer.on_epoch(self)
+            self._conclude_epoch(validate)
 
     def _epoch(self) -> None:
         progress = self.progress
@@ -135,17 +135,26 @@ class Trainer:
             self.step.set_rates(progress.epoch, progress.count)
             losses = self.step(batch, self._labelled_batch, progress.count, self.generator)
             progress.add(losses)
-            pictures += len(batch.x)
+            pictures += batch.labels.shape[-1]
             if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
-                means = progress.means()
-                self._refuse_divergence(means)
-                speed = pictures / (time.perf_counter() - since)
-                self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
+                self._log(pictures / (time.perf_counter() - since))
                 since, pictures = time.perf_counter(), 0
             for observer in self.observers:
                 observer.on_step(self)
         progress.finish_epoch()
+
+    def _log(self, speed: float) -> None:
+        """Tell the mean losses so far, and the speed in pictures a second."""
+        means = self.progress.means()
+        self._refuse_divergence(means)
+        self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
+
+    def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
         self.model.eval()
+        if validate is not None:
+            self._tell({"split": "validation", **validate()})
+        for observer in self.observers:
+            observer.on_epoch(self)
 
     def _refuse_divergence(self, means: dict[str, float]) -> None:
         lost = [name for name, mean in means.items() if not math.isfinite(mean)]
@@ -181,7 +190,7 @@ class Trainer:
                 "sums": {name: total.cpu() for name, total in progress.sums.items()},
                 "counts": progress.counts,
             },
-            "optimizers": {name: o.state_dict() for name, o in self.step.optimizers.items()},
+            "optimizers": self.step.state(),
             "generator": self.generator.get_state(),
             "device": self.step.device.type,
         }
@@ -191,8 +200,7 @@ class Trainer:
         progress = dict(state["progress"])
         sums = {name: total.to(self.step.device) for name, total in progress.pop("sums").items()}
         self.progress = Progress(**progress, sums=sums)
-        for name, optimizer in self.step.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        self.step.load_state(state["optimizers"])
         if state["device"] == self.step.device.type:
             self.generator.set_state(state["generator"])
         else:  # another kind of device has another kind of generator: start it anew, but not alike

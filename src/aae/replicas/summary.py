@@ -1,0 +1,69 @@
+"""The figures of many runs: mean and standard deviation."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aae.data import Dataset
+from aae.evaluate import Split, evaluate, write_report
+from aae.run import Run
+
+
+def summarise(
+    folder: Path | str,
+    runs: Mapping[str, Run],
+    *,
+    split: Split = "validation",
+    dataset: Dataset | None = None,
+    data_dir: str | None = None,
+    judge: bool | None = False,
+) -> dict[str, Any]:
+    """Measure runs, write the report of each, and ``summary.json`` in the folder of all.
+
+    Args:
+        folder: where to write.
+        runs: the runs, by name.
+        split: see `aae.evaluate.evaluate`, as for the rest.
+        dataset: the data set of all, if it is loaded already.
+        data_dir: where it lies now, if elsewhere than the configs say.
+        judge: whether an independent classifier reads generated pictures.
+
+    Returns:
+        What is written, as plain values:
+
+        - ``split``.
+        - ``figures``: for each that all runs have, its ``mean``, and ``std``, the sample standard
+          deviation (none of a single run).
+        - ``runs``: by name, what `aae.evaluate.evaluate` gave.
+    """
+    measured: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        measured[name] = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
+        write_report(run, measured[name])
+    summary = {"split": split, "figures": spread(list(measured.values())), "runs": measured}
+    (Path(folder) / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def spread(measured: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and sample standard deviation of the figures that all have.
+
+    >>> spread([{"error": 0.02, "recipe": "semi"}, {"error": 0.04, "recipe": "semi"}])
+    {'error': {'mean': 0.03, 'std': 0.01414213562373095}}
+    """
+    values = {
+        name: [each[name] for each in measured]
+        for name, first in (measured[0] if measured else {}).items()
+        if isinstance(first, float) and all(name in each for each in measured)
+    }
+    return {
+        name: {
+            "mean": statistics.fmean(these),
+            "std": statistics.stdev(these) if len(these) > 1 else None,
+        }
+        for name, these in values.items()
+    }

@@ -1,0 +1,143 @@
+"""The engine for a GPU: replicas that differ by their seeds alone are one batched computation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from aae import fit
+from aae.data import Dataset
+from aae.fit import Interrupted, make_trainer, validation_figures, watched
+from aae.inference import ready
+from aae.progress import Herald, News
+from aae.run import Run, Splits
+from aae.training import checkpoint
+from aae.training.group import Group
+from aae.training.stacked import can_be_stacked, lone_step
+from aae.training.trainer import DivergedError, Observer, Record, Trainer
+
+
+def in_step(
+    folder: Path,
+    runs: dict[str, Run],
+    dataset: Dataset | None,
+    asked: Callable[[], bool],
+    tell: Callable[[News], None],
+    say: Callable[[str], None],
+) -> dict[str, str]:
+    """Train runs, those at once whose steps can be made at once, from their newest checkpoints.
+
+    Args:
+        folder: where the runs lie.
+        runs: the runs, by name.
+        dataset: that of all, if it is loaded already.
+        asked: whether to save all and stop, asked after each step.
+        tell: is told how each training goes.
+        say: is told, in a sentence, how they are run.
+
+    Returns:
+        What went wrong, by the names of the runs it happened to.
+
+    Raises:
+        Interrupted: it was asked to stop.
+    """
+    failed: dict[str, str] = {}
+    for group in _groups(runs):
+        names = ", ".join(group)
+        if len(group) > 1:
+            say(f"{names}: {len(group)} replicas in one batched computation")
+            train = _together
+        else:
+            say(f"{names}: by itself, for none of the others differs from it by its seed alone")
+            train = _alone
+        try:
+            failed |= train(folder, group, dataset, asked, tell)
+        except (ValueError, OSError, RuntimeError) as error:
+            failed |= dict.fromkeys(group, str(error))
+    return failed
+
+
+def _groups(runs: dict[str, Run]) -> list[dict[str, Run]]:
+    """Runs that differ by their seeds alone and stand at the same step, together."""
+
+    def kind(item: tuple[str, Run]) -> tuple[str, str]:
+        name, run = item
+        places = checkpoint.found(run.checkpoints)
+        alone = "" if can_be_stacked(run.config) else name
+        return repr(replace(run.config, seed=0)) + alone, places[-1].name if places else ""
+
+    return [dict(group) for _, group in groupby(sorted(runs.items(), key=kind), kind)]
+
+
+def _alone(
+    folder: Path,
+    runs: dict[str, Run],
+    dataset: Dataset | None,
+    asked: Callable[[], bool],
+    tell: Callable[[News], None],
+) -> dict[str, str]:
+    """Train one run as if there were no others; see `in_step`."""
+    for name, run in runs.items():
+        fit.resume(
+            folder / name,
+            [Herald(name, tell)],
+            dataset=dataset,
+            data_dir=run.config.data_dir,
+            device=run.config.device,
+            stop=asked,
+        )
+    return {}
+
+
+def _together(
+    folder: Path,
+    runs: dict[str, Run],
+    dataset: Dataset | None,
+    asked: Callable[[], bool],
+    tell: Callable[[News], None],
+) -> dict[str, str]:
+    """Train runs in one batched computation; see `in_step`."""
+    names: dict[Trainer, str] = {}
+    savers: dict[Trainer, Callable[[], object]] = {}
+    validates = []
+    with ExitStack() as watching:
+        for name, run in runs.items():
+            dataset = dataset or run.dataset()
+            splits = Splits.of(run.config, dataset)
+            trainer = make_trainer(run, splits, step=lone_step)
+            keeper = watching.enter_context(watched(run, splits, trainer, [Herald(name, tell)]))
+            names[trainer], savers[trainer] = name, partial(keeper.save, trainer)
+            validates.append(partial(_validate, trainer, splits))
+        group = Group(list(names), validates)
+
+        def save() -> None:
+            for member in group.hand_out():
+                savers[member]()
+
+        group.observers = (_Stopper(folder, save, asked),)
+        try:
+            group.run()
+        except DivergedError:
+            assert len(group.lost) == len(names)
+    return {names[member]: str(error) for member, error in group.lost.items()}
+
+
+def _validate(trainer: Trainer, splits: Splits) -> Record:
+    return validation_figures(ready(trainer.model, trainer.config.precision), splits.validation)
+
+
+class _Stopper(Observer):
+    """Ends all trainings between two steps, where their state is whole."""
+
+    def __init__(self, folder: Path, save: Callable[[], None], asked: Callable[[], bool]):
+        self.folder, self.save, self.asked = folder, save, asked
+
+    def on_step(self, trainer: Trainer) -> None:
+        """See `Observer.on_step`."""
+        if self.asked():
+            self.save()
+            raise Interrupted(self.folder)

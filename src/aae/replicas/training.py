@@ -1,0 +1,128 @@
+"""Train many configs into a folder of run folders, by the engine that suits the device.
+
+On a CPU replicas run in processes of one thread each, on a GPU those that differ by their seeds
+alone make their steps together: which of the two is faster where was measured (CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aae.config import Config
+from aae.data import Dataset, in_full, load
+from aae.fit import asked_to_stop
+from aae.progress import News
+from aae.replicas.processes import in_processes
+from aae.replicas.together import in_step
+from aae.run import Run, Splits, refuse_used
+from aae.training.device import choose_device
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training of many ended."""
+
+    finished: dict[str, Run]
+    """The runs that came to their end, by name."""
+    failed: dict[str, str]
+    """What went wrong with the others, by name."""
+
+
+def seeds(config: Config, count: int) -> dict[str, Config]:
+    """One config with ``count`` seeds, from its own on, by the names that their runs shall have.
+
+    >>> from aae.recipes import gaussian
+    >>> {name: config.seed for name, config in seeds(gaussian(), 2).items()}
+    {'seed-0': 0, 'seed-1': 1}
+    """
+    if count < 1:
+        raise ValueError(f"--seeds must be at least 1, not {count}")
+    numbers = range(config.seed, config.seed + count)
+    return {f"seed-{number}": replace(config, seed=number) for number in numbers}
+
+
+def fit(
+    configs: Mapping[str, Config],
+    folder: Path | str,
+    *,
+    dataset: Dataset | None = None,
+    tell: Callable[[News], None] = lambda news: None,
+    say: Callable[[str], None] = lambda words: None,
+) -> Outcome:
+    """Train many configs, each into a new run folder of its own in ``folder``.
+
+    On a CPU this starts processes: a script must call it under ``if __name__ == "__main__":``.
+
+    Args:
+        configs: what to train, by the names of the run folders.
+        folder: where to; it must not exist, or be empty.
+        dataset: the data set of all, if it is loaded already.
+        tell: is told how each training goes.
+        say: is told, in a sentence, how they are run.
+
+    Raises:
+        ValueError: a config and its data do not fit each other, or the folder is in use.
+        Interrupted: on Ctrl-C, after a checkpoint of each; `resume` goes on.
+    """
+    for name in configs:
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} cannot be the name of a folder: take one without a path")
+    folder = Path(folder)
+    refuse_used(folder)
+    data = {
+        config.data: dataset or load(config.data, config.data_dir) for config in configs.values()
+    }
+    for config in configs.values():
+        Splits.of(config, data[config.data])  # refuses what does not fit, before there is a folder
+    for name, config in configs.items():
+        Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.data])
+    return resume(folder, dataset=dataset, tell=tell, say=say)
+
+
+def resume(
+    folder: Path | str,
+    *,
+    dataset: Dataset | None = None,
+    data_dir: str | None = None,
+    device: str | None = None,
+    tell: Callable[[News], None] = lambda news: None,
+    say: Callable[[str], None] = lambda words: None,
+) -> Outcome:
+    """Go on with all runs in a folder that are not at their end, each as if it had never stopped.
+
+    Args:
+        folder: what `fit` made.
+        dataset: see `fit`.
+        data_dir: where the data lie now, if elsewhere than the configs say.
+        device: where to go on, if elsewhere than the configs say.
+        tell: see `fit`.
+        say: see `fit`.
+
+    Raises:
+        Interrupted: see `fit`.
+    """
+    runs = found(folder)
+    ahead = {name: run for name, run in runs.items() if run.epochs_done < run.config.epochs}
+    for run in ahead.values():
+        run.config = replace(
+            run.config, device=device or run.config.device, data_dir=data_dir or run.config.data_dir
+        )
+    failed: dict[str, str] = {}
+    if ahead:
+        kinds = {choose_device(run.config.device).type for run in ahead.values()}
+        engine = in_processes if kinds == {"cpu"} else in_step
+        with asked_to_stop() as asked:
+            failed = engine(Path(folder), ahead, dataset, asked, tell, say)
+    return Outcome({name: run for name, run in runs.items() if name not in failed}, failed)
+
+
+def found(folder: Path | str) -> dict[str, Run]:
+    """The runs in a folder, by their names, seed-2 before seed-10; none if it is a run itself."""
+    folder = Path(folder)
+    if (folder / "config.json").exists():
+        return {}
+    places: Iterable[Path] = (place.parent for place in folder.glob("*/config.json"))
+    names = sorted((place.name for place in places), key=lambda name: (len(name), name))
+    return {name: Run(folder / name) for name in names}

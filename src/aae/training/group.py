@@ -1,0 +1,121 @@
+"""Replicas trained in step: one loop, one batched computation, and a trainer for each to tell of.
+
+A member is an ordinary trainer whose model is a view of the stacked one. The group makes the steps;
+at each log and epoch its members are brought up to date, so that their observers, validation and
+checkpoints work as if each had trained alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from aae.autoencoder import Batch
+from aae.training.batches import Epochs
+from aae.training.stacked import stack, stack_states, stacked_step, state_of
+from aae.training.trainer import DivergedError, Observer, Record, Trainer
+
+
+class Group(Trainer):
+    """Trainers that differ by their seeds alone and stand at the same step.
+
+    A member whose training diverges is told no more; the others go on.
+
+    Args:
+        members: the trainers.
+        validates: gives each member's validation figures.
+        observers: who is told of the group itself: of its steps and epochs.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Trainer],
+        validates: Sequence[Callable[[], Record]],
+        observers: Iterable[Observer] = (),
+    ):
+        first = members[0]
+        assert len({(m.progress.count, replace(m.config, seed=0)) for m in members}) == 1
+        self.members, self.validates = members, validates
+        self.lost: dict[Trainer, DivergedError] = {}
+        generators = [member.generator for member in members]
+        super().__init__(
+            stack([member.model for member in members]),
+            first.config,
+            Together([member.batches for member in members]),
+            None if first.labelled is None else Together([m.labelled for m in members]),
+            observers,
+            step=lambda model, config: stacked_step(model, config, generators),
+        )
+        self.generator = first.generator
+        self.step.load_state(stack_states([member.step.state() for member in members]))
+        sums = {
+            name: torch.stack([member.progress.sums[name] for member in members])
+            for name in first.progress.sums
+        }
+        self.progress = replace(first.progress, sums=sums, counts=dict(first.progress.counts))
+
+    def hand_out(self) -> list[Trainer]:
+        """Bring all members up to date, so that they can be saved; those not lost."""
+        self._share_progress()
+        state = self.step.state()
+        for seat, member in enumerate(self.members):
+            member.step.load_state(state_of(state, seat))
+        return self._there()
+
+    def _there(self) -> list[Trainer]:
+        return [member for member in self.members if member not in self.lost]
+
+    def _share_progress(self) -> None:
+        for seat, member in enumerate(self.members):
+            sums = {name: total[seat].clone() for name, total in self.progress.sums.items()}
+            counts = dict(self.progress.counts)
+            member.progress = replace(self.progress, sums=sums, counts=counts)
+
+    def _log(self, speed: float) -> None:
+        """Tell each member's observers; the speed is that of each."""
+        self._share_progress()
+        for member in self._there():
+            try:
+                member._log(speed)
+            except DivergedError as error:
+                self.lost[member] = error
+                if not self._there():
+                    raise
+
+    def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
+        self.model.eval()
+        there = self.hand_out()
+        for member, own in zip(self.members, self.validates, strict=True):
+            if member in there:
+                member._conclude_epoch(own)
+        for observer in self.observers:
+            observer.on_epoch(self)
+
+
+class Together(Epochs):
+    """Batches of replicas, side by side: pictures [k, n, c, h, w], labels [k, n].
+
+    Args:
+        parts: each replica's own, with as many pictures in all.
+    """
+
+    def __init__(self, parts: Sequence[Epochs | None]):
+        self.parts = [part for part in parts if part is not None]
+        first = self.parts[0]
+        assert len({part.count for part in self.parts}) == 1
+        super().__init__(first.count, batch_size=first.batch_size, seed=first.seed)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """See `Epochs.epoch`: each replica's own, for some read ahead."""
+        for batches in zip(*(part.epoch(number, start) for part in self.parts), strict=True):
+            yield _beside(batches)
+
+    def batch(self, number: int, i: int) -> Batch:
+        """See `Epochs.batch`."""
+        return _beside([part.batch(number, i) for part in self.parts])
+
+
+def _beside(batches: Sequence[Batch]) -> Batch:
+    return Batch(torch.stack([b.x for b in batches]), torch.stack([b.labels for b in batches]))

@@ -1,0 +1,209 @@
+"""The step of many models of one kind as one batched computation: their tensors are stacked.
+
+Neither models, phases nor steps know of it. A stacked model is an ordinary one whose tensors have
+one dimension more, in front. `StackedRead` reads the losses of all its replicas at once, by
+``torch.func.vmap``; everything else about a step is elementwise, or a sum over losses. What is
+random comes from one generator for each replica, in the order in which it would draw alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from aae.autoencoder import Autoencoder, Batch, Corruption, Phase
+from aae.config import Config
+from aae.training.step import AlternatingStep, JointStep, Losses, Read, Step, read
+
+State = dict[str, dict[str, Any]]
+"""What `Step.state` gives."""
+
+
+def stack(models: Sequence[Autoencoder]) -> Autoencoder:
+    """One model whose tensors are those of all, stacked; each model's become views of them."""
+    whole = copy.deepcopy(models[0])
+    for stacked, *own in zip(_tensors(whole), *map(_tensors, models), strict=True):
+        stacked.data = torch.stack([tensor.data for tensor in own])
+        for tensor, view in zip(own, stacked.data, strict=True):
+            tensor.data = view
+    whole.gradient = _gradient
+    return whole
+
+
+def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.Generator]) -> Step:
+    """The step of a stacked model; its batches and losses have a dimension more in front, too.
+
+    Args:
+        model: see `stack`.
+        config: that of all replicas, but for the seed.
+        generators: one for each replica. The first also stands for all of them: it is what the
+            step is called with.
+    """
+    return lone_step(model, config, StackedRead(model, generators))
+
+
+def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:
+    """The step of one model with which the stacked one is the same."""
+    return (AlternatingStep if config.step == "alternating" else JointStep)(model, config, reads)
+
+
+def can_be_stacked(config: Config) -> bool:
+    """Whether a config's models can be: a gradient within vmap bears no batch normalisation."""
+    with_classes = config.model in ("semi", "cluster", "embed")
+    return not (with_classes and config.vat_weight and config.batch_norm)
+
+
+class StackedRead:
+    """Reads the losses of all replicas at once, [k] each; see `aae.training.step.Read`.
+
+    Args:
+        model: the stacked model.
+        generators: see `stacked_step`.
+    """
+
+    def __init__(self, model: Autoencoder, generators: Sequence[torch.Generator]):
+        self.reading, self.generators = _Reading(model), generators
+        self.tensors = {
+            **dict(self.reading.named_parameters()),
+            **dict(self.reading.named_buffers()),
+        }
+        self.seats = torch.arange(len(generators), device=generators[0].device)[:, None]
+
+    def __call__(
+        self,
+        model: Autoencoder,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Callable[[], Batch],
+        generator: torch.Generator,
+        corruption: Corruption,
+    ) -> Losses:
+        """Pictures [k, n, c, h, w] with labels [k, n] → losses [k]."""
+        assert model is self.reading.model
+        assert generator is self.generators[0]
+        pictures = {"all": (batch.x, batch.labels)}
+        if any(phase.labelled for phase in phases):
+            only = labelled()
+            pictures["labelled"] = (only.x, only.labels)
+
+        def replica(
+            tensors: dict[str, Tensor], pictures: dict[str, tuple[Tensor, Tensor]], seat: Tensor
+        ) -> Losses:
+            batches = {name: Batch(*pair) for name, pair in pictures.items()}
+            with _OwnDraws(self.generators, seat):
+                losses: Losses = torch.func.functional_call(
+                    self.reading, tensors, (phases, batches, generator, corruption)
+                )
+            return losses
+
+        # Draws are the same to vmap, which sees one for all replicas: `_OwnDraws` picks from it.
+        together = torch.func.vmap(replica, randomness="same")
+        losses: Losses = together(self.tensors, pictures, self.seats)
+        return losses
+
+
+class _Reading(nn.Module):
+    """One replica's reading of losses, as a module, whose tensors can be exchanged for a call."""
+
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        phases: Sequence[Phase],
+        batches: dict[str, Batch],
+        generator: torch.Generator,
+        corruption: Corruption,
+    ) -> Losses:
+        return read(
+            self.model, phases, batches["all"], lambda: batches["labelled"], generator, corruption
+        )
+
+
+def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`aae.losses.gradient` within vmap, where autograd has no tensors to take a gradient in."""
+    with torch.no_grad():  # for all but x
+        grad: Tensor = torch.func.grad(f)(x)
+    return grad
+
+
+class _OwnDraws(TorchFunctionMode):
+    """Where a replica draws from the first generator, all draw, each from its own.
+
+    Args:
+        generators: one for each replica.
+        seat: the replica's number, [1], as vmap sees it: of all at once.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator], seat: Tensor):
+        super().__init__()
+        self.generators, self.seat = generators, seat
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if kwargs.get("generator") is not self.generators[0]:
+            return func(*args, **kwargs)
+        draws = []
+        for generator in self.generators:
+            # What is drawn in place, each draws in a place of its own.
+            own = (torch.empty_like(a) if isinstance(a, Tensor) else a for a in args)
+            draws.append(func(*own, **{**kwargs, "generator": generator}))
+        return torch.stack(draws).index_select(0, self.seat)[0]
+
+
+def stack_states(states: Sequence[State]) -> State:
+    """The state of a stacked step, from those of its replicas' own, made after as many steps."""
+
+    def stacked(*values: Any) -> Any:
+        return torch.stack(values) if _of_replica(values[0]) else copy.deepcopy(values[0])
+
+    return _map(stacked, *states)
+
+
+def state_of(state: State, seat: int) -> State:
+    """A copy of one replica's part of a stacked step's state, as its own step would give it."""
+
+    def own(value: Any) -> Any:
+        return value[seat].clone() if _of_replica(value) else copy.deepcopy(value)
+
+    return _map(own, state)
+
+
+def _of_replica(value: Any) -> bool:
+    """Whether a value of an optimiser's state belongs to a parameter: a count of steps does not."""
+    return isinstance(value, Tensor) and value.dim() > 0
+
+
+def _map(function: Callable[..., Any], *states: State) -> State:
+    """States with their values changed: of each optimiser, for each parameter, by their names."""
+    first = states[0]
+    return {
+        name: {
+            **whole,
+            "state": {
+                number: {
+                    key: function(*(state[name]["state"][number][key] for state in states))
+                    for key in values
+                }
+                for number, values in whole["state"].items()
+            },
+        }
+        for name, whole in first.items()
+    }
+
+
+def _tensors(model: nn.Module) -> chain[Tensor]:
+    return chain(model.parameters(), model.buffers())

@@ -1,0 +1,104 @@
+"""``aae train --seeds``."""
+
+import json
+import signal
+
+import pytest
+
+from aae import fit
+from aae.cli import main
+from aae.replicas.together import in_step
+from aae.run import Run
+from aae.training import checkpoint
+from aae.training.group import Group
+
+SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line; gives its exit code, output and errors."""
+
+    def run(*args):
+        code = main([str(arg) for arg in args])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, no_pictures):
+    """Trains in this process, as on a GPU."""
+    monkeypatch.setattr("aae.replicas.training.in_processes", in_step)
+
+
+def test_leaves_a_run_for_each_seed_and_their_summary(run, tmp_path):
+    folder = tmp_path / "all"
+    code, out, err = run("train", "semi", *SMALL, "--labels", 50, "--vat-weight", 0,
+                         "--seed", 4, "--seeds", 2, "--out", folder)  # fmt: skip
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "seed-4, seed-5: 2 replicas in one batched computation"
+    assert [line.partition(";")[0] for line in lines[1:5]] == [
+        "seed-4: epoch 1/2", "seed-5: epoch 1/2", "seed-4: epoch 2/2", "seed-5: epoch 2/2",
+    ]  # fmt: skip
+    assert "semi on digits, validation set, 2 runs" in out
+    assert "Health: " in out
+    summary = json.loads((folder / "summary.json").read_text())
+    for seed in (4, 5):
+        assert Run(folder / f"seed-{seed}").config.seed == seed
+        assert (folder / f"seed-{seed}" / "report.html").is_file()
+        assert summary["runs"][f"seed-{seed}"]["seed"] == seed
+    both = [each["error"] for each in summary["runs"].values()]
+    assert summary["figures"]["error"]["mean"] == pytest.approx(sum(both) / 2)
+
+    [row] = [line.split() for line in out.splitlines() if line.startswith("  error ")]
+    shown = [f"{value:.4g}" for value in (sum(both) / 2, min(both), max(both))]
+    assert [row[1], *row[3:]] == shown
+    code, out, _ = run("evaluate", folder / "seed-5", "--split", "validation", "--json")
+    assert code == 0
+    assert json.loads(out)["error"] == both[1]
+
+
+def test_ctrl_c_keeps_all_and_resume_goes_on(run, tmp_path, monkeypatch):
+    folder = tmp_path / "all"
+    log = Group._log
+
+    def log_and_press(group, speed):
+        log(group, speed)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Group, "_log", log_and_press)
+        code, out, err = run("train", "gaussian", *SMALL, "--log-every", 3, "--seeds", 2,
+                             "--out", folder)  # fmt: skip
+    assert (code, err) == (130, "")
+    assert f"go on with: aae train --resume {folder}" in out
+    for seed in (0, 1):
+        places = checkpoint.found(folder / f"seed-{seed}" / "checkpoints")
+        assert [place.name for place in places] == ["epoch-0000-batch-3"]
+    code, out, _ = run("train", "--resume", folder)
+    assert code == 0
+    assert "gaussian on digits, validation set, 2 runs" in out
+    assert (folder / "summary.json").is_file()
+    assert Run(folder / "seed-1").epochs_done == 2
+
+
+def test_one_that_fails_is_named(run, tmp_path, monkeypatch):
+    def fails_for_one(folder, runs, *rest):
+        name, other = runs
+        fit.resume(folder / other)
+        return {name: "out of luck"}
+
+    monkeypatch.setattr("aae.replicas.training.in_processes", fails_for_one)
+    folder = tmp_path / "all"
+    code, out, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder)
+    assert (code, err) == (1, "aae: seed-0: out of luck\n")
+    assert "validation set, 1 runs" in out
+
+
+def test_a_folder_in_use_is_refused(run, tmp_path):
+    (tmp_path / "mine").touch()
+    code, _, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", tmp_path)
+    assert code == 2
+    assert "exists already" in err

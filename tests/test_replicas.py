@@ -1,0 +1,248 @@
+"""Many configs into a folder of run folders, by both engines."""
+
+import json
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from aae.fit import Interrupted, fit, make_trainer
+from aae.replicas import training
+from aae.replicas.summary import spread, summarise
+from aae.replicas.together import in_step
+from aae.run import Run, Splits
+from aae.training.group import Group
+
+HARD = {"noise_std": 0.3, "labels": 100, "classification_every": 3, "warmup": 6, "lr": 1e-3}
+EPOCH = 11
+"""Batches in an epoch of the digits, less those kept for validation."""
+
+
+@pytest.fixture
+def by_stacking(monkeypatch, no_pictures):
+    """Replicas are trained here, as on a GPU."""
+    monkeypatch.setattr(training, "in_processes", in_step)
+
+
+@pytest.fixture
+def semi(tiny):
+    return tiny(model="semi", step="joint-plain", epochs=3, **HARD)
+
+
+def records(run):
+    """Its records, but for the speed."""
+    return [{k: v for k, v in r.items() if k != "images_per_second"} for r in run.records()]
+
+
+def end(run):
+    """All that a run's last checkpoint holds."""
+    trainer = make_trainer(run, Splits.of(run.config, run.dataset()))
+    assert trainer.progress.epoch == run.config.epochs
+    return trainer.model.state_dict(), trainer.state()
+
+
+def asked_after(steps):
+    """Asks to stop after so many questions."""
+    count = iter(range(steps))
+    return lambda: next(count, None) is None
+
+
+def test_names_and_seeds(tiny):
+    configs = training.seeds(tiny(seed=7), 3)
+    assert {name: config.seed for name, config in configs.items()} == {
+        "seed-7": 7, "seed-8": 8, "seed-9": 9,
+    }  # fmt: skip
+    assert all(replace(config, seed=7) == tiny(seed=7) for config in configs.values())
+    with pytest.raises(ValueError, match="--seeds must be at least 1, not 0"):
+        training.seeds(tiny(), 0)
+
+
+# --- one batched computation
+
+
+def test_a_batched_run_is_the_run_alone(semi, tmp_path, by_stacking):
+    news, said = [], []
+    configs = training.seeds(semi, 3)
+    outcome = training.fit(configs, tmp_path / "all", tell=news.append, say=said.append)
+    assert outcome.failed == {}
+    assert said == ["seed-0, seed-1, seed-2: 3 replicas in one batched computation"]
+    for name, config in configs.items():
+        alone, run = fit(config, tmp_path / name), outcome.finished[name]
+        assert run.config == config
+        for mine, other in zip(records(run), records(alone), strict=True):
+            assert mine.pop("split") == other.pop("split")
+            assert mine == pytest.approx(other, rel=1e-3, abs=1e-5)
+        (weights, state), (others, other_state) = end(run), end(alone)
+        for key, tensor in others.items():
+            assert (weights[key] - tensor).norm() < 0.01 * tensor.norm(), key
+        assert torch.equal(state["generator"], other_state["generator"])
+        sizes = [
+            {path.name: path.stat().st_size for path in (r.checkpoints / "epoch-0003").iterdir()}
+            for r in (run, alone)
+        ]
+        assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+        assert [each.epoch for each in news if each.name == name and each.ends_epoch] == [1, 2, 3]
+    assert [each.done for each in news if each.name == "seed-1"][-1] == 1
+    assert "error" in news[-1].records["validation"]
+
+
+def test_stopped_together_and_resumed_is_the_same_to_the_bit(
+    semi, tmp_path, by_stacking, same_state, monkeypatch
+):
+    configs = training.seeds(semi, 3)
+    whole = training.fit(configs, tmp_path / "whole").finished
+
+    folder = tmp_path / "stopped"
+    for name, config in configs.items():
+        Run.create(folder / name, config, Run(tmp_path / "whole" / name).dataset())
+    runs = training.found(folder)
+    with pytest.raises(Interrupted) as stop:
+        in_step(folder, runs, None, asked_after(EPOCH + 3), lambda news: None, lambda words: None)
+    assert stop.value.place == folder
+    places = [sorted(path.name for path in run.checkpoints.iterdir()) for run in runs.values()]
+    assert places == [["epoch-0001", "epoch-0001-batch-4"]] * 3
+
+    resumed = training.resume(folder).finished
+    for name, run in resumed.items():
+        assert same_state(end(run), end(whole[name]))
+        assert records(run) == records(whole[name])
+
+
+def test_what_is_not_alike_is_trained_by_itself(semi, tmp_path, by_stacking, same_state):
+    configs = {
+        **training.seeds(semi, 2),
+        "slow": replace(semi, lr=1e-4),
+        "odd-0": replace(semi, vat_weight=1.0, batch_norm=True),
+        "odd-1": replace(semi, vat_weight=1.0, batch_norm=True, seed=1),
+    }
+    said = []
+    finished = training.fit(configs, tmp_path / "all", say=said.append).finished
+    assert set(finished) == set(configs)
+    assert len(said) == 4
+    assert sum("one batched computation" in words for words in said) == 1
+    alone = fit(configs["slow"], tmp_path / "slow")
+    assert same_state(end(finished["slow"]), end(alone))
+
+
+def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, by_stacking, monkeypatch):
+    def spoilt(self):
+        with torch.no_grad():
+            next(self.members[1].model.decoder.parameters()).fill_(torch.nan)
+        run(self)
+
+    run = Group.run
+    monkeypatch.setattr(Group, "run", spoilt)
+    outcome = training.fit(training.seeds(semi, 3), tmp_path / "all")
+    assert list(outcome.finished) == ["seed-0", "seed-2"]
+    assert "diverged by step 5" in outcome.failed["seed-1"]
+    assert outcome.finished["seed-2"].epochs_done == 3
+    said = []
+    again = training.resume(tmp_path / "all", say=said.append)  # it starts anew
+    assert list(again.finished) == ["seed-0", "seed-1", "seed-2"]
+    assert said == ["seed-1: by itself, for none of the others differs from it by its seed alone"]
+
+
+# --- processes
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+
+
+def test_processes_stopped_and_resumed_give_the_runs_alone_to_the_bit(
+    tiny, tmp_path, two_cores, same_state, no_pictures
+):
+    config = tiny(epochs=30, sample_every=50, noise_std=0.3)
+    configs = training.seeds(config, 3)
+    said, names = [], set()
+
+    def interrupt(news):
+        names.add(news.name)
+        if len(names) == 2:  # both are at work
+            signal.raise_signal(signal.SIGINT)
+            names.clear()
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        training.fit(configs, tmp_path / "all", tell=interrupt, say=said.append)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert multiprocessing.active_children() == []
+    assert said == ["3 replicas on the CPU, 2 at a time, each in a process of 1 thread"]
+    runs = training.found(tmp_path / "all")
+    assert list(runs) == ["seed-0", "seed-1", "seed-2"]
+    assert 0 < runs["seed-0"].records()[-1]["epoch"] < 30
+    assert runs["seed-0"].checkpoints.is_dir()
+    assert not runs["seed-2"].checkpoints.exists()
+
+    outcome = training.resume(tmp_path / "all")
+    assert outcome.failed == {}
+    for name, run in outcome.finished.items():
+        alone = fit(configs[name], tmp_path / name)
+        assert same_state(end(run), end(alone))
+        assert records(run) == records(alone)
+
+
+def test_a_worker_that_fails_or_dies_does_not_lose_the_others(tiny, tmp_path, two_cores):
+    good = tiny(epochs=1, sample_every=50)
+    configs = {
+        "good": good,
+        "dies": replace(good, epochs=10_000),
+        "wrong": replace(good, model="labels", prior="mixture", components=3),
+    }
+
+    def kill(news):
+        if news.name == "dies":
+            for child in multiprocessing.active_children():
+                if child.name == "dies":
+                    os.kill(child.pid, signal.SIGKILL)
+
+    outcome = training.fit(configs, tmp_path / "all", tell=kill)
+    assert list(outcome.finished) == ["good"]
+    assert outcome.finished["good"].epochs_done == 1
+    assert outcome.failed["dies"] == "its process died (exit code -9)"
+    assert "the prior only 3 parts" in outcome.failed["wrong"]
+
+
+# --- folders and figures
+
+
+def test_nothing_is_made_where_something_does_not_fit(tiny, tmp_path):
+    with pytest.raises(ValueError, match="choose at most"):
+        training.fit(training.seeds(tiny(labels=10_000), 2), tmp_path / "all")
+    with pytest.raises(ValueError, match="cannot be the name of a folder"):
+        training.fit({"a/b": tiny()}, tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "mine").touch()
+    with pytest.raises(ValueError, match="all exists already: take another --out"):
+        training.fit(training.seeds(tiny(), 2), tmp_path / "all")
+
+
+def test_runs_are_found_in_their_order(tiny, digits, tmp_path):
+    for name in ("seed-10", "seed-9"):
+        Run.create(tmp_path / name, tiny(), digits)
+    assert list(training.found(tmp_path)) == ["seed-9", "seed-10"]
+    assert training.found(tmp_path / "seed-9") == {}
+    assert training.found(tmp_path / "nowhere") == {}
+
+
+def test_the_summary_of_runs(tiny_run, tmp_path):
+    summary = summarise(tmp_path, {"a": tiny_run, "b": tiny_run})
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["split"] == "validation"
+    assert summary["runs"].keys() == {"a", "b"}
+    error = summary["runs"]["a"]["error"]
+    assert summary["figures"]["error"] == {"mean": pytest.approx(error), "std": pytest.approx(0)}
+    assert "seed" not in summary["figures"]
+    assert (tiny_run.folder / "report.html").exists()
+
+
+def test_means_and_deviations_by_hand():
+    measured = [{"a": 1.0, "b": 1.0}, {"a": 2.0}, {"a": 6.0, "b": 2.0}]
+    assert spread(measured) == {"a": {"mean": 3.0, "std": pytest.approx(7**0.5)}}
+    assert spread([{"a": 1.5}]) == {"a": {"mean": 1.5, "std": None}}
+    assert spread([]) == {}
