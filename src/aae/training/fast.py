@@ -61,8 +61,12 @@ class FastJointStep(JointStep):
         lows = [low for _, low in self.pairs]
         grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
         for (weight, low), grad in zip(self.pairs, grads, strict=True):
-            as_it_is = grad is None or low is weight
-            weight.grad = grad if as_it_is else self.gradients[weight].copy_(grad)
+            if grad is None:
+                weight.grad = None
+            elif low is weight:
+                weight.grad = grad.contiguous()  # see `Step._update`
+            else:
+                weight.grad = self.gradients[weight].copy_(grad)
         for optimizer in self.optimizers.values():
             optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
