@@ -59,6 +59,7 @@ class FastJointStep(JointStep):
             if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
                 total.append(self._weighted(phase, losses[phase.name]))
         lows = [low for _, low in self.pairs]
+        grads: tuple[Tensor | None, ...]
         grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
         for (weight, low), grad in zip(self.pairs, grads, strict=True):
             if grad is None:
