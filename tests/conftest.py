@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from aae.autoencoder import Batch
 from aae.bench.contender import Setup
 from aae.build import build
+from aae.cli import main
 from aae.config import Config
 from aae.data import load
 from aae.fit import fit
@@ -138,3 +140,21 @@ def same_state():
         return a == b
 
     return compare
+
+
+@pytest.fixture
+def batches(part):
+    """A batch of pictures, and one for phases on labelled pictures."""
+    x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
+    return Batch(x[:30], labels[:30]), Batch(x[30:60], labels[30:60])
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command line; gives its exit code, output and errors."""
+
+    def run(*args):
+        code = main([str(arg) for arg in args])
+        return code, *capsys.readouterr()
+
+    return run

@@ -28,17 +28,6 @@ from aae.training.trainer import Observer
 SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
 
 
-@pytest.fixture
-def run(capsys):
-    """Runs the command line; gives its exit code, output and errors."""
-
-    def run(*args):
-        code = main([str(arg) for arg in args])
-        return code, *capsys.readouterr()
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def basic_run(tiny, tmp_path_factory):
     """A run of a model without classes."""

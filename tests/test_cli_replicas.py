@@ -6,24 +6,12 @@ import signal
 import pytest
 
 from aae import fit
-from aae.cli import main
 from aae.replicas.together import in_step
 from aae.run import Run
 from aae.training import checkpoint
 from aae.training.group import Group
 
 SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs the command line; gives its exit code, output and errors."""
-
-    def run(*args):
-        code = main([str(arg) for arg in args])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import itertools
 import pytest
 import torch
 
-from aae.autoencoder import Batch
 from aae.build import VARIANTS
 from aae.nn import POSTERIORS
 from aae.training import step as module
@@ -19,13 +18,6 @@ DUE, NOT_DUE = 9, 0
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def batches(part):
-    """A batch of pictures, and one for phases on labelled pictures."""
-    x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
-    return Batch(x[:30], labels[:30]), Batch(x[30:60], labels[30:60])
 
 
 @pytest.fixture

@@ -59,18 +59,20 @@ class FastJointStep(JointStep):
             if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
                 total.append(self._weighted(phase, losses[phase.name]))
         lows = [low for _, low in self.pairs]
-        grads: tuple[Tensor | None, ...]
         grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
         for (weight, low), grad in zip(self.pairs, grads, strict=True):
-            if grad is None:
-                weight.grad = None
-            elif low is weight:
-                weight.grad = grad.contiguous()  # see `Step._update`
-            else:
-                weight.grad = self.gradients[weight].copy_(grad)
+            weight.grad = self._gradient(weight, low, grad)
         for optimizer in self.optimizers.values():
             optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _gradient(
+        self, weight: nn.Parameter, low: nn.Parameter, grad: Tensor | None
+    ) -> Tensor | None:
+        """A gradient in the type and the layout of the weight, as fused updates take it."""
+        if grad is None:
+            return None
+        return grad.contiguous() if low is weight else self.gradients[weight].copy_(grad)
 
 
 class SharedPass(Pass):
