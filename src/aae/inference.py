@@ -37,13 +37,7 @@ def ready(model: Autoencoder, precision: str) -> Autoencoder:
         model: the model, on its device.
         precision: as a config says it, see `aae.training.device.choose_precision`.
     """
-    low = twin(model, choose_precision(precision, _device(model)))
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, weight in low.named_parameters():
-            if weight is not weights[name]:
-                weight.copy_(weights[name])
-    return low.eval()
+    return twin(model, choose_precision(precision, _device(model))).eval()
 
 
 def batch_size(model: Autoencoder) -> int:

@@ -1,4 +1,4 @@
-"""The joint step again, with half the work; `step.JointStep` is what it is held to by a test.
+"""The joint step again, with less work; `step.JointStep` is what it is held to by a test.
 
 Three things are left out, and none of them changes what is computed beyond rounding:
 
@@ -137,7 +137,8 @@ class LowLinear(nn.Linear):
 def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
     """The same model over the same tensors, but for linear layers whose weights are of ``dtype``.
 
-    `aae.nn.FullLinear` layers stay as they are, and in float32 all do.
+    `aae.nn.FullLinear` layers stay as they are, and in float32 all do. Weights of another type are
+    copies, as the model's are now.
 
     Args:
         model: the model, with float32 weights.
@@ -155,5 +156,8 @@ def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
                     LowLinear, layer.in_features, layer.out_features,
                     dtype=dtype, device=layer.weight.device,
                 )  # fmt: skip
+                with torch.no_grad():
+                    for weight, own in zip(low.parameters(), layer.parameters(), strict=True):
+                        weight.copy_(own)
                 setattr(module, name, low)
     return other
