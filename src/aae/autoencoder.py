@@ -24,7 +24,7 @@ from aae.priors import Prior
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures [n, c, h, w] in [-1, 1] and their labels [n] (-1: no label)."""
+    """Pictures [n, c, h, w] in [-1, 1], or rows [n, d], and their labels [n] (-1: no label)."""
 
     x: Tensor
     labels: Tensor

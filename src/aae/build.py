@@ -33,7 +33,7 @@ def build(
 
     Args:
         config: the config.
-        shape: (channels, height, width) of a picture.
+        shape: (channels, height, width) of a picture, or (d,) of a row of features.
         n_classes: classes of the data's labels.
         generator: source of the initial weights, on the CPU.
 
@@ -75,7 +75,8 @@ class _Nouns:
             self.shape,
             hidden=self.config.hidden,
             layers=self.config.layers,
-            output=self.config.output,
+            # Pixels have bounds that an activation can respect; features have none.
+            output=self.config.output if len(self.shape) > 1 else "linear",
         )
 
     def adversary(self, prior: Prior, n_labels: int = 0, *, by_parts: bool = False) -> Adversary:

@@ -63,7 +63,7 @@ class Config:
     batch_norm: bool = False
     """Batch normalisation in the encoder's hidden layers."""
     output: Literal["tanh", "linear"] = "tanh"
-    """The decoder's last activation; pixels lie in [-1, 1]."""
+    """The decoder's last activation; pixels lie in [-1, 1]. On rows of features it is linear."""
     reconstruction: Literal["squared", "absolute"] = "squared"
     """The reconstruction loss: half the squared error, whose best guess is a mean, or the absolute
     error, whose best guess is a median and keeps strokes sharp. Both are summed over pixels."""

@@ -21,6 +21,7 @@ from aae.judge import Judge, judge_for, read_as, readable
 from aae.nn import Codes
 from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
+from aae.training.batches import within
 
 GENERATED = 10_000
 """Pictures generated to judge a model by."""
@@ -40,7 +41,7 @@ def evaluate(
     data_dir: str | None = None,
     judge: bool | None = None,
 ) -> dict[str, Any]:
-    """Measure a run on held-out pictures.
+    """Measure a run on held-out examples.
 
     Args:
         run: the run.
@@ -48,18 +49,19 @@ def evaluate(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
         judge: whether an independent classifier reads generated pictures; it is trained at first
-            use, which takes minutes. By default only where the decoder is told the class.
+            use, which takes minutes. By default only where a decoder of pictures is told the class.
 
     Returns:
         Plain values, ready for JSON:
 
         - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``.
-        - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1], from mean
-          codes; ``reconstruction_error_of_mean``: the same for the training set's mean picture.
+        - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1] or over
+          the features of a row, from mean codes; ``reconstruction_error_of_mean``: the same for the
+          training set's mean.
         - ``prior_distance``: energy distance of codes drawn from the posterior to the prior;
           ``prior_distance_error``: its sampling error.
         - ``component_accuracy``: share of mean codes nearest to their own label's part of prior.
-        - ``error``: share of pictures wrongly classified.
+        - ``error``: share wrongly classified.
         - ``cluster_error``: share of pictures whose class is not their cluster's, which is that of
           the validation picture that the cluster is most sure of ([AAE], section 6);
           ``cluster_error_majority``: with clusters named by their most frequent class there.
@@ -95,7 +97,8 @@ def evaluate(
         names = _cluster_names(model, splits.validation.some(MEASURED))
         figures |= _cluster_errors(codes, part, names)
     if judge is None:
-        judge = model.decodes_labels and bool((dataset.test_labels >= 0).any())
+        judged = model.decodes_labels and len(dataset.shape) > 1
+        judge = judged and bool((dataset.test_labels >= 0).any())
     if judge:
         figures |= _judged(model, dataset.sample(JUDGED), generator, names)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
@@ -108,16 +111,16 @@ def evaluate(
 def _half_squared_error(
     model: Autoencoder, part: Part, guess: Callable[[Tensor, Tensor], Tensor]
 ) -> float:
-    """Half the squared error of a guess at pictures, from them and their labels; over pixels."""
+    """Half the squared error of a guess at examples, from them and their labels; over features."""
     total = 0.0
     for x, labels in inference.in_batches(model, part):
-        total += float((guess(x, labels).clamp(-1, 1) - x).square().sum()) / 2
+        total += float((within(guess(x, labels)) - x).square().sum()) / 2
     return total / len(part.labels)
 
 
 @torch.inference_mode()
 def _mean(model: Autoencoder, part: Part) -> Tensor:
-    """The mean picture, [1, c, h, w] in [-1, 1]."""
+    """The mean example, [1, …], as the model takes them."""
     total = torch.zeros(1, *model.decoder.shape, dtype=torch.float64)
     for x, _ in inference.in_batches(model, part):
         total += x.sum(0).cpu()
@@ -241,7 +244,7 @@ def _measurements(
 
 
 CAPTIONS = {
-    "latent": "Codes of held-out pictures over the prior",
+    "latent": "Held-out codes over the prior",
     "manifold": "What the decoder makes of a grid of codes",
     "clusters": "Clusters, and held-out pictures of each",
     "samples": "Random samples",

@@ -16,7 +16,7 @@ import torch
 from aae import losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
-from aae.data import Dataset, Pictures, Stored, at_hand, in_full, load
+from aae.data import Dataset, Examples, Stored, at_hand, in_full, load
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.run import Part, Run, Splits
@@ -103,7 +103,7 @@ def make_trainer(
     device = choose_device(config.device)
     model = run.new_model().to(device)
 
-    def batches(images: Pictures, labels: np.ndarray, seed: int) -> Epochs:
+    def batches(images: Examples, labels: np.ndarray, seed: int) -> Epochs:
         settings: dict[str, Any] = {
             "batch_size": config.batch_size, "device": device, "seed": seed,
         }  # fmt: skip

@@ -1,12 +1,17 @@
-"""The pictures of a model: what its codes look like, and what its decoder makes of codes."""
+"""The pictures of a model: what its codes look like, and what its decoder makes of codes.
+
+A model of rows shows its codes alone; tiles are for pictures.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aae import inference, plots
@@ -33,7 +38,16 @@ def pictures(
     """
     generator, part = torch.Generator().manual_seed(seed), part.some(CODES)
     figures = {"latent": latent(model, part, classes, generator)}
-    figures.update(manifold(model))
+    if len(model.decoder.shape) > 1:
+        figures |= _tiles(model, part, classes, generator)
+    return figures
+
+
+def _tiles(
+    model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
+) -> dict[str, Figure]:
+    """Those of `pictures` that are made of pictures."""
+    figures = manifold(model)
     rows = classes
     if model.finds_clusters:
         rows = tuple(str(k) for k in range(model.n_classes))
@@ -59,12 +73,12 @@ def latent(
     if codes.shape[1] == 2:
         return plots.latent(
             codes.numpy(), part.labels, density=density(prior), limit=prior.limit,
-            names=classes, title="Codes of held-out pictures over the prior",
+            names=classes, title="Held-out codes over the prior",
         )  # fmt: skip
     return plots.code_histograms(
         codes.numpy(),
         prior.sample(len(codes), generator=generator).numpy(),
-        title="Codes of held-out pictures and the prior",
+        title="Held-out codes and the prior",
     )
 
 
@@ -136,7 +150,7 @@ def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
     tiles = np.zeros((count, 1 + members, *part.images.shape[1:]), np.float32)
     tiles[:, 0] = heads.numpy()
     for k in range(count):
-        own = np.asarray(part.images[np.flatnonzero(chosen == k)[:members]])
+        own: NDArray[Any] = np.asarray(part.images[np.flatnonzero(chosen == k)[:members]])
         tiles[k, 1 : 1 + len(own)] = own / np.float32(255)
     return plots.grid(
         tiles.reshape(-1, *part.images.shape[1:]), columns=1 + members,
@@ -149,8 +163,9 @@ def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
     """Held-out pictures, and what comes back through the code."""
     some = Part(part.images[:count], part.labels[:count])
     columns = min(10, len(some.images))
+    shown: NDArray[Any] = np.asarray(some.images)
     return plots.reconstructions(
-        np.asarray(some.images) / 255, inference.reconstruct(model, some).numpy(), columns=columns,
+        shown / 255, inference.reconstruct(model, some).numpy(), columns=columns,
         title="Held-out pictures and their reconstructions",
     )  # fmt: skip
 

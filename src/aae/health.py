@@ -107,7 +107,7 @@ def verdict(checks: Sequence[Check]) -> Literal["fine", "check", "collapsed"]:
     - "collapsed": a check says so. That is a value that is not finite, codes that lie no nearer to
       the prior than a single point would, or off its centre by more than a standard deviation, a
       discriminator that has won while the codes do not match the prior, or a decoder no better
-      than the mean image.
+      than the training set's mean.
     - "check": not that, but a check is not fine, or there is none.
     - "fine": all checks are.
     """
@@ -242,7 +242,7 @@ def _reconstruction(measured: Measurements) -> Check | None:
         return Check(
             name,
             value,
-            "reconstructions are little better than the mean image",
+            "reconstructions are little better than the mean",
             "train longer (--epochs), lower --generator-weight or --noise-std, "
             "or give the code more room (--latent-dim)",
             ok=False,
@@ -250,7 +250,7 @@ def _reconstruction(measured: Measurements) -> Check | None:
     return Check(
         name,
         value,
-        "the decoder ignores the code: every picture is the mean image",
+        "the decoder ignores the code: all that it gives is the mean",
         "lower --lr, --generator-weight and --discriminator-weight; train longer (--epochs)",
         ok=False,
         collapsed=True,

@@ -1,4 +1,6 @@
-"""A trained model applied to many pictures or codes, in batches, in memory or in files.
+"""A trained model applied to many examples or codes, in batches, in memory or in files.
+
+Examples are pictures, uint8 [n, c, h, w], of which [0, 1] comes back; or rows, float32 [n, d].
 
 What is named in the plural of its results (`codes`, `samples`) gives them piece by piece, so that
 they need not fit into memory; `encode`, `decode` and `sample` give them whole.
@@ -15,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from aae.autoencoder import Autoencoder
-from aae.data import Pictures
+from aae.data import Examples
 from aae.nn import Codes
 from aae.run import Part
-from aae.training.batches import to_model, to_unit
+from aae.training.batches import from_model, to_model
 from aae.training.device import choose_precision
 from aae.training.fast import twin
 
@@ -49,7 +51,7 @@ def batch_size(model: Autoencoder) -> int:
 
 
 def in_batches(model: Autoencoder, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures in [-1, 1] with their labels, on the model's device."""
+    """Examples as a model takes them with their labels, on its device."""
     device, size = _device(model), batch_size(model)
     for i in range(0, len(part.labels), size):
         images = torch.from_numpy(np.asarray(part.images[i : i + size]))
@@ -58,9 +60,9 @@ def in_batches(model: Autoencoder, part: Part) -> Iterator[tuple[Tensor, Tensor]
 
 
 def codes(
-    model: Autoencoder, images: Pictures, generator: torch.Generator | None = None
+    model: Autoencoder, images: Examples, generator: torch.Generator | None = None
 ) -> Iterator[Codes]:
-    """Pictures uint8 [n, c, h, w] → codes on the CPU: means, or draws if a generator is given."""
+    """Examples → codes on the CPU: means, or draws if a generator is given."""
     for x, _ in in_batches(model, Part(images, np.full(len(images), -1))):
         with torch.inference_mode():
             found = vars(model.encode(x, generator))
@@ -68,7 +70,7 @@ def codes(
         yield Codes(**values)
 
 
-def encode(model: Autoencoder, images: Pictures, generator: torch.Generator | None = None) -> Codes:
+def encode(model: Autoencoder, images: Examples, generator: torch.Generator | None = None) -> Codes:
     """All that `codes` gives, at once."""
     whole: dict[str, Tensor] = {}
     start = 0
@@ -84,35 +86,35 @@ def encode(model: Autoencoder, images: Pictures, generator: torch.Generator | No
 
 
 def decode(model: Autoencoder, z: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Codes [n, d], and labels [n] where the decoder sees them → pictures in [0, 1] on the CPU."""
+    """Codes [n, d], and labels [n] where the decoder sees them → examples on the CPU."""
     device, size = _device(model), batch_size(model)
     parts = []
     with torch.inference_mode():
         for i in range(0, len(z), size):
             chosen = None if labels is None else labels[i : i + size].to(device)
-            parts.append(to_unit(model.decode(z[i : i + size].to(device), chosen)).cpu())
+            parts.append(from_model(model.decode(z[i : i + size].to(device), chosen)).cpu())
     return torch.cat(parts)
 
 
 def reconstruct(model: Autoencoder, part: Part) -> Tensor:
-    """Pictures uint8 → their reconstructions from the mean code, in [0, 1] on the CPU."""
+    """Examples → their reconstructions from the mean code, on the CPU."""
     with torch.inference_mode():
         return torch.cat(
-            [to_unit(model.reconstruct(x, y)).cpu() for x, y in in_batches(model, part)]
+            [from_model(model.reconstruct(x, y)).cpu() for x, y in in_batches(model, part)]
         )
 
 
 def sample(
     model: Autoencoder, labels: Tensor | None, count: int, generator: torch.Generator
 ) -> Tensor:
-    """All that `samples` gives, at once: [count, c, h, w]."""
+    """All that `samples` gives, at once: [count, …]."""
     return torch.cat(list(samples(model, labels, count, generator)))
 
 
 def samples(
     model: Autoencoder, labels: Tensor | None, count: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Pictures of codes drawn from the prior, [m, c, h, w] in [0, 1] on the CPU, piece by piece.
+    """What codes drawn from the prior decode to, [m, …] on the CPU, piece by piece.
 
     Args:
         model: the model.

@@ -48,7 +48,7 @@ class Judge(nn.Module):
         test_accuracy: share of the data set's test pictures read rightly; NaN if not measured.
 
     Raises:
-        ValueError: the pictures are too small, or there are fewer than two classes.
+        ValueError: there are no pictures, they are too small, or there are fewer than two classes.
 
     Example:
         >>> Judge((1, 8, 8), 10).probabilities(torch.zeros(3, 1, 8, 8)).shape
@@ -57,8 +57,10 @@ class Judge(nn.Module):
 
     test_accuracy: float = math.nan
 
-    def __init__(self, shape: tuple[int, int, int], n_classes: int) -> None:
+    def __init__(self, shape: tuple[int, ...], n_classes: int) -> None:
         super().__init__()
+        if len(shape) != 3:
+            raise ValueError(f"the judge reads pictures, not rows of {shape[0]} features")
         if min(shape[1:]) < SMALLEST:
             raise ValueError(
                 f"pictures are {shape[1]}×{shape[2]}; the judge reads {SMALLEST}×{SMALLEST} and up"
@@ -275,7 +277,7 @@ def _block(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequentia
     )
 
 
-def _new_judge(shape: tuple[int, int, int], n_classes: int, seed: int) -> Judge:
+def _new_judge(shape: tuple[int, ...], n_classes: int, seed: int) -> Judge:
     with torch.random.fork_rng(devices=[]):  # modules draw their weights from the global stream
         torch.manual_seed(seed)
         return Judge(shape, n_classes)

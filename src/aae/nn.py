@@ -1,7 +1,8 @@
 """Networks: encoder with its posterior, decoder, critic.
 
-Pictures come as [n, channels, height, width] in [-1, 1] and are flattened here. Everything random
-takes a generator; without one the result is deterministic (the posterior's mean, no dropout).
+Pictures come as [n, channels, height, width] in [-1, 1] and are flattened here; rows of features,
+[n, d], are flat already, and what is said of pictures holds for them. Everything random takes a
+generator; without one the result is deterministic (the posterior's mean, no dropout).
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ class Decoder(nn.Module):
 
     Args:
         inputs: dimensions of all codes together.
-        shape: (channels, height, width) of a picture.
+        shape: (channels, height, width) of a picture, or (d,) of a row.
         hidden: units in each hidden layer.
         layers: how many hidden layers.
         output: "tanh" or "linear", the last activation.

@@ -12,6 +12,7 @@ import torch
 
 from aae import gallery, inference, plots
 from aae.autoencoder import Autoencoder
+from aae.data import at_hand
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
 from aae.training.batches import to_model, to_unit
@@ -94,25 +95,38 @@ class Painter(Observer):
 
     def _tensorboard(self, trainer: Trainer, model: Autoencoder) -> None:
         """What the reference program's summaries showed: pictures in and out, codes and prior."""
-        writer, config = self.recorder.tensorboard, trainer.config
-        step = trainer.progress.count
-        generator = torch.Generator().manual_seed(config.seed)
+        generator = torch.Generator().manual_seed(trainer.config.seed)
         held_out = self.splits.validation.some(gallery.CODES)
-        some = Part(np.asarray(held_out.images[:64]), held_out.labels[:64])
-        x = to_model(torch.from_numpy(some.images))
-        noisy = x + config.noise_std * torch.randn(x.shape, generator=generator)
+        if len(model.decoder.shape) > 1:
+            self._sheets(trainer, model, held_out, generator)
+        self._histograms(trainer, model, held_out, generator)
+
+    def _sheets(
+        self, trainer: Trainer, model: Autoencoder, held_out: Part, generator: torch.Generator
+    ) -> None:
+        """Pictures as they go in and as they come out."""
+        some = Part(at_hand(held_out.images[:64]), held_out.labels[:64])
+        x = to_model(torch.from_numpy(np.asarray(some.images)))
+        noise = torch.randn(x.shape, generator=generator)
         sheets = {
             "input": to_unit(x),
-            "noisy_input": to_unit(noisy),
+            "noisy_input": to_unit(x + trainer.config.noise_std * noise),
             "reconstruction": inference.reconstruct(model, some),
             "sample": inference.sample(model, None, 64, generator),
         }
         for name, images in sheets.items():
-            writer.add_image(
-                f"images/{name}", plots.tile(images.numpy(), 8), step, dataformats="HWC"
+            sheet = plots.tile(images.numpy(), 8)
+            self.recorder.tensorboard.add_image(
+                f"images/{name}", sheet, trainer.progress.count, dataformats="HWC"
             )
+
+    def _histograms(
+        self, trainer: Trainer, model: Autoencoder, held_out: Part, generator: torch.Generator
+    ) -> None:
+        """Codes, and samples of what they shall follow."""
+        writer, step = self.recorder.tensorboard, trainer.progress.count
         # Noise must come from the model's own device.
-        noise = torch.Generator(trainer.step.device).manual_seed(config.seed)
+        noise = torch.Generator(trainer.step.device).manual_seed(trainer.config.seed)
         codes = inference.encode(model, held_out.images, noise)
         writer.add_histogram("codes/z", codes.z, step)
         prior = model.prior.sample(len(codes.z), generator=generator)

@@ -16,7 +16,7 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
-from aae.data import Dataset, Pictures, choose_labels, load, split_validation, spread
+from aae.data import Dataset, Examples, choose_labels, load, split_validation, spread
 from aae.training import checkpoint
 from aae.training.device import choose_device
 
@@ -26,13 +26,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures uint8 [n, c, h, w], in memory or in files, with their labels [n]."""
+    """Examples, as in a `Dataset`, with their labels [n]."""
 
-    images: Pictures
+    images: Examples
     labels: np.ndarray
 
     def some(self, most: int) -> Part:
-        """At most so many of its pictures, evenly spaced."""
+        """At most so many of its examples, evenly spaced."""
         chosen = spread(len(self.labels), most)
         return Part(self.images[chosen], self.labels[chosen])
 

@@ -57,7 +57,8 @@ def sample(
 
     Args:
         run: The run folder.
-        out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width].
+        out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width],
+            or float32 [count, features] of a model of rows.
         count: How many pictures.
         label: The class that all shall be of; without it, left to chance.
         seed: Seed of the codes.
@@ -75,6 +76,9 @@ def sample(
     from aae.run import Run
 
     place = Run(run)
+    rows = len(place.shape) == 1
+    if rows:
+        output(out, ".npy")
     model = inference.ready(place.model(place.device), place.config.precision)
     labels = None if label is None else torch.tensor(label).expand(count)
     generator = torch.Generator().manual_seed(seed)
@@ -86,9 +90,9 @@ def sample(
             plots.write_tiles(images, path, columns_for(count), scale=scale)
         else:
             array = np.lib.format.open_memmap(
-                path, mode="w+", dtype=np.uint8, shape=(count, *place.shape)
+                path, mode="w+", dtype=np.float32 if rows else np.uint8, shape=(count, *place.shape)
             )
-            _fill(array, (np.rint(piece.numpy() * 255) for piece in pieces))
+            _fill(array, (p.numpy() if rows else np.rint(p.numpy() * 255) for p in pieces))
     print(out)
     return 0
 

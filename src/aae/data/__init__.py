@@ -1,4 +1,4 @@
-"""Pictures to learn from: the catalog, one's own, loading and downloading, and splits.
+"""What is learned from: the catalog, one's own, loading and downloading, and splits.
 
 Nothing here needs torch, and heavy libraries are imported by the functions that use them.
 """
@@ -9,12 +9,13 @@ from aae.data.dataset import Dataset
 from aae.data.download import DownloadError
 from aae.data.loading import in_full, load, load_source
 from aae.data.splits import choose_labels, split_validation
-from aae.data.stored import Pictures, Stored, at_hand, spread
+from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
 
 __all__ = [
     "CATALOG",
     "Dataset",
     "DownloadError",
+    "Examples",
     "Pictures",
     "Source",
     "SourceFile",

@@ -1,4 +1,4 @@
-"""What every source of pictures is turned into."""
+"""What every source of examples is turned into."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.stored import Pictures, spread
+from aae.data.stored import Examples, Stored, spread
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures and labels, for training and for testing; pictures in memory or in files.
+    """Examples and labels, for training and for testing.
+
+    Examples are pictures, uint8 [n, channels, height, width], in memory or in files; or rows of
+    real features, float32 [n, d], in memory. Pixels are scaled to [-1, 1] where a model is given
+    them; features are taken as they are, so whoever makes the rows brings them to a common scale.
 
     Attributes:
         name: of the data set.
         classes: the name of each label; none where there are no labels.
-        train_images: uint8 [n, channels, height, width].
+        train_images: pictures or rows, n of them.
         train_labels: int64 [n], each the index of a class, or -1 where there is no label.
-        test_images: uint8 [m, channels, height, width].
+        test_images: m others, of the same kind.
         test_labels: int64 [m], likewise.
 
     Raises:
-        ValueError: an array has the wrong type or shape, or a label is out of range.
+        ValueError: an array has the wrong type or shape or a feature that is not finite, or a label
+            is out of range.
 
     Example:
         >>> images, labels = np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 1])
@@ -34,25 +39,25 @@ class Dataset:
 
     name: str
     classes: tuple[str, ...]
-    train_images: Pictures = field(repr=False)
+    train_images: Examples = field(repr=False)
     train_labels: NDArray[np.int64] = field(repr=False)
-    test_images: Pictures = field(repr=False)
+    test_images: Examples = field(repr=False)
     test_labels: NDArray[np.int64] = field(repr=False)
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)
         self._check("test", self.test_images, self.test_labels)
-        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+        train, test = self.train_images, self.test_images
+        if (train.dtype, train.shape[1:]) != (test.dtype, test.shape[1:]):
             raise ValueError(
-                f"{self.name}: training pictures are {self.train_images.shape[1:]}, "
-                f"test pictures {self.test_images.shape[1:]}; they must have one shape"
+                f"{self.name}: a training example is {train.dtype} {train.shape[1:]}, a test "
+                f"example {test.dtype} {test.shape[1:]}; they must have one shape and type"
             )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one picture, (channels, height, width)."""
-        channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example: (channels, height, width) of a picture, (d,) of a row."""
+        return self.train_images.shape[1:]
 
     @property
     def n_classes(self) -> int:
@@ -65,10 +70,8 @@ class Dataset:
         What is in memory already stays whole.
         """
 
-        def thin(
-            images: Pictures, labels: NDArray[np.int64]
-        ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-            if isinstance(images, np.ndarray):
+        def thin(images: Examples, labels: NDArray[np.int64]) -> tuple[Examples, NDArray[np.int64]]:
+            if not isinstance(images, Stored):
                 return images, labels
             most = max(1, most_bytes // math.prod(self.shape))
             kept = spread(len(labels), most)
@@ -78,12 +81,19 @@ class Dataset:
         test = thin(self.test_images, self.test_labels)
         return Dataset(self.name, self.classes, *train, *test)
 
-    def _check(self, part: str, images: Pictures, labels: NDArray[np.int64]) -> None:
+    def _check(self, part: str, images: Examples, labels: NDArray[np.int64]) -> None:
         where = f"{self.name}, {part}"
-        if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
+        kind = str(images.dtype), images.ndim
+        if kind not in (("uint8", 4), ("float32", 2)) or images.size == 0:
             raise ValueError(
-                f"{where}: images are {images.dtype} {list(images.shape)}; "
-                "they must be uint8 [n, channels, height, width], none of them 0"
+                f"{where}: images are {images.dtype} {list(images.shape)}; they must be uint8 "
+                "[n, channels, height, width], or rows of features float32 [n, d], none of them 0"
+            )
+        if not isinstance(images, Stored) and not np.isfinite(images).all():
+            at = np.flatnonzero(~np.isfinite(images).all(1))
+            raise ValueError(
+                f"{where}: {len(at)} rows hold a feature that is not finite, the first is row "
+                f"{at[0]}; fill in what is missing, or leave these rows out"
             )
         if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
             raise ValueError(

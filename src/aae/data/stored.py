@@ -87,10 +87,15 @@ class Stored:
 Pictures = NDArray[np.uint8] | Stored
 """Pictures in memory or in files."""
 
+Examples = Pictures | NDArray[np.float32]
+"""What is learned from: pictures, or rows of real features, float32 [n, d]."""
 
-def at_hand(images: Pictures) -> Pictures:
+
+def at_hand(images: Examples) -> Examples:
     """The same pictures; in memory where they are few enough to be kept there."""
-    return np.asarray(images) if images.nbytes <= RESIDENT else images
+    if isinstance(images, Stored) and images.nbytes <= RESIDENT:
+        return np.asarray(images)
+    return images
 
 
 def spread(count: int, most: int) -> slice | NDArray[np.int64]:

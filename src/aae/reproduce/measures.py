@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aae import inference, metrics
 from aae.autoencoder import Autoencoder
-from aae.data import Dataset, Pictures
+from aae.data import Dataset, Examples
 from aae.data.download import cache_folder
 from aae.evaluate import evaluate
 from aae.gallery import SIDE
@@ -86,7 +86,7 @@ def parzen(subject: Subject, count: int) -> float:
     The window's width is chosen on a thousand validation pictures.
     """
 
-    def flat(images: Pictures) -> Tensor:
+    def flat(images: Examples) -> Tensor:
         return torch.tensor(np.asarray(images)).flatten(1).float() / 255
 
     samples = inference.sample(subject.model, None, count, subject.generator).flatten(1)

@@ -1,4 +1,8 @@
-"""Pictures on the device, handed out in batches that the seed decides."""
+"""Examples on the device, handed out in batches that the seed decides.
+
+How they are scaled for a model, and back, is known here alone: pixels are bytes in data sets, and
+lie in [-1, 1] in models; features of rows are taken as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,18 @@ from aae.autoencoder import Batch
 
 
 def to_model(images: Tensor) -> Tensor:
-    """Pictures of bytes [n, c, h, w] → float32 in [-1, 1]."""
-    return images.float().div_(127.5).sub_(1)
+    """Pictures of bytes [n, c, h, w] → float32 in [-1, 1]; rows of features [n, d] as they are."""
+    return images if images.is_floating_point() else images.float().div_(127.5).sub_(1)
+
+
+def from_model(x: Tensor) -> Tensor:
+    """What a decoder gave → pictures in [0, 1], clipped; rows [n, d] as they are."""
+    return x.float() if x.ndim == 2 else to_unit(x)
+
+
+def within(x: Tensor) -> Tensor:
+    """What a decoder gave, held to where examples can be: pixels to [-1, 1], features nowhere."""
+    return x if x.ndim == 2 else x.clamp(-1, 1)
 
 
 def to_unit(x: Tensor) -> Tensor:
@@ -60,10 +74,10 @@ class Epochs(ABC):
 
 
 class Batches(Epochs):
-    """A data set resident on a device, as bytes: a batch is an index and a scaling.
+    """A data set resident on a device, pictures as bytes: a batch is an index and a scaling.
 
     Args:
-        images: uint8 [n, c, h, w].
+        images: pictures uint8 [n, c, h, w], or rows float32 [n, d].
         labels: int64 [n]; -1 where a label must not be used.
         batch_size: see `Epochs`.
         device: where to keep them.
@@ -97,7 +111,7 @@ class Batches(Epochs):
         return self._last[1]
 
     def take(self, indices: Tensor) -> Batch:
-        """The pictures at some indices."""
+        """The examples at some indices."""
         return Batch(to_model(self.images[indices]), self.labels[indices])
 
 
