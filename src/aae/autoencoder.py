@@ -201,6 +201,16 @@ class Autoencoder(nn.Module, ABC):
         """What those points shall follow."""
         return self.prior
 
+    @property
+    def place_decoder(self) -> nn.Module:
+        """What decodes those points, with y beside them where `places_need_class`."""
+        return self.decoder
+
+    @property
+    def places_need_class(self) -> bool:
+        """Whether those points leave the class open."""
+        return self.decodes_labels
+
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
         """Pictures [n, c, h, w] in [-1, 1] → codes: the posterior's mean, or a draw from it."""
         codes: Codes = self.encoder(x, generator)

@@ -145,6 +145,16 @@ class _Embedded(ClusteringAAE):
         """See `Autoencoder.embedded_prior`."""
         return Spots(self.decoder.centres.detach().cpu(), self.prior)
 
+    @property
+    def place_decoder(self) -> nn.Module:
+        """See `Autoencoder.place_decoder`."""
+        return self.decoder.decoder
+
+    @property
+    def places_need_class(self) -> bool:
+        """See `Autoencoder.places_need_class`: no, a point of the plane is of a class."""
+        return False
+
 
 class ClusterEmbeddingAAE(_Embedded):
     """A plane of clusters, found without labels ([AAE], section 7, Fig. 10 c)."""

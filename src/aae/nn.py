@@ -188,7 +188,7 @@ class Encoder(nn.Module):
         x = x.flatten(1)
         if size := self.posterior.noise_dim:
             draw = torch.zeros if generator is None else partial(torch.randn, generator=generator)
-            noise = draw(len(x), size, device=x.device)
+            noise = draw(x.shape[0], size, device=x.device)  # len() is fixed in an export
             x = torch.cat([x, noise], 1)
         h = self.trunk(x, drop, generator)
         codes: Codes = self.posterior(h, generator)

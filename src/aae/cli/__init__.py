@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import aae
-from aae.cli import catalog, use
+from aae.cli import catalog, share, use
 from aae.cli.bench import bench
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.reproduce import reproduce
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "plot": use.plot,
     "encode": use.encode,
     "predict": use.predict,
+    "export": share.export,
     "reproduce": reproduce,
     "list": catalog.list_all,
     "bench": bench,

@@ -1,0 +1,238 @@
+"""A run's networks as files for other programs: ONNX, torch.export, or weights alone.
+
+What goes in and comes out is what those programs have at hand: pictures are float32 in [0, 1],
+whatever the model was trained on. All networks take any number of rows at once and draw nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import aae
+from aae.autoencoder import Autoencoder
+from aae.run import Run
+from aae.training.batches import to_unit
+
+Format = Literal["onnx", "torch-export", "safetensors"]
+
+TOLERANCE = 1e-4
+"""How far the outputs of an ONNX file may be from the model's: each is tried once it is written."""
+
+
+class Encoding(nn.Module):
+    """Pictures [n, c, h, w] in [0, 1] → z [n, d] and, of models with classes, y [n, K].
+
+    z is the posterior's mean; in an embedding, the place that `Autoencoder.embed` gives it.
+    """
+
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """See the class."""
+        codes = self.model.encode(2 * x - 1)
+        z = self.model.embed(codes)
+        return (z,) if codes.y is None else (z, codes.y)
+
+
+class Classification(Encoding):
+    """Pictures [n, c, h, w] in [0, 1] → probabilities of classes or clusters y [n, K]."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """See the class."""
+        return super().forward(x)[1:]
+
+
+class Decoding(nn.Module):
+    """What `Encoding` gives → pictures [n, c, h, w] in [0, 1].
+
+    Without y where the decoder knows no class; where it is told a label, y is that label, one-hot.
+    """
+
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.decoder = model.place_decoder
+
+    def forward(self, *codes: Tensor) -> tuple[Tensor, ...]:
+        """See the class."""
+        return (to_unit(self.decoder(*codes)),)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of a model's networks as others see it."""
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    """Its inputs by name, two rows of each."""
+    outputs: tuple[str, ...]
+
+
+def networks(model: Autoencoder) -> dict[str, Network]:
+    """The encoder, the decoder and, of models with classes, the classifier.
+
+    Args:
+        model: a trained model in float32, on the CPU.
+    """
+    x, z = torch.full((2, *model.decoder.shape), 0.5), torch.zeros(2, model.prior.dim)
+    codes = {"z": z}
+    if model.places_need_class:
+        codes["y"] = torch.full((2, model.n_classes), 1 / model.n_classes)
+    found = {"decoder": Network(Decoding(model), codes, ("x",))}
+    if model.encoder.classes is None:
+        return {"encoder": Network(Encoding(model), {"x": x}, ("z",)), **found}
+    return {
+        "encoder": Network(Encoding(model), {"x": x}, ("z", "y")),
+        **found,
+        "classifier": Network(Classification(model), {"x": x}, ("y",)),
+    }
+
+
+def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
+    """Write the networks of a run, each into a file of its own that says what it takes and gives.
+
+    Args:
+        run: the run; its newest weights are taken.
+        folder: where to write; made if it is not there.
+        form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights
+            of encoder and decoder by their names in `aae.nn`.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: a package that the format needs is not installed.
+        RuntimeError: ONNX Runtime does not give what the model gives.
+    """
+    model, folder = run.model(), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    told = about(run, model)
+    if form == "safetensors":
+        parts = {"encoder": model.encoder, "decoder": model.decoder}
+        files = [folder / f"{name}.safetensors" for name in parts]
+        for path, part in zip(files, parts.values(), strict=True):
+            save_file(part.state_dict(), path, metadata=told)
+        return files
+    write, ending = {"onnx": (write_onnx, "onnx"), "torch-export": (write_program, "pt2")}[form]
+    files = []
+    for name, network in networks(model).items():
+        files.append(folder / f"{name}.{ending}")
+        write(network, files[-1], told | {"network": name})
+    return files
+
+
+def about(run: Run, model: Autoencoder) -> dict[str, str]:
+    """What a stranger must know of a run's networks; texts, for that is what all formats hold."""
+    config = run.config
+    values: dict[str, Any] = {
+        "program": f"aae {aae.__version__}",
+        "recipe": config.recipe,
+        "data": Path(config.data).name,
+        "shape": run.shape,
+        "scaling": "pictures are float32 in [0, 1], [n, channels, height, width]",
+        "classes": run.classes,
+        "y": "probabilities of " + ("clusters" if model.finds_clusters else "classes"),
+        "prior": config.prior,
+        "latent_dim": config.latent_dim,
+        "config": config.to_json() | {"data": Path(config.data).name, "data_dir": None},
+    }
+    if not model.places_need_class and model.encoder.classes is None:
+        del values["y"]
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+
+
+def write_program(network: Network, path: Path, told: dict[str, str]) -> None:
+    """Write a network for `torch.export.load`; what is told of it becomes the file's extra files.
+
+    Args:
+        network: the network.
+        path: a ``.pt2`` file.
+        told: names and texts to go with it.
+    """
+    with _quiet():
+        torch.export.save(_program(network), path, extra_files=dict(told))
+
+
+def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
+    """Write a network as ONNX, and see that ONNX Runtime gives what it gives.
+
+    Args:
+        network: the network.
+        path: an ``.onnx`` file.
+        told: names and texts to go with it.
+
+    Raises:
+        ValueError: onnx, onnxscript or onnxruntime is not installed.
+        RuntimeError: the outputs differ by more than `TOLERANCE`.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
+    except ImportError as error:
+        raise ValueError(
+            f"ONNX needs the package {error.name!r}: pip install 'adversarial-autoencoders[export]'"
+        ) from None
+    with _quiet():
+        program = torch.onnx.export(
+            _program(network), dynamo=True, verbose=False,
+            input_names=list(network.inputs), output_names=list(network.outputs),
+        )  # fmt: skip
+    assert program is not None
+    graph = program.model_proto.graph
+    # Names of symbols, and lines of our source with their folders, are nobody's business.
+    del graph.value_info[:]
+    for node in graph.node:
+        del node.metadata_props[:]
+    for value in (*graph.input, *graph.output):
+        del value.metadata_props[:]
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    made = onnx.helper.make_model(
+        graph, opset_imports=program.model_proto.opset_import,
+        ir_version=program.model_proto.ir_version, producer_name="aae",
+    )  # fmt: skip
+    onnx.helper.set_model_props(made, told)
+    onnx.checker.check_model(made)
+    onnx.save(made, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    given = session.run(None, {name: value.numpy() for name, value in network.inputs.items()})
+    with torch.inference_mode():
+        expected = network.module(*network.inputs.values())
+    for name, a, b in zip(network.outputs, given, expected, strict=True):
+        if (off := float((torch.from_numpy(a) - b).abs().max())) > TOLERANCE:
+            raise RuntimeError(f"ONNX Runtime gives another {name} for {path}: it is off by {off}")
+
+
+def _program(network: Network) -> torch.export.ExportedProgram:
+    inputs = tuple(network.inputs.values())
+    rows = {0: torch.export.Dim("n", min=1)}
+    # A star argument is one tuple to torch.export.
+    shapes: Any = ((rows,) * len(inputs),) if isinstance(network.module, Decoding) else (rows,)
+    return torch.export.export(network.module.eval(), inputs, dynamic_shapes=shapes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Torch's exporter warns of its own past, and of torchvision, which is not needed."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        log.setLevel(level)

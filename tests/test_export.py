@@ -1,0 +1,186 @@
+"""Networks as other programs see them: the same outputs, any number of rows, all of it said."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+
+from aae import inference
+from aae.build import build
+from aae.config import Config
+from aae.export import TOLERANCE, Network, export, networks, write_onnx
+from aae.recipes import recipe
+from aae.run import Part
+
+VARIANTS = {
+    "basic": {"output": "linear"},
+    "supervised": {"latent_dim": 5},
+    "semi": {"posterior": "universal", "batch_norm": True},
+    "embed": {"labels": 100},
+}
+"""One for each way that codes and classes take through the networks."""
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(256, size=(1000, 1, 8, 8), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    """The ONNX files of a run, by the names of their networks."""
+    return {p.stem: p for p in export(tiny_run, tmp_path_factory.mktemp("new") / "folder")}
+
+
+def given(path, **inputs):
+    """What ONNX Runtime gives."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, inputs), strict=True))
+
+
+def unit(images):
+    return images.astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_onnx_runtime_gives_what_the_model_gives(tiny, new_model, pictures, tmp_path, kind):
+    model = new_model(tiny(model=kind, init="he", **VARIANTS[kind])).eval()
+    for name in ("encoder", "decoder"):
+        write_onnx(networks(model)[name], tmp_path / f"{name}.onnx", {})
+    codes = inference.encode(model, pictures)
+    encoded = given(tmp_path / "encoder.onnx", x=unit(pictures))
+    assert np.abs(encoded["z"] - model.embed(codes).numpy()).max() < TOLERANCE
+    if codes.y is not None:
+        assert np.abs(encoded["y"] - codes.y.numpy()).max() < TOLERANCE
+    labels = np.arange(1000) % 10
+    if kind == "supervised":
+        encoded["y"] = F.one_hot(torch.from_numpy(labels), 10).float().numpy()
+    inputs = {k: v for k, v in encoded.items() if k in networks(model)["decoder"].inputs}
+    decoded = given(tmp_path / "decoder.onnx", **inputs)["x"]
+    expected = inference.reconstruct(model, Part(pictures, labels)).numpy()
+    assert decoded.shape == (1000, 1, 8, 8)
+    assert np.abs(decoded - expected).max() < TOLERANCE
+    assert expected.std() > 0.01
+
+
+def test_networks_of_full_size_agree(tmp_path):
+    model = build(recipe("semi"), (1, 28, 28), 10, torch.Generator().manual_seed(0)).eval()
+    images = np.random.default_rng(0).integers(256, size=(1000, 1, 28, 28), dtype=np.uint8)
+    found = networks(model)
+    for part in ("encoder", "decoder"):
+        write_onnx(found[part], tmp_path / f"{part}.onnx", {})
+    encoded = given(tmp_path / "encoder.onnx", x=unit(images))
+    decoded = given(tmp_path / "decoder.onnx", **encoded)["x"]
+    part = Part(images, np.full(1000, -1))
+    assert np.abs(encoded["z"] - inference.encode(model, images).mean.numpy()).max() < TOLERANCE
+    assert np.abs(decoded - inference.reconstruct(model, part).numpy()).max() < TOLERANCE
+
+
+def test_the_classifier_is_the_encoders(exported, pictures):
+    y = given(exported["classifier"], x=unit(pictures))["y"]
+    assert np.array_equal(y, given(exported["encoder"], x=unit(pictures))["y"])
+    assert np.allclose(y.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_any_number_of_rows(exported, rows):
+    z, y = np.zeros((rows, 2), np.float32), np.eye(10, dtype=np.float32)[:rows]
+    assert given(exported["decoder"], z=z, y=y)["x"].shape == (rows, 1, 8, 8)
+
+
+def test_a_file_says_what_it_takes(tiny_run, exported):
+    assert list(exported) == ["encoder", "decoder", "classifier"]
+    model = onnx.load(exported["decoder"])
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(told["shape"]) == [1, 8, 8]
+    assert json.loads(told["classes"]) == [str(k) for k in range(10)]
+    assert (told["network"], told["prior"], told["latent_dim"]) == ("decoder", "gaussian", "2")
+    assert "[0, 1]" in told["scaling"]
+    assert Config.from_json(json.loads(told["config"])) == tiny_run.config
+    sizes = [
+        [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    ]
+    assert sizes == [["n", 2], ["n", 10], ["n", 1, 8, 8]]
+
+
+def test_a_file_tells_nothing_of_the_machine(exported):
+    for path in exported.values():
+        assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
+
+
+def test_torch_export_gives_the_same(tiny_run, pictures, tmp_path):
+    files = {path.stem: path for path in export(tiny_run, tmp_path, "torch-export")}
+    told = {"shape": "", "network": ""}
+    encoder, classifier, decoder = (
+        torch.export.load(files[name], extra_files=told).module()
+        for name in ("encoder", "classifier", "decoder")
+    )
+    assert (json.loads(told["shape"]), told["network"]) == ([1, 8, 8], "decoder")
+    part = Part(pictures, np.full(len(pictures), -1))
+    with torch.inference_mode():
+        z, y = encoder(torch.from_numpy(unit(pictures)))
+        (x,) = decoder(z, y)
+        assert torch.equal(classifier(torch.from_numpy(unit(pictures)))[0], y)
+    expected = inference.reconstruct(tiny_run.model(), part)
+    assert torch.allclose(x, expected, atol=1e-5)
+
+
+def test_safetensors_hold_the_weights(tiny_run, tmp_path, same_state):
+    model = tiny_run.model()
+    for path in export(tiny_run, tmp_path, "safetensors"):
+        with safe_open(path, "pt") as file:
+            told, names = file.metadata(), file.keys()
+            weights = {name: file.get_tensor(name) for name in names}
+        assert same_state(weights, dict(getattr(model, path.stem).state_dict()))
+        assert Config.from_json(json.loads(told["config"])) == tiny_run.config
+
+
+def test_another_result_is_an_error(tmp_path, monkeypatch):
+    inputs, rows = {"x": torch.ones(2, 3)}, ({0: torch.export.Dim("n")},)
+    twice = torch.export.export(_Times(2), (inputs["x"],), dynamic_shapes=rows)
+    monkeypatch.setattr("aae.export._program", lambda _: twice)
+    network = Network(_Times(3), inputs, ("y",))
+    with pytest.raises(RuntimeError, match=r"another y .* off by 1\.0"):
+        write_onnx(network, tmp_path / "x.onnx", {})
+
+
+class _Times(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return (self.factor * x,)
+
+
+def test_what_is_missing_is_named(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ValueError, match=r"'onnxscript': pip install .*\[export\]"):
+        export(tiny_run, tmp_path)
+
+
+class TestCommand:
+    def test_writes_beside_the_run_unless_told_otherwise(self, run, tiny_run, tmp_path):
+        code, out, err = run("export", tiny_run.folder, "--format", "safetensors")
+        files = [
+            tiny_run.folder / "export" / f"{name}.safetensors" for name in ("encoder", "decoder")
+        ]
+        assert (code, err) == (0, "")
+        assert out.splitlines() == [str(path) for path in files]
+        assert all(path.exists() for path in files)
+        assert run("export", tiny_run.folder, "--out", tmp_path)[0] == 0
+        assert (tmp_path / "classifier.onnx").exists()
+
+    def test_other_formats_are_refused(self, run, tiny_run):
+        code, _, err = run("export", tiny_run.folder, "--format", "tflite")
+        assert code == 2
+        assert "tflite" in err
