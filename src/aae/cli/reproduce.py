@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,42 +17,53 @@ def reproduce(
     recipe: Literal["tuned", "paper", "both"] = "tuned",
     out: Path = Path("benchmarks/fidelity"),
     runs: Path = Path("runs/fidelity"),
+    page: Path | None = None,
+    jobs: int = 1,
     data_dir: str | None = None,
     json: bool = False,
 ) -> int:
     """Reproduce figures and tables of the paper, beside the paper's own values.
 
     Args:
-        experiments: Which (fig2, fig3, fig5, fig6, table1, table2, table3, fig10), or all.
+        experiments: Which (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or all.
         seeds: Runs of each setting, with seeds 0, 1, …
         quick: One tenth of the epochs; for a look, not for the record.
         recipe: tuned, paper, or both.
         out: Folder of the figures; what lies there is not measured again.
         runs: Folder of the run folders; a run that was stopped goes on.
+        page: A Markdown page to put the tables and pictures of all that was measured into.
+        jobs: Trainings at a time; more than one are processes of one thread each.
         data_dir: Folder that holds the data set's files.
         json: Print the rows as one JSON list instead of a table.
     """
     from aae.reproduce.catalog import EXPERIMENTS, settings
+    from aae.reproduce.page import update
     from aae.reproduce.summary import summarise
     from aae.reproduce.work import found, write
     from aae.reproduce.work import reproduce as run_all
 
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}")
+    if jobs < 1:
+        raise ValueError(f"--jobs must be at least 1, not {jobs}")
     if not experiments:
         raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
     chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
     results = []
     for setting, seed, figures in run_all(
-        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir
-    ):
+        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir, jobs=jobs,
+        say=lambda words: print(words, file=sys.stderr, flush=True),
+    ):  # fmt: skip
         results.append((setting, seed, figures))
         if not json:
             measured = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
             print(f"{setting.place}, seed {seed}: {', '.join(measured)}", flush=True)
     rows = summarise(results)
     everything = summarise(found(out, quick=quick))
-    write(out / "quick" / "summary.json" if quick else out / "summary.json", everything)
+    figures_at = out / "quick" if quick else out
+    write(figures_at / "summary.json", everything)
+    if page is not None:
+        update(page, everything, figures_at)
     if json:
         print(json_format.dumps(rows, indent=1))
         return 0
