@@ -51,7 +51,7 @@ def call(script, small):
     def call(command, folder, dataset=small):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
-            patch.setattr("aae.run.load", lambda name, data_dir=None: dataset)
+            patch.setattr("aae.run.load", lambda name, data_dir=None, **_: dataset)
             return script.main([*command.split(), "--save_path", str(folder)], dataset)
 
     return call
@@ -121,7 +121,8 @@ class TestFlags:
         }  # fmt: skip
         of_no_account = {
             "momentum", "adversarial_momentum", "vat_radius", "device", "log_every",
-            "sample_every", "keep", "clusters", "heads_apart", "heads_weight",
+            "sample_every", "keep", "clusters", "heads_apart", "heads_weight", "image_size",
+            "channels", "unreadable",
         }  # fmt: skip
         given = config(script, "--train").to_json()
         assert {name: given.pop(name) for name in literal} == literal

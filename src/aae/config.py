@@ -35,10 +35,19 @@ class Config:
 
     # --- data
     data: str = "mnist"
-    """Data set to train on: a name that 'aae list' shows; or a .npy file of uint8 pictures, or a
-    folder of such files, with labels of X.npy in X.labels.npy."""
+    """Data set to train on: a name that 'aae list' shows; or a folder or .zip of pictures, with a
+    folder for each class where there are classes; or a .npy file of uint8 pictures, or a folder of
+    such files, with labels of X.npy in X.labels.npy."""
     data_dir: str | None = None
     """Folder that holds the data set's files; else $AAE_DATA_DIR, else a checked download."""
+    image_size: tuple[int, ...] = ()
+    """Side in pixels, or height and width, that each picture of a folder is brought to: scaled
+    until it covers them, and cropped around its centre. Without it all must be of one size."""
+    channels: int | None = None
+    """1 to make a folder's pictures grey, 3 for colour; without it, colour if any of them is."""
+    unreadable: Literal["refuse", "skip"] = "refuse"
+    """Files in a folder of pictures that cannot be read: list them and stop, or leave them out and
+    say so."""
     validation: float = 1 / 12
     """Share of the training set kept aside for validation, chosen by the seed (MNIST: 5,000)."""
     labels: int | Literal["all"] = "all"
@@ -255,6 +264,11 @@ class Config:
         return self.model in ("labels", "supervised", "semi") or (
             self.model == "embed" and self.labels != 0
         )
+
+    @property
+    def source(self) -> tuple[object, ...]:
+        """What its data set depends on."""
+        return self.data, self.data_dir, self.image_size, self.channels, self.unreadable
 
     @property
     def weights(self) -> dict[str, float]:

@@ -16,10 +16,10 @@ import torch
 from aae import losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
-from aae.data import Dataset, Examples, Stored, at_hand, in_full, load
+from aae.data import Dataset, Examples, Stored, at_hand, in_full
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
-from aae.run import Part, Run, Splits
+from aae.run import Part, Run, Splits, data_of
 from aae.training import checkpoint
 from aae.training.batches import Batches, Epochs
 from aae.training.device import choose_device
@@ -55,7 +55,7 @@ def fit(
         ValueError: the config and the data do not fit each other, or the folder is in use.
         Interrupted: on Ctrl-C, after a checkpoint.
     """
-    dataset = dataset or load(config.data, config.data_dir)
+    dataset = dataset or data_of(config)
     splits = Splits.of(config, dataset)
     run = Run.create(folder, replace(config, data=in_full(config.data)), dataset)
     _train(run, splits, observers)

@@ -16,7 +16,7 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
-from aae.data import Dataset, Examples, choose_labels, load, split_validation, spread
+from aae.data import Dataset, Examples, Reading, choose_labels, load, split_validation, spread
 from aae.training import checkpoint
 from aae.training.device import choose_device
 
@@ -58,7 +58,8 @@ class Splits:
         if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
             raise ValueError(
                 f"the recipe {config.recipe!r} uses labels, and {dataset.name} has none: put those "
-                "of X.npy beside it as X.labels.npy, or take a recipe without, such as gaussian"
+                "of X.npy beside it as X.labels.npy, pictures into a folder for each class, or "
+                "take a recipe without, such as gaussian"
             )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
@@ -75,6 +76,20 @@ class Splits:
             validation=Part(dataset.train_images[outside], dataset.train_labels[outside]),
             test=Part(dataset.test_images, dataset.test_labels),
         )
+
+
+def data_of(config: Config, data_dir: str | None = None) -> Dataset:
+    """The data set that a config names, read as it says.
+
+    Args:
+        config: the config.
+        data_dir: where the data lie, if elsewhere than the config says.
+
+    Raises:
+        ValueError: see `aae.data.load`.
+    """
+    reading = Reading(config.image_size, config.channels, config.unreadable)
+    return load(config.data, data_dir or config.data_dir, reading=reading)
 
 
 class Run:
@@ -125,6 +140,7 @@ class Run:
                 "shape": dataset.shape,
                 "classes": dataset.classes,
                 "train": len(dataset.train_labels),
+                "left_out": len(dataset.left_out),
             },
             "versions": versions(),
         }
@@ -152,7 +168,7 @@ class Run:
         Raises:
             ValueError: it is not there, or not what it was.
         """
-        dataset = load(self.config.data, data_dir or self.config.data_dir)
+        dataset = data_of(self.config, data_dir)
         count = len(dataset.train_labels)
         if count != (self._count or count):
             raise ValueError(

@@ -22,15 +22,16 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
 
     Args:
         run: whose model shall see them.
-        data: a data set's name; or a ``.npy`` file of uint8 pictures or a folder of such files,
-            all of which are taken.
+        data: a data set's name; or a folder or .zip of pictures, which are scaled and cropped to
+            the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files. All
+            that a path holds is taken.
         split: which part of a data set, split as the run splits its own.
         data_dir: where the data set's files lie.
 
     Raises:
         ValueError: there is no such data, or it is of another shape than the run's.
     """
-    from aae.data import CATALOG, load, open_pictures
+    from aae.data import CATALOG, holds_files, load, open_folder, open_pictures
     from aae.run import Part, Splits
 
     if data in CATALOG:
@@ -47,11 +48,19 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
     path = Path(data).expanduser()
     if not path.exists():
         raise ValueError(
-            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a .npy file of "
-            "pictures or a folder of such files"
+            f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a folder or .zip of "
+            "pictures, a .npy file of pictures or a folder of such files"
         )
-    images = open_pictures(path, run.shape)
+    images = (open_folder if holds_files(path) else open_pictures)(path, run.shape)
     return Part(images, np.full(len(images), -1))
+
+
+def names(data: str) -> tuple[str, ...]:
+    """The names of the pictures' files, where `pictures` reads a folder or zip of them; or none."""
+    from aae.data import CATALOG, holds_files, names_in
+
+    path = Path(data).expanduser()
+    return names_in(path) if data not in CATALOG and holds_files(path) else ()
 
 
 def output(path: Path, *endings: str) -> Path:

@@ -26,11 +26,11 @@ def begin_many(config: Config, count: int, folder: Path) -> int:
     Returns:
         The exit code: 1 where a replica failed.
     """
-    from aae.data import load
+    from aae.cli.training import loaded
     from aae.replicas import training
 
     configs = training.seeds(config, count)
-    load(config.data, config.data_dir)  # a download shows a bar of its own
+    loaded(config)
     return _watched(folder, lambda tell, say: training.fit(configs, folder, tell=tell, say=say))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aae.config import Config
+    from aae.data import Dataset
     from aae.run import Run
     from aae.training.trainer import Observer
 
@@ -58,11 +60,24 @@ def train(args: Sequence[str]) -> int:
 
 def begin(config: Config, folder: Path) -> int:
     """Train a config into a new run folder, showing how it goes and how it ended."""
-    from aae.data import load
     from aae.fit import fit
 
-    dataset = load(config.data, config.data_dir)  # a download shows a bar of its own
+    dataset = loaded(config)
     return watched(folder, lambda observers: fit(config, folder, observers, dataset=dataset))
+
+
+def loaded(config: Config) -> Dataset:
+    """The data set of a config; what takes long shows a bar, and what is left out is said."""
+    from aae.run import data_of
+
+    dataset = data_of(config)
+    if dataset.left_out:
+        print(
+            f"left out {len(dataset.left_out)} files that cannot be read, such as "
+            f"{dataset.left_out[0]}",
+            file=sys.stderr,
+        )
+    return dataset
 
 
 def free(folder: Path, name: str) -> Path:

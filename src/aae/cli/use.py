@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aae.cli.inputs import Split, output, pictures, written
+from aae.cli.inputs import Split, names, output, pictures, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,7 +122,8 @@ def encode(
 
     Args:
         run: The run folder.
-        data: A data set's name; or a .npy file of uint8 pictures ([n, height, width],
+        data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
+            learned from; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files.
         out: A .npy file to write, float32 [n, latent-dim].
         split: Which part of a data set, split as the run splits its own.
@@ -153,9 +154,11 @@ def predict(
 
     Args:
         run: The run folder, of a model that classifies (recipes semi, cluster, embed).
-        data: A data set's name; or a .npy file of uint8 pictures ([n, height, width],
+        data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
+            learned from; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files.
-        out: A .csv file to write, with the columns index, label and probability.
+        out: A .csv file to write, with the columns index, label and probability, and file where
+            pictures come from files of their own.
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
     """
@@ -171,15 +174,18 @@ def predict(
             "train one that does: aae train semi"
         )
     images = pictures(place, data, split, data_dir).images
+    files = names(data)
     index = itertools.count()
     with written(out) as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["index", "label", "probability"])
+        writer.writerow(["index", "label", "probability", *(["file"] if files else [])])
         for codes in inference.codes(model, images):
             assert codes.y is not None
             probabilities, labels = codes.y.max(1)
             rows = zip(labels.tolist(), probabilities.tolist(), strict=True)
-            writer.writerows((next(index), label, f"{p:.6f}") for label, p in rows)
+            for label, p in rows:
+                k = next(index)
+                writer.writerow([k, label, f"{p:.6f}", *files[k : k + 1]])
     print(out)
     return 0
 

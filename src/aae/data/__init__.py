@@ -6,7 +6,9 @@ Nothing here needs torch, and heavy libraries are imported by the functions that
 from aae.data.arrays import open_pictures
 from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.dataset import Dataset
+from aae.data.decoding import Reading
 from aae.data.download import DownloadError
+from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.loading import in_full, load, load_source
 from aae.data.splits import choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
@@ -17,14 +19,18 @@ __all__ = [
     "DownloadError",
     "Examples",
     "Pictures",
+    "Reading",
     "Source",
     "SourceFile",
     "Stored",
     "at_hand",
     "choose_labels",
+    "holds_files",
     "in_full",
     "load",
     "load_source",
+    "names_in",
+    "open_folder",
     "open_pictures",
     "split_validation",
     "spread",

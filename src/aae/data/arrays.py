@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.dataset import Dataset
-from aae.data.splits import split_validation
+from aae.data.splits import split_test
 from aae.data.stored import Stored, at_hand
 
-TEST_SHARE, MOST_TEST = 1 / 7, 10_000
-"""What is split off for testing: MNIST's share, and at most its number."""
 _LABELS, _TEST = ".labels.npy", "test"
 
 
@@ -22,8 +20,8 @@ def load_arrays(path: Path) -> Dataset:
 
     Labels of ``NAME.npy``, where there are any, lie beside it in ``NAME.labels.npy``: integers
     [n], -1 for a picture without one. The test set of a folder may lie in its folder ``test``, in
-    the same way; else a part is split off, the same share of each class: a seventh, and at most
-    10,000. What is larger than `aae.data.stored.RESIDENT` stays in its files.
+    the same way; else a part is split off, see `aae.data.splits.split_test`. What is larger than
+    `aae.data.stored.RESIDENT` stays in its files.
 
     Args:
         path: file or folder; see `open_pictures`.
@@ -35,13 +33,10 @@ def load_arrays(path: Path) -> Dataset:
     if (path / _TEST).is_dir():
         test_images, test_labels = at_hand(open_pictures(path / _TEST)), _labels(path / _TEST)
     else:
-        share = min(TEST_SHARE, MOST_TEST / len(labels))
-        # The test set is part of the data set: its seed is fixed, whatever the user's is.
-        inside, outside = split_validation(labels, share, seed=0)
-        if not len(outside):
-            raise ValueError(f"{path} holds {len(labels)} pictures: too few for a test set")
-        test_images, test_labels = images[outside], labels[outside]
-        images, labels = images[inside], labels[inside]
+        is_test = np.zeros(len(labels), bool)
+        is_test[split_test(labels, str(path))] = True
+        test_images, test_labels = images[is_test], labels[is_test]
+        images, labels = images[~is_test], labels[~is_test]
     count = max(labels.max(), test_labels.max()) + 1
     names = tuple(str(k) for k in range(count))
     return Dataset(path.stem, names, images, labels, test_images, test_labels)

@@ -26,6 +26,7 @@ class Dataset:
         train_labels: int64 [n], each the index of a class, or -1 where there is no label.
         test_images: m others, of the same kind.
         test_labels: int64 [m], likewise.
+        left_out: names of files that could not be read, where they were to be left out.
 
     Raises:
         ValueError: an array has the wrong type or shape or a feature that is not finite, or a label
@@ -43,6 +44,7 @@ class Dataset:
     train_labels: NDArray[np.int64] = field(repr=False)
     test_images: Examples = field(repr=False)
     test_labels: NDArray[np.int64] = field(repr=False)
+    left_out: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)

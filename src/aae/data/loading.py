@@ -11,15 +11,23 @@ from numpy.typing import NDArray
 from aae.data.arrays import load_arrays
 from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.dataset import Dataset
+from aae.data.decoding import AS_THEY_ARE, Reading
 from aae.data.download import fetch
 from aae.data.files import find_local, read_local
+from aae.data.folders import holds_files, load_folder
 from aae.data.idx import parse_idx
 from aae.data.splits import split_validation
 
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True) -> Dataset:
+def load(
+    data: str,
+    data_dir: str | Path | None = None,
+    *,
+    progress: bool = True,
+    reading: Reading = AS_THEY_ARE,
+) -> Dataset:
     """Load a data set of the catalog, or one's own.
 
     Files of the catalog are looked for in `data_dir`, or else in the folder that the environment
@@ -28,14 +36,16 @@ def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True
     or the system's place for caches. All files are checked against the catalog.
 
     Args:
-        data: a key of `CATALOG`; or a path, see `aae.data.arrays.load_arrays`.
+        data: a key of `CATALOG`; or a path, see `aae.data.folders.load_folder` and
+            `aae.data.arrays.load_arrays`.
         data_dir: folder with the user's own copy; nothing is downloaded then. What a path names may
             have moved there.
-        progress: draw a progress bar while downloading.
+        progress: draw a progress bar while downloading, or decoding.
+        reading: how pictures in a folder are read.
 
     Raises:
         ValueError: there is no such data set, or `data_dir` lacks a file, or a file is damaged or
-            not the published one.
+            not the published one; or one's own cannot be read as asked.
         DownloadError: a file could not be downloaded from any mirror.
 
     Example:
@@ -44,6 +54,7 @@ def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True
         ((1437, 1, 8, 8), (360, 1, 8, 8))
     """
     if data in CATALOG:
+        _refuse_reading(reading, data)
         return load_source(CATALOG[data], data_dir, progress=progress)
     places = [Path(data).expanduser()]
     if data_dir:
@@ -51,7 +62,7 @@ def load(data: str, data_dir: str | Path | None = None, *, progress: bool = True
     place = next(filter(Path.exists, places), None)
     if place is None:
         raise _unknown(data)
-    return _load_own(place)
+    return _load_own(place, reading, progress)
 
 
 def in_full(data: str) -> str:
@@ -65,9 +76,20 @@ def in_full(data: str) -> str:
     return str(path.resolve()) if data not in CATALOG and path.exists() else data
 
 
-def _load_own(place: Path) -> Dataset:
+def _load_own(place: Path, reading: Reading, progress: bool) -> Dataset:
     """Load a data set of one's own: what a path holds decides how."""
+    if holds_files(place):
+        return load_folder(place, reading, progress=progress)
+    _refuse_reading(reading, str(place))
     return load_arrays(place)
+
+
+def _refuse_reading(reading: Reading, name: str) -> None:
+    if reading != AS_THEY_ARE:
+        raise ValueError(
+            f"the pictures of {name} are taken as they are: --image-size, --channels and "
+            "--unreadable are for a folder or zip of files such as PNG or JPEG"
+        )
 
 
 def _unknown(data: str) -> ValueError:
@@ -78,8 +100,8 @@ def _unknown(data: str) -> ValueError:
     near = near or difflib.get_close_matches(str(path), beside, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(
-        f"unknown data set {data!r}{hint} choose from {', '.join(CATALOG)}, or name a .npy file "
-        "of pictures that is there, or a folder of such files"
+        f"unknown data set {data!r}{hint} choose from {', '.join(CATALOG)}, or name what is "
+        "there: a folder or .zip of pictures, a .npy file of pictures or a folder of such files"
     )
 
 

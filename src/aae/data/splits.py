@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+TEST_SHARE, MOST_TEST = 1 / 7, 10_000
+"""What is split off for testing: MNIST's share, and at most its number."""
 _VALIDATION_STREAM, _LABELS_STREAM = 0, 1
 
 
@@ -48,6 +50,27 @@ def split_validation(
         members = rng.permutation(np.flatnonzero(labels == value))
         is_validation[members[:n_kept]] = True
     return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
+
+
+def split_test(labels: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+    """Choose a test set from data that have none: the same share of each class.
+
+    Args:
+        labels: int64 [n], -1 for none.
+        name: what the data are called, in errors.
+
+    Returns:
+        Indices of the test pictures, sorted: a seventh, and at most 10,000.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    share = min(TEST_SHARE, MOST_TEST / len(labels))
+    # The test set is part of the data set: its seed is fixed, whatever the user's is.
+    _, outside = split_validation(labels, share, seed=0)
+    if not len(outside):
+        raise ValueError(f"{name} holds {len(labels)} pictures: too few for a test set")
+    return outside
 
 
 def choose_labels(

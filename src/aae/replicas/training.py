@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aae.config import Config
-from aae.data import Dataset, in_full, load
+from aae.data import Dataset, in_full
 from aae.fit import asked_to_stop
 from aae.progress import News
 from aae.replicas.processes import in_processes
 from aae.replicas.together import in_step
-from aae.run import Run, Splits, refuse_used
+from aae.run import Run, Splits, data_of, refuse_used
 from aae.training.device import choose_device
 
 
@@ -71,13 +71,12 @@ def fit(
             raise ValueError(f"{name!r} cannot be the name of a folder: take one without a path")
     folder = Path(folder)
     refuse_used(folder)
-    data = {
-        config.data: dataset or load(config.data, config.data_dir) for config in configs.values()
-    }
+    sources = {config.source: config for config in configs.values()}
+    data = {source: dataset or data_of(config) for source, config in sources.items()}
     for config in configs.values():
-        Splits.of(config, data[config.data])  # refuses what does not fit, before there is a folder
+        Splits.of(config, data[config.source])  # refuses what does not fit: there is no folder yet
     for name, config in configs.items():
-        Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.data])
+        Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.source])
     return resume(folder, dataset=dataset, tell=tell, say=say)
 
 

@@ -1,0 +1,228 @@
+"""A user's own pictures, each in a file: a folder of them, or a zip of such a folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.dataset import Dataset
+from aae.data.decoding import AS_THEY_ARE, SUFFIXES, Reading, UnreadableError
+from aae.data.kept import Files, decoded
+from aae.data.splits import split_test
+from aae.data.stored import Stored, at_hand
+
+TRAIN, TEST = "train", "test"
+MOST_BYTES = 2**28
+"""Bytes of one file, unpacked, at most."""
+_TOLD = 5
+"""Unreadable files that are told by name."""
+
+
+def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool = True) -> Dataset:
+    """A data set of pictures in files; they are decoded once, into the cache.
+
+    A picture in a folder of the place has that folder's name as its class, however deep in it, as
+    long as there are two such folders or more; one that lies in the place itself has no class.
+    With a folder ``test``, its pictures are the test set and the rest, or what is in a folder
+    ``train``, the training set; else a part is split off, see `aae.data.splits.split_test`. A place
+    with nothing in it but one folder stands for that folder. What is larger than
+    `aae.data.stored.RESIDENT` once decoded stays in its file.
+
+    Args:
+        place: a folder, or a zip of one, which is not unpacked.
+        reading: how pictures are brought to one shape, and what becomes of files that are none.
+        progress: draw a progress bar where pictures are decoded.
+
+    Raises:
+        ValueError: there are no pictures, or they cannot be read as asked.
+    """
+    files = _open(place)
+    tree = arrange(names_in(place), place)
+    images, readable = _read(files, tree.names, reading, progress)
+    labels, is_test = tree.labels[readable], tree.is_test[readable]
+    if not is_test.any():
+        is_test[split_test(labels, str(place))] = True
+    train, test = ((at_hand(images[part]), labels[part]) for part in (~is_test, is_test))
+    left_out = tuple(np.delete(tree.names, readable).tolist())
+    return Dataset(place.stem, tree.classes, *train, *test, left_out=left_out)
+
+
+def holds_files(place: Path) -> bool:
+    """Whether a path is a place of pictures in files of their own, and not of arrays."""
+    return place.suffix.lower() == ".zip" if place.is_file() else not any(place.glob("*.npy"))
+
+
+def names_in(place: Path) -> tuple[str, ...]:
+    """The names of all pictures' files in a folder or zip, sorted, relative to it."""
+    return tuple(sorted(_open(place).names))
+
+
+def open_folder(place: Path, shape: tuple[int, ...], *, progress: bool = True) -> Stored:
+    """All pictures of a folder or zip, in the order of `names_in`, brought to a shape.
+
+    Args:
+        place: see `load_folder`.
+        shape: (channels, height, width).
+        progress: see `load_folder`.
+
+    Raises:
+        ValueError: there are no pictures, or some cannot be read, or not as of that shape.
+    """
+    channels, *size = shape
+    images, _ = _read(_open(place), names_in(place), Reading(tuple(size), channels), progress)
+    return images
+
+
+@dataclass(frozen=True)
+class Tree:
+    """How pictures lie in folders.
+
+    Attributes:
+        names: of their files, sorted.
+        labels: int64 [n], -1 for none.
+        classes: the folders that labels stand for.
+        is_test: bool [n].
+    """
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    is_test: NDArray[np.bool_]
+
+
+def arrange(names: Iterable[str], place: Path) -> Tree:
+    """Read parts and classes off the names of files; see `load_folder`.
+
+    Args:
+        names: relative to the place, with slashes.
+        place: named in errors.
+
+    Raises:
+        ValueError: ``test`` has other classes than there are to learn.
+
+    Example:
+        >>> tree = arrange(["train/dog/a.png", "train/cat/b.png", "test/cat/c.png"], Path("pets"))
+        >>> tree.names, tree.classes, tree.labels.tolist(), tree.is_test.tolist()
+        (('test/cat/c.png', 'train/cat/b.png', 'train/dog/a.png'), ('cat', 'dog'), [0, 0, 1], \
+[True, False, False])
+    """
+    paths = [PurePosixPath(name) for name in sorted(names)]
+    folders = [path.parts[:-1] for path in paths]
+    while all(folders) and len({folder[0] for folder in folders}) == 1:
+        folders = [folder[1:] for folder in folders]
+    is_test = np.array([folder[:1] == (TEST,) for folder in folders])
+    # Within a part, its own name is no class.
+    within = [folder[1:] if folder[:1] in ((TRAIN,), (TEST,)) else folder for folder in folders]
+    of = [folder[0] if folder else "" for folder in within]
+    known, seen = ({name for name, test in zip(of, is_test, strict=True) if test == part and name}
+                   for part in (False, True))  # fmt: skip
+    if seen - known:
+        raise ValueError(
+            f"{place} has the classes {', '.join(sorted(seen - known))} in {TEST} alone: there is "
+            "no picture of them to learn from"
+        )
+    classes = tuple(sorted(known)) if len(known) > 1 else ()
+    numbers = {name: k for k, name in enumerate(classes)}
+    labels = np.array([numbers.get(name, -1) for name in of], np.int64)
+    return Tree(tuple(map(str, paths)), labels, classes, is_test)
+
+
+def _read(
+    files: Files, names: Sequence[str], reading: Reading, progress: bool
+) -> tuple[Stored, NDArray[np.int64]]:
+    """The pictures that can be read, and the numbers of their names."""
+    if not names:
+        raise ValueError(
+            f"{files.place} holds no pictures: no file in it ends in {', '.join(sorted(SUFFIXES))}"
+        )
+    kept = decoded(files, names, reading, progress=progress)
+    if kept.reasons and reading.unreadable == "refuse":
+        told = [f"{name} ({reason})" for name, reason in list(kept.reasons.items())[:_TOLD]]
+        more = f" and {len(kept.reasons) - _TOLD} more" if len(kept.reasons) > _TOLD else ""
+        raise ValueError(
+            f"{len(kept.reasons)} of {len(names)} pictures in {files.place} cannot be read: "
+            f"{'; '.join(told)}{more}. Mend or remove them, or leave them out by --unreadable skip"
+        )
+    readable = np.array([k for k, name in enumerate(names) if name not in kept.reasons], np.int64)
+    if not len(readable):
+        raise ValueError(f"none of the {len(names)} pictures in {files.place} can be read")
+    return Stored([kept.pixels])[readable], readable
+
+
+class _Folder:
+    """The pictures in a folder and its folders; what is hidden, or linked folders, are left out."""
+
+    def __init__(self, place: Path):
+        self.place = place
+
+    @property
+    def names(self) -> Iterator[str]:
+        for folder, inner, files in os.walk(self.place):
+            inner[:] = (name for name in inner if not name.startswith("."))
+            for name in filter(_is_picture, files):
+                yield (Path(folder) / name).relative_to(self.place).as_posix()
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        status = (self.place / name).stat()
+        return status.st_size, status.st_mtime_ns
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        path = self.place / name
+        _refuse_large(path.stat().st_size)
+        with path.open("rb") as file:
+            yield file
+
+
+class _Zip:
+    """The pictures in a zip file, read in place: nothing is unpacked, wherever its names point."""
+
+    def __init__(self, place: Path):
+        self.place = place
+        try:
+            self.zip = ZipFile(place)
+        except BadZipFile as error:
+            raise ValueError(f"{place} is no zip file: {error}") from None
+        self.infos = {info.filename: info for info in self.zip.infolist()}
+
+    @property
+    def names(self) -> Iterator[str]:
+        return (name for name in self.infos
+                if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+                and _is_picture(name))  # fmt: skip
+
+    def stamp(self, name: str) -> tuple[int, int]:
+        return self.infos[name].file_size, self.infos[name].CRC
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        _refuse_large(self.infos[name].file_size)  # no more than that is ever unpacked
+        try:
+            content = self.zip.read(name)
+        except (BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+            raise UnreadableError(str(error)) from None
+        yield io.BytesIO(content)
+
+
+def _open(place: Path) -> _Folder | _Zip:
+    return _Folder(place) if place.is_dir() else _Zip(place)
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _refuse_large(size: int) -> None:
+    if size > MOST_BYTES:
+        raise UnreadableError(f"it has more than {MOST_BYTES:,} bytes")

@@ -1,0 +1,179 @@
+"""Pictures decoded once, and kept as one array in the cache, where a training can stream them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.decoding import Look, Reading, UnreadableError, decode, look
+from aae.data.download import cache_folder
+
+_FORMAT = 1  # of what is kept; another one is decoded anew
+_AHEAD = 256
+"""Pictures that are decoded ahead of the one that is written."""
+_PIXELS, _ABOUT = "pixels.npy", "unreadable.json"
+T = TypeVar("T")
+
+
+class Files(Protocol):
+    """Files by their names: a folder's, or those in a zip."""
+
+    place: Path
+
+    def stamp(self, name: str) -> Sequence[int]:
+        """Numbers that change when a file does."""
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file, for reading.
+
+        Raises:
+            UnreadableError: it is not to be opened.
+        """
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Pictures as they were decoded.
+
+    Attributes:
+        pixels: uint8 [n, c, h, w], mapped from a file; zeros where a picture cannot be read.
+        reasons: why not, by the names of such files.
+    """
+
+    pixels: NDArray[np.uint8]
+    reasons: dict[str, str]
+
+
+def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: bool) -> Kept:
+    """Decode pictures into one array, or find it in the cache as long as no file has changed.
+
+    Args:
+        files: where they lie.
+        names: of the pictures, in order.
+        reading: how they are read.
+        progress: draw a progress bar where they are decoded.
+
+    Raises:
+        ValueError: none can be read, they have several sizes and are to be as large as they are,
+            or the disk is too full.
+    """
+    import PIL
+
+    how = [_FORMAT, PIL.__version__, reading.image_size, reading.channels]
+    place = cache_folder() / "pictures" / _digest([str(files.place.resolve()), how])
+    folder = place / _digest([[name, *files.stamp(name)] for name in names])
+    if not folder.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".partial-", dir=place) as aside:
+            _decode(files, names, reading, Path(aside), progress)
+            try:
+                Path(aside).rename(folder)
+            except OSError:
+                if not folder.is_dir():  # made by another process meanwhile
+                    raise
+            else:
+                Path(aside).mkdir()  # which the context takes away
+        for old in place.iterdir():
+            if old != folder and not old.name.startswith("."):
+                shutil.rmtree(old, ignore_errors=True)
+    about: dict[str, str] = json.loads((folder / _ABOUT).read_text())
+    return Kept(np.load(folder / _PIXELS, mmap_mode="r"), about)
+
+
+def _decode(
+    files: Files, names: Sequence[str], reading: Reading, folder: Path, progress: bool
+) -> None:
+    """Write the pictures, and the reasons where there is none, into a folder."""
+    size, channels = reading.size, reading.channels
+    if size is None or channels is None:
+        seen = _each(names, _reader(files, look), "looking at pictures", progress)
+        looks = [each for each in seen if isinstance(each, Look)]
+        size = size or _common_size(looks, files.place)
+        channels = channels or (1 if all(each.grey for each in looks) else 3)
+    shape = len(names), channels, *size
+    needed, free = math.prod(shape), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"the pictures of {files.place} take {needed / 1e9:.1f} GB in the cache {folder.parent}"
+            f", where {free / 1e9:.1f} GB are free: take a smaller --image-size, or set "
+            "AAE_CACHE_DIR to a folder elsewhere"
+        )
+    pixels = np.lib.format.open_memmap(folder / _PIXELS, mode="w+", dtype=np.uint8, shape=shape)
+    read = _reader(files, partial(decode, size=size, channels=channels))
+    reasons = {}
+    for k, picture in enumerate(_each(names, read, "decoding pictures", progress)):
+        if isinstance(picture, UnreadableError):
+            reasons[names[k]] = str(picture)
+        else:
+            pixels[k] = picture
+    pixels.flush()
+    (folder / _ABOUT).write_text(json.dumps(reasons))
+
+
+def _reader(files: Files, work: Callable[[BinaryIO], T]) -> Callable[[str], T | UnreadableError]:
+    """Work on a file by its name; that it cannot be read is a result, too."""
+
+    def read(name: str) -> T | UnreadableError:
+        try:
+            with files.open(name) as file:
+                return work(file)
+        except UnreadableError as error:
+            return error
+        except OSError as error:
+            return UnreadableError(error.strerror or str(error))
+
+    return read
+
+
+def _each(
+    names: Sequence[str], read: Callable[[str], T], words: str, progress: bool
+) -> Iterator[T]:
+    """What is read of each file, in order; in threads, some ahead."""
+    from rich.console import Console
+    from rich.progress import track
+
+    starts = track(
+        range(0, len(names), _AHEAD), words,
+        console=Console(stderr=True), transient=True, disable=not progress,
+    )  # fmt: skip
+    with ThreadPoolExecutor(os.cpu_count(), "decoding") as pool:
+        for start in starts:
+            yield from pool.map(read, names[start : start + _AHEAD])
+
+
+def _common_size(looks: Sequence[Look], place: Path) -> tuple[int, int]:
+    """The one size that all pictures have."""
+    sizes = Counter(each.size for each in looks)
+    if not sizes:
+        raise ValueError(f"none of the pictures in {place} can be read")
+    if len(sizes) > 1:
+        (least, most), (usual, count) = (min(sizes), max(sizes)), sizes.most_common(1)[0]
+        raise ValueError(
+            f"the pictures in {place} have {len(sizes)} sizes, from {_by(least)} to {_by(most)} "
+            f"(height×width), {count} of {len(looks)} being {_by(usual)}: say to what size each is "
+            "scaled and cropped, such as --image-size 64"
+        )
+    return next(iter(sizes))
+
+
+def _by(size: tuple[int, int]) -> str:
+    return "×".join(map(str, size))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

@@ -1,0 +1,371 @@
+"""A folder of pictures: what it means, how each is read, what is refused, and that it is kept."""
+
+import io
+import shutil
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aae.data import Reading, Stored, decoding, folders, load, names_in, open_folder, stored
+from aae.data.decoding import UnreadableError, decode, look
+from aae.data.folders import arrange
+
+RED, BLUE = (200, 30, 40), (20, 60, 220)
+
+
+def save(path, colour=RED, size=(10, 8), mode="RGB", **how):
+    """A picture of one colour; its size is (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", size[::-1], colour).convert(mode)
+    image.save(path, **how)
+    return path
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Fourteen red cats and seven blue dogs."""
+    for k in range(14):
+        save(tmp_path / "pets" / "cat" / f"{k:02}.png")
+    for k in range(7):
+        save(tmp_path / "pets" / "dog" / "large" / f"{k}.PNG", BLUE)
+    return tmp_path / "pets"
+
+
+def zipped(folder):
+    return Path(shutil.make_archive(str(folder), "zip", folder.parent, folder.name))
+
+
+def colours(images):
+    """The colour of the middle of each picture."""
+    return np.asarray(images)[:, :, 4, 4].tolist()
+
+
+# --- what a folder means
+
+
+def test_class_folders_are_labels(pets):
+    data = load(str(pets))
+    assert (data.name, data.classes, data.shape) == ("pets", ("cat", "dog"), (3, 10, 8))
+    assert len(data.train_labels) == 18
+    assert len(data.test_labels) == 3
+    assert data.left_out == ()
+    for images, labels in (
+        (data.train_images, data.train_labels),
+        (data.test_images, data.test_labels),
+    ):
+        assert colours(images) == [[list(RED), list(BLUE)][label] for label in labels]
+    assert np.bincount(data.test_labels).tolist() == [2, 1]
+
+
+def test_a_zip_is_read_as_its_folder_is(pets):
+    folder, packed = load(str(pets)), load(str(zipped(pets)))
+    assert packed.classes == folder.classes
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(packed, name), getattr(folder, name))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "labels", "test"),
+    [
+        (["b.png", "a.png"], (), [-1, -1], []),
+        (["cat/b.png", "dog/a.png", "c.png"], ("cat", "dog"), [-1, 0, 1], []),
+        (["in/cat/b.png", "in/dog/x/a.png"], ("cat", "dog"), [0, 1], []),
+        (["in/test/cat/b.png", "in/test/dog/a.png"], ("cat", "dog"), [0, 1], []),  # as CIFAR's
+        (["cat/b.png", "cat/c.png"], (), [-1, -1], []),
+        (["train/b/1.png", "train/c/1.png", "test/c/2.png"], ("b", "c"), [1, 0, 1], [0]),
+        (["b/1.png", "c/1.png", "test/c/2.png"], ("b", "c"), [0, 1, 1], [2]),
+        (["train/1.png", "test/2.png"], (), [-1, -1], [0]),
+    ],
+)
+def test_what_folders_mean(names, classes, labels, test):
+    tree = arrange(names, Path("place"))
+    assert tree.names == tuple(sorted(names))
+    assert (tree.classes, tree.labels.tolist()) == (classes, labels)
+    assert np.flatnonzero(tree.is_test).tolist() == test
+
+
+def test_a_class_that_is_in_the_test_set_alone_is_refused():
+    names = ["train/b/1.png", "train/c/1.png", "test/e/2.png", "test/b/2.png"]
+    with pytest.raises(ValueError, match="place has the classes e in test alone"):
+        arrange(names, Path("place"))
+
+
+def test_a_test_set_of_its_own(pets):
+    save(pets / "test" / "dog" / "x.png", BLUE)
+    data = load(str(pets))
+    assert (len(data.train_labels), data.test_labels.tolist()) == (21, [1])
+
+
+def test_hidden_and_other_files_are_left_alone(pets, tmp_path):
+    expected = names_in(pets)
+    for name in (".thumbs/a.png", "cat/._00.png", "__MACOSX/a.png", "notes.txt"):
+        save(pets / "x.png").rename((pets / name).parent.mkdir(exist_ok=True) or pets / name)
+    shutil.rmtree(pets / "__MACOSX")
+    assert names_in(pets) == expected
+    save(pets / "__MACOSX" / "a.png")
+    assert names_in(zipped(pets)) == tuple(f"pets/{name}" for name in expected)
+
+
+@pytest.mark.parametrize("place", ["empty", "empty.zip"])
+def test_a_place_without_pictures_is_refused(tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    ZipFile(tmp_path / "empty.zip", "w").close()
+    with pytest.raises(ValueError, match=r"holds no pictures: no file in it ends in \.bmp, "):
+        load(str(tmp_path / place))
+
+
+def test_a_file_that_is_no_zip_is_refused(tmp_path):
+    (tmp_path / "a.zip").write_text("no")
+    with pytest.raises(ValueError, match="is no zip file"):
+        load(str(tmp_path / "a.zip"))
+
+
+# --- sizes and channels
+
+
+def test_pictures_of_several_sizes_need_one_to_be_brought_to(pets):
+    save(pets / "cat" / "wide.png", size=(30, 90))
+    words = r"2 sizes, from 10×8 to 30×90 \(height×width\), 21 of 22 being 10×8: .* --image-size 64"
+    with pytest.raises(ValueError, match=words):
+        load(str(pets))
+    assert load(str(pets), reading=Reading(image_size=(6,))).shape == (3, 6, 6)
+    assert load(str(pets), reading=Reading(image_size=(6, 9))).shape == (3, 6, 9)
+
+
+def test_a_picture_is_scaled_to_cover_the_size_and_cropped_around_its_centre(tmp_path):
+    image = Image.new("RGB", (100, 20), RED)
+    image.paste(BLUE, (34, 0, 66, 20))
+    image.save(tmp_path / "a.png")
+    with (tmp_path / "a.png").open("rb") as file:
+        assert (decode(file, (10, 10), 3) == np.reshape(BLUE, (3, 1, 1))).all()
+
+
+def test_colour_if_any_picture_is(tmp_path):
+    for k in range(10):
+        save(tmp_path / f"{k}.png", mode="L")
+    assert load(str(tmp_path)).shape == (1, 10, 8)
+    assert load(str(tmp_path), reading=Reading(channels=3)).shape == (3, 10, 8)
+    save(tmp_path / "x.png")
+    assert load(str(tmp_path)).shape == (3, 10, 8)
+    grey = load(str(tmp_path), reading=Reading(channels=1))
+    assert grey.shape == (1, 10, 8)
+    luma = round(0.299 * RED[0] + 0.587 * RED[1] + 0.114 * RED[2])
+    assert np.asarray(grey.train_images) == pytest.approx(luma, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"image_size": (0,)}, "--image-size 0 is no size"),
+        ({"image_size": (5000,)}, "--image-size 5000 is no size"),
+        ({"image_size": (8, 8, 8)}, "--image-size 8 8 8 is no size"),
+        ({"channels": 4}, r"--channels must be 1 \(grey\) or 3 \(colour\), not 4"),
+    ],
+)
+def test_readings_that_cannot_be(how, words):
+    with pytest.raises(ValueError, match=words):
+        Reading(**how)
+
+
+def test_other_data_are_taken_as_they_are(tmp_path):
+    np.save(tmp_path / "mine.npy", np.zeros((20, 8, 8), np.uint8))
+    for data in ("digits", str(tmp_path / "mine.npy")):
+        with pytest.raises(ValueError, match="are taken as they are: --image-size"):
+            load(data, reading=Reading(image_size=(8,)))
+
+
+def test_a_folder_for_a_run_has_the_runs_shape(pets):
+    images = open_folder(pets, (1, 4, 5))
+    assert images.shape == (21, 1, 4, 5)
+    assert names_in(pets)[0] == "cat/00.png"
+    values = np.asarray(images)[:, 0, 2, 2]
+    assert (values[:14] != values[14:].max()).all()
+
+
+# --- kinds of files
+
+
+@pytest.mark.parametrize("ending", ["bmp", "gif", "jpeg", "jpg", "png", "ppm", "tif", "webp"])
+def test_formats(tmp_path, ending):
+    with save(tmp_path / f"a.{ending}").open("rb") as file:
+        assert look(file) == decoding.Look((10, 8), grey=False) or ending == "gif"
+        np.testing.assert_allclose(decode(file, (10, 8), 3)[:, 5, 5], RED, atol=4)
+
+
+def read(image, channels=3, **how):
+    file = io.BytesIO()
+    image.save(file, "png", **how)
+    return decode(file, image.size[::-1], channels)
+
+
+def test_a_picture_is_turned_as_its_exif_says(tmp_path):
+    image = Image.new("RGB", (8, 4), RED)
+    image.paste(BLUE, (0, 0, 4, 4))  # blue to the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: blue comes up
+    image.save(tmp_path / "a.png", exif=exif)
+    with (tmp_path / "a.png").open("rb") as file:
+        assert look(file).size == (8, 4)
+        pixels = decode(file, (8, 4), 3)
+    assert pixels[:, 0, 0].tolist() == list(BLUE)
+    assert pixels[:, 7, 3].tolist() == list(RED)
+
+
+def test_what_is_transparent_is_white():
+    image = Image.new("RGBA", (4, 4), (*RED, 255))
+    image.putpixel((0, 0), (*BLUE, 0))
+    pixels = read(image)
+    assert pixels[:, 0, 0].tolist() == [255, 255, 255]
+    assert pixels[:, 1, 1].tolist() == list(RED)
+
+
+def test_sixteen_bits_are_scaled():
+    values = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
+    pixels = read(Image.fromarray(values), channels=1)
+    np.testing.assert_array_equal(pixels[0], values >> 8)
+
+
+def test_a_large_jpeg_is_close_to_what_it_shows(tmp_path):
+    image = Image.new("RGB", (640, 640), RED)
+    image.paste(BLUE, (0, 0, 320, 640))
+    image.save(tmp_path / "a.jpg", quality=95)
+    with (tmp_path / "a.jpg").open("rb") as file:
+        pixels = decode(file, (32, 32), 3)
+    np.testing.assert_allclose(pixels[:, 16, 4], BLUE, atol=4)
+    np.testing.assert_allclose(pixels[:, 16, 28], RED, atol=4)
+
+
+# --- what cannot be read
+
+
+@pytest.fixture
+def broken(pets):
+    """A text, a picture cut short, and nothing at all among the pets."""
+    (pets / "cat" / "text.png").write_text("no picture")
+    whole = save(pets / "cat" / "cut.jpg", size=(90, 90)).read_bytes()
+    (pets / "cat" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (pets / "dog" / "nothing.gif").touch()
+    return pets
+
+
+def test_unreadable_files_are_listed_and_refused(broken):
+    with pytest.raises(ValueError, match=r"3 of 24 pictures in .* cannot be read: ") as refused:
+        load(str(broken), reading=Reading((10, 8)))
+    for words in (
+        "cat/cut.jpg (Truncated",
+        "cat/text.png (it is no BMP, ",
+        "dog/nothing.gif (it is no",
+        "leave them out by --unreadable skip",
+    ):
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("pack", [lambda place: place, zipped])
+def test_unreadable_files_are_left_out_if_so_asked(broken, pack):
+    data = load(str(pack(broken)), reading=Reading((10, 8), unreadable="skip"))
+    assert [name.split("/")[-1] for name in data.left_out] == ["cut.jpg", "text.png", "nothing.gif"]
+    assert len(data.train_labels) + len(data.test_labels) == 21
+    assert colours(data.train_images) == [[list(RED), list(BLUE)][k] for k in data.train_labels]
+
+
+def test_nothing_that_can_be_read_is_refused(tmp_path):
+    (tmp_path / "a.png").write_text("no")
+    for reading in (Reading(unreadable="skip"), Reading((4,), 3, "skip")):
+        with pytest.raises(ValueError, match="none of the"):
+            load(str(tmp_path), reading=reading)
+
+
+def test_files_that_unfold_without_bound_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 79)
+    with save(tmp_path / "a.png").open("rb") as file:
+        for work in (look, lambda file: decode(file, (4, 4), 3)):
+            with pytest.raises(UnreadableError, match="more than 79 pixels"):
+                work(file)
+
+
+@pytest.mark.parametrize("pack", [lambda place: place, zipped])
+def test_files_that_are_too_large_are_not_read(pets, monkeypatch, pack):
+    monkeypatch.setattr(folders, "MOST_BYTES", 10)
+    with pytest.raises(ValueError, match=r"21 of 21 pictures .* \(it has more than 10 bytes\)"):
+        load(str(pack(pets)), reading=Reading((4,), 3))
+
+
+def test_names_in_a_zip_point_nowhere(tmp_path):
+    with ZipFile(tmp_path / "a.zip", "w") as packed:
+        for k in range(10):
+            content = save(tmp_path / "a.png").read_bytes()
+            packed.writestr(f"{tmp_path}/out/{k}.png", content)
+            packed.writestr(f"../out/{k}.png", content)
+    assert all(name.startswith("/") for name in names_in(tmp_path / "a.zip"))
+    assert len(load(str(tmp_path / "a.zip")).train_labels) == 9
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path.parent / "out").exists()
+
+
+def test_a_damaged_member_of_a_zip_is_unreadable(pets):
+    packed = zipped(pets)
+    content = bytearray(packed.read_bytes())
+    at = content.index(b"pets/cat/00.png") + 40
+    content[at : at + 4] = bytes(4)
+    packed.write_bytes(content)
+    with pytest.raises(ValueError, match=r"1 of 21 pictures .* pets/cat/00.png \("):
+        load(str(packed), reading=Reading((4,), 3))
+
+
+# --- decoded once
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Which sizes pictures were decoded to."""
+    sizes = []
+
+    def noted(file, size, channels):
+        sizes.append(size)
+        return decode(file, size, channels)
+
+    monkeypatch.setattr("aae.data.kept.decode", noted)
+    return sizes
+
+
+def test_pictures_are_decoded_once_until_one_changes(pets, counted):
+    first = load(str(pets))
+    assert len(counted) == 21
+    np.testing.assert_array_equal(load(str(pets)).train_images, first.train_images)
+    assert len(counted) == 21
+    save(pets / "cat" / "00.png", BLUE)
+    assert np.asarray(load(str(pets)).train_images).sum() != np.asarray(first.train_images).sum()
+    assert len(counted) == 42
+    load(str(pets), reading=Reading((4,)))
+    assert counted[42:] == [(4, 4)] * 21
+
+
+def test_only_the_newest_is_kept(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    for colour in (RED, BLUE):
+        save(pets / "cat" / "00.png", colour, (10, 8))
+        save(pets / "cat" / f"more-{colour[0]}.png")
+        load(str(pets))
+    assert len(list((tmp_path / "cache").rglob("pixels.npy"))) == 1
+    assert not list((tmp_path / "cache").rglob(".partial*"))
+
+
+def test_a_full_disk_is_told(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        "aae.data.kept.shutil.disk_usage", lambda place: type("Usage", (), {"free": 21 * 240 - 1})
+    )
+    with pytest.raises(ValueError, match="take a smaller --image-size, or set AAE_CACHE_DIR"):
+        load(str(pets))
+
+
+def test_what_does_not_fit_into_memory_stays_in_its_file(pets, monkeypatch):
+    resident = load(str(pets))
+    monkeypatch.setattr(stored, "RESIDENT", 0)
+    data = load(str(pets))
+    assert isinstance(data.train_images, Stored)
+    np.testing.assert_array_equal(data.train_images, resident.train_images)
+    np.testing.assert_array_equal(data.test_labels, resident.test_labels)
