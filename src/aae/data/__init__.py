@@ -5,6 +5,7 @@ Nothing here needs torch, and heavy libraries are imported by the functions that
 
 from aae.data.arrays import open_pictures
 from aae.data.catalog import CATALOG, Source, SourceFile
+from aae.data.columns import Block, Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import Reading
 from aae.data.download import DownloadError
@@ -15,6 +16,8 @@ from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
 
 __all__ = [
     "CATALOG",
+    "Block",
+    "Columns",
     "Dataset",
     "DownloadError",
     "Examples",

@@ -1,0 +1,281 @@
+"""What the features of a row stand for: the columns of a table, and the way to it and back.
+
+A row holds the numbers of a table first, standardised; then, where missing ones are imputed, a cell
+for each that is 1 where it is missing; then each category one-hot, all 0 where it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.frames import Category, Series, by_name
+
+MOST_CATEGORIES = 256
+"""Different texts that make a categorical column, at most: of names or notes nothing is learned."""
+Missing = Literal["refuse", "impute"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The cells of a row that stand for one column.
+
+    Attributes:
+        name: of the column.
+        kind: "numeric", one cell: (value - mean) / scale; or "categorical", one for each category.
+        start: the first cell.
+        width: how many cells.
+        mean: of a numeric column in the training rows, in its own unit.
+        scale: its standard deviation there; 1 where the column is constant.
+        integer: whether its numbers are whole.
+        categories: of a categorical column, sorted.
+    """
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    start: int
+    width: int
+    mean: float = 0.0
+    scale: float = 1.0
+    integer: bool = False
+    categories: tuple[Category, ...] = ()
+
+    @property
+    def cells(self) -> slice:
+        """Where they are in a row."""
+        return slice(self.start, self.start + self.width)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table, as learned from its training rows.
+
+    Attributes:
+        blocks: one for each column, in the table's order.
+        missing: whether missing values are refused, or imputed: a number by the mean, a category by
+            none, and neither counts in the reconstruction loss.
+
+    Example:
+        >>> columns = Columns.of({"age": [20, 40], "smoker": ["no", "yes"]})
+        >>> columns.encode({"smoker": ["yes"], "age": [35]})
+        array([[0.5, 0. , 1. ]], dtype=float32)
+        >>> columns.decode(columns.encode({"smoker": ["yes"], "age": [35]}))
+        {'age': array([35]), 'smoker': array(['yes'], dtype=object)}
+    """
+
+    blocks: tuple[Block, ...]
+    missing: Missing = "refuse"
+
+    @classmethod
+    def of(
+        cls,
+        table: object,
+        *,
+        train: NDArray[np.int64] | None = None,
+        categorical: Sequence[str] = (),
+        missing: Missing = "refuse",
+    ) -> Columns:
+        """The columns of a table.
+
+        Args:
+            table: see `aae.data.frames.by_name`.
+            train: the rows that means and scales are taken from; all by default. Categories are
+                those of all rows.
+            categorical: columns of numbers that are categories.
+            missing: see above.
+
+        Raises:
+            ValueError: a value is infinite, missing where that is refused, or a column has too many
+                categories, or too large numbers, or no value at all.
+        """
+        given = by_name(table)
+        if unknown := [name for name in categorical if name not in given]:
+            raise ValueError(f"no column is called {unknown[0]!r}; there are {', '.join(given)}")
+        series = [s.categories() if s.name in categorical else s for s in given.values()]
+        start = {True: 0, False: sum(s.numeric for s in series) * (1 + (missing == "impute"))}
+        blocks = []
+        for each in series:
+            _refuse_missing(each, missing)
+            block = (_numeric if each.numeric else _categorical)(each, start[each.numeric], train)
+            start[each.numeric] += block.width
+            blocks.append(block)
+        return cls(tuple(blocks), missing)
+
+    @property
+    def numeric(self) -> tuple[Block, ...]:
+        """The blocks of numbers, whose cells come first, in order."""
+        return tuple(block for block in self.blocks if block.kind == "numeric")
+
+    @property
+    def categorical(self) -> tuple[Block, ...]:
+        """The blocks of categories, whose cells come last, in order."""
+        return tuple(block for block in self.blocks if block.kind == "categorical")
+
+    @property
+    def masks(self) -> slice:
+        """The cells that are 1 where a number is missing; none where that is refused."""
+        return slice(len(self.numeric), len(self.numeric) * (1 + (self.missing == "impute")))
+
+    @property
+    def width(self) -> int:
+        """Cells of a row, d."""
+        masks = len(self.numeric) if self.missing == "impute" else 0
+        return masks + sum(block.width for block in self.blocks)
+
+    def encode(self, table: object) -> NDArray[np.float32]:
+        """Rows [n, width] of a table; columns are found by name, and others passed over.
+
+        Raises:
+            ValueError: a column is not there, or not of its kind; or a value is infinite, missing
+                where that is refused, or a category that is not known.
+        """
+        given = by_name(table)
+        if lacking := [block.name for block in self.blocks if block.name not in given]:
+            raise ValueError(
+                f"the table has no column {lacking[0]!r}; it has {', '.join(given)}, and "
+                f"{', '.join(block.name for block in self.blocks)} are needed"
+            )
+        rows = np.zeros((len(next(iter(given.values()))), self.width), np.float32)
+        for block in self.blocks:
+            series = given[block.name]
+            _refuse_missing(series, self.missing)
+            if block.kind == "categorical":
+                _write_categories(block, series.categories(), rows)
+            else:
+                _write_numbers(block, series, rows)
+        if self.missing == "impute":
+            gone = [given[block.name].missing for block in self.numeric]
+            rows[:, self.masks] = np.stack(gone, 1) if gone else 0
+        return rows
+
+    def decode(
+        self, rows: NDArray[np.float32], generator: np.random.Generator | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The table of rows [n, width], complete, in its own units and categories.
+
+        Args:
+            rows: as `encode` gives them, or a decoder: cells of a category are its probabilities.
+            generator: draws a category from them; without one it is the most probable.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            raise ValueError(f"rows are {list(rows.shape)}; these columns need [n, {self.width}]")
+        table: dict[str, NDArray[Any]] = {}
+        for block in self.blocks:
+            cells = rows[:, block.cells].astype(np.float64)
+            if block.kind == "categorical":
+                categories = np.empty(block.width, object)
+                categories[:] = block.categories
+                table[block.name] = categories[_chosen(cells, generator)]
+            else:
+                numbers = cells[:, 0] * block.scale + block.mean
+                table[block.name] = np.rint(numbers).astype(int) if block.integer else numbers
+        return table
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"missing": self.missing, "blocks": [asdict(block) for block in self.blocks]}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Columns:
+        """What `to_json` wrote."""
+        blocks = (Block(**{**b, "categories": tuple(b["categories"])}) for b in values["blocks"])
+        return cls(tuple(blocks), values["missing"])
+
+
+def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Block:
+    _refuse_infinite(series)
+    values = series.values if train is None else series.values[train]
+    values = values[~np.isnan(values)]
+    if not len(values):
+        raise ValueError(
+            f"column {series.name!r} has no value to learn from: leave it out by --ignore-columns"
+        )
+    with np.errstate(over="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
+    if not np.isfinite([mean, scale]).all():
+        raise ValueError(
+            f"column {series.name!r} has numbers as large as {np.abs(values).max():g}: take "
+            "another unit, or their logarithm"
+        )
+    constant = np.ptp(values) == 0 or scale == 0
+    return Block(
+        series.name, "numeric", start, 1, float(values[0]) if constant else mean,
+        1.0 if constant else scale, series.integer,
+    )  # fmt: skip
+
+
+def _categorical(series: Series, start: int, train: object) -> Block:
+    values = {v for v in series.values if v is not None}
+    if not values:
+        raise ValueError(
+            f"column {series.name!r} has no value to learn from: leave it out by --ignore-columns"
+        )
+    if len(values) > MOST_CATEGORIES:
+        raise ValueError(
+            f"column {series.name!r} holds {len(values)} different values, such as "
+            f"{min(values, key=str)!r}; at most {MOST_CATEGORIES} make categories: leave it out by "
+            "--ignore-columns, or put them into groups"
+        )
+    categories = tuple(sorted(values))
+    return Block(series.name, "categorical", start, len(categories), categories=categories)
+
+
+def _write_numbers(block: Block, series: Series, rows: NDArray[np.float32]) -> None:
+    if not series.numeric:
+        row = int(np.flatnonzero(~series.missing)[0])
+        raise ValueError(
+            f"column {block.name!r} holds {series.values[row]!r} in row {row}, and numbers where "
+            "the model learned it"
+        )
+    _refuse_infinite(series)
+    with np.errstate(over="ignore"):
+        cells = ((series.values - block.mean) / block.scale).astype(np.float32)
+    if np.isinf(cells).any():
+        row = int(np.flatnonzero(np.isinf(cells))[0])
+        raise ValueError(
+            f"column {block.name!r} holds {series.values[row]:g} in row {row}, beyond all measure "
+            f"where the training rows have {block.mean:g} ± {block.scale:g}"
+        )
+    rows[:, block.start] = np.nan_to_num(cells)
+
+
+def _write_categories(block: Block, series: Series, rows: NDArray[np.float32]) -> None:
+    places = {category: block.start + k for k, category in enumerate(block.categories)}
+    for row, value in enumerate(series.values):
+        if value is None:
+            continue
+        if value not in places:
+            raise ValueError(
+                f"column {block.name!r} holds {value!r} in row {row}, which the data that the "
+                f"columns were made from did not; they had {', '.join(map(str, places))}"
+            )
+        rows[row, places[value]] = 1
+
+
+def _chosen(cells: NDArray[np.float64], generator: np.random.Generator | None) -> NDArray[np.int64]:
+    """The category of each row, from cells [n, k]."""
+    if generator is None:
+        return np.asarray(cells.argmax(1))
+    heights = np.clip(cells, 0, None).cumsum(1)
+    return np.asarray((heights <= generator.random((len(cells), 1)) * heights[:, -1:]).sum(1))
+
+
+def _refuse_missing(series: Series, missing: Missing) -> None:
+    if missing == "refuse" and (gone := np.flatnonzero(series.missing)).size:
+        raise ValueError(
+            f"column {series.name!r} has {len(gone)} missing of {len(series)} values, the first in "
+            f"row {gone[0]}: fill them in, leave the rows or the column out (--ignore-columns), or "
+            "have them imputed and masked by --missing impute"
+        )
+
+
+def _refuse_infinite(series: Series) -> None:
+    if (rows := np.flatnonzero(np.isinf(series.values))).size:
+        raise ValueError(
+            f"column {series.name!r} has {len(rows)} infinite values, the first in row {rows[0]}: "
+            "set them to what was meant, or to none"
+        )

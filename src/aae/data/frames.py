@@ -1,0 +1,167 @@
+"""Tables as people have them → columns by name: frames, dicts of columns, arrays."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Category = str | bool | int | float
+"""What a categorical column holds."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One column.
+
+    Attributes:
+        name: of the column.
+        values: [n], float64 of a numeric column, NaN where missing; or object of a categorical one,
+            of `Category`, None where missing.
+        integer: whether its numbers are whole by their type.
+    """
+
+    name: str
+    values: NDArray[Any] = field(repr=False)
+    integer: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it holds numbers and no categories."""
+        return self.values.dtype == np.float64
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """[n] where nothing is."""
+        gone = np.isnan(self.values) if self.numeric else [v is None for v in self.values]
+        return np.asarray(gone, bool)
+
+    def categories(self) -> Series:
+        """The same column, its numbers taken for categories."""
+        if not self.numeric:
+            return self
+        given = ((int(v) if v.is_integer() else v) for v in self.values.tolist())
+        return Series(self.name, _objects([None if v != v else v for v in given]))
+
+
+def by_name(table: object) -> dict[str, Series]:
+    """The columns of a table, in its order.
+
+    Args:
+        table: a pandas, polars or other frame that narwhals reads (pyarrow's tables, too); a dict
+            of columns by name; a structured array; or an array [n, d], whose columns are called
+            "0", "1", …
+
+    Raises:
+        ValueError: it is no table, or a column holds neither numbers nor categories.
+
+    Example:
+        >>> {k: s.numeric for k, s in by_name({"age": [1, 2], "name": ["a", None]}).items()}
+        {'age': True, 'name': False}
+    """
+    columns = {str(name): _series(str(name), values, fixed) for name, values, fixed in _of(table)}
+    lengths = {name: len(series) for name, series in columns.items()}
+    if not columns or not max(lengths.values()):
+        raise ValueError("the table is empty: it needs a column and a row at least")
+    if len({*lengths.values()}) > 1:
+        raise ValueError(f"the columns are not of one length: {lengths}")
+    return columns
+
+
+def _of(table: object) -> Iterable[tuple[object, object, bool]]:
+    """Name and values of each column, and whether these are categories whatever they look like."""
+    if isinstance(table, Mapping):
+        return [(name, values, False) for name, values in table.items()]
+    if isinstance(table, np.ndarray):
+        if table.dtype.names:
+            return [(name, table[name], False) for name in table.dtype.names]
+        if table.ndim == 2:
+            return [(str(k), table[:, k], False) for k in range(table.shape[1])]
+        raise ValueError(
+            f"an array {list(table.shape)} is no table: give [n, columns], or a structured array"
+        )
+    return _of_frame(table)
+
+
+def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(table)  # type: ignore[call-overload]
+    except TypeError:
+        raise ValueError(
+            f"{type(table).__name__} is no table: give a pandas or polars frame, a dict of "
+            "columns, or an array [n, columns]"
+        ) from None
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    names = frame.columns
+    if len({*map(str, names)}) < len(names):
+        raise ValueError(f"two columns of the table have one name: {', '.join(map(str, names))}")
+
+    def values(series: Any) -> object:
+        if series.dtype.is_decimal():
+            series = series.cast(nw.Float64)
+        plain = series.dtype.is_numeric() and not series.is_null().any()
+        return series.to_numpy() if plain else series.to_list()
+
+    fixed = (nw.Categorical, nw.Enum)
+    return [(name, values(frame[name]), isinstance(frame[name].dtype, fixed)) for name in names]
+
+
+def _series(name: str, values: Any, fixed: bool) -> Series:
+    array = values if isinstance(values, np.ndarray) else _objects(values)
+    if array.ndim != 1:
+        raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")
+    if array.dtype.kind in "fiu" and not fixed:
+        return Series(name, array.astype(np.float64), integer=array.dtype.kind in "iu")
+    held = [_plain(v) for v in array.tolist()]
+    there = [(row, v) for row, v in enumerate(held) if v is not None]
+    kinds = {_kind(v): (row, v) for row, v in reversed(there)}
+    for kind, (row, value) in kinds.items():
+        if kind not in ("text", "number", "truth value"):
+            raise ValueError(
+                f"column {name!r} holds {kind}s, such as {value!r} in row {row}: turn them into "
+                "numbers or categories, or leave the column out by --ignore-columns"
+            )
+    if len(kinds) > 1:
+        mixed = " and ".join(f"{kind}s ({v!r} in row {row})" for kind, (row, v) in kinds.items())
+        raise ValueError(f"column {name!r} mixes {mixed}: make it one of them")
+    if "number" in kinds and not fixed:
+        numbers_ = np.array([np.nan if v is None else float(v) for v in held])
+        return Series(name, numbers_, integer=all(isinstance(v, int) for _, v in there))
+    if not there:  # of nothing nothing is known; numbers, all missing, are refused as such
+        return Series(name, np.full(len(held), np.nan))
+    return Series(name, _objects(held))
+
+
+def _plain(value: Any) -> Any:
+    """A value as Python's own; None where it is missing, whatever stands for that."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return None if isinstance(value, float) and value != value else value
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool):
+        return "truth value"
+    return "number" if isinstance(value, numbers.Real) else type(value).__name__
+
+
+def _objects(values: Iterable[object]) -> NDArray[np.object_]:
+    """An array of whatever these are; numpy would look into them."""
+    held = list(values)
+    array = np.empty(len(held), object)
+    array[:] = held
+    return array
