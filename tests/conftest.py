@@ -12,10 +12,9 @@ from aae.cli import main
 from aae.config import Config
 from aae.data import load
 from aae.fit import fit
-from aae.observers import Keeper
 from aae.run import Part
 from aae.training.batches import Batches
-from aae.training.trainer import Trainer
+from aae.training.trainer import Observer, Trainer
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no bug
 hypothesis.settings.load_profile("no clock")
@@ -119,7 +118,7 @@ def small_setup(part, tmp_path):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Trainings in this test draw nothing, which takes most of their time."""
-    monkeypatch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
+    monkeypatch.setattr("aae.fit.Painter", lambda *args: Observer())
 
 
 @pytest.fixture(scope="session")

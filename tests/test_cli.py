@@ -32,9 +32,9 @@ SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu
 def basic_run(tiny, tmp_path_factory):
     """A run of a model without classes."""
     with pytest.MonkeyPatch.context() as patch:
-        from aae.observers import Keeper
+        from aae.training.trainer import Observer
 
-        patch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
+        patch.setattr("aae.fit.Painter", lambda *args: Observer())
         return fit(tiny(recipe="gaussian", epochs=1), tmp_path_factory.mktemp("runs") / "basic")
 
 

@@ -1,9 +1,12 @@
 """What a training leaves in its folder: metrics, TensorBoard, checkpoints, pictures."""
 
 import json
+import struct
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from aae.fit import fit
@@ -14,6 +17,7 @@ from aae.training.trainer import Progress
 with warnings.catch_warnings():  # tensorboard's own imports
     warnings.simplefilter("ignore", DeprecationWarning)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 
 def events(folder):
@@ -76,14 +80,60 @@ def test_what_was_written_after_the_checkpoint_is_undone(run, progress, kept):
     assert run.records() == [*records[:kept], record(99, 9)]
 
 
-def test_tensorboard_forgets_what_was_written_after_the_checkpoint(run):
+@pytest.mark.parametrize(
+    ("progress", "kept"),
+    [
+        (Progress(), []),
+        (Progress(epoch=0, batch=9, count=9), [("train", 5)]),
+        (Progress(epoch=0, batch=10, count=10), [("train", 5), ("train", 10)]),
+        (Progress(epoch=1, count=10), [("train", 5), ("train", 10), ("validation", 10)]),
+    ],
+)
+@pytest.mark.parametrize("torn", [0, 1, 30])
+def test_events_written_after_the_checkpoint_or_torn_are_undone(run, progress, kept, torn):
     with Recorder(run, Progress()) as recorder:
-        for step in (5, 10, 15):
-            recorder.on_log(at(step), record(step, 0, reconstruction=1.0))
-    with Recorder(run, Progress(count=10)) as recorder:
-        recorder.on_log(at(20), record(20, 0, reconstruction=2.0))
-    points = events(run.folder).Scalars("train/reconstruction")
-    assert [(point.step, point.value) for point in points] == [(5, 1), (10, 1), (20, 2)]
+        recorder.on_log(at(5), record(5, 0))
+        recorder.on_log(at(10), record(10, 1))
+        recorder.on_log(at(10), record(10, 1, "validation"))
+        recorder.tensorboard.add_histogram("codes/z", np.arange(9.0), 10)
+        recorder.on_log(at(15), record(15, 1))
+    (file,) = run.folder.glob("events*")
+    file.write_bytes(file.read_bytes()[: -torn or None])
+    with Recorder(run, progress) as recorder:
+        recorder.on_log(at(20), record(20, 2))
+    found = [
+        (tag.partition("/")[0], point.step)
+        for tag in events(run.folder).Tags()["scalars"]
+        for point in events(run.folder).Scalars(tag)
+    ]
+    assert sorted(found) == sorted([*kept, ("train", 20)])
+    histograms = events(run.folder).Tags()["histograms"]
+    assert histograms == (["codes/z"] if len(kept) == 3 else [])
+    # Not only does TensorBoard pass over them: they are gone from the files.
+    loaded = [
+        event.step
+        for path in sorted(run.folder.glob("events*"))
+        for event in LegacyEventFileLoader(str(path)).Load()
+        if event.summary.value
+    ]
+    assert sorted(loaded) == sorted([step for _, step in kept] + [10] * len(histograms) + [20])
+
+
+def test_bytes_that_are_no_events_are_left_out(run):
+    place = run.folder / "events.out.tfevents.1"
+    record = struct.pack("<Q", 3) + b"1234" + b"\xff\xff\xff" + b"1234"
+    for content in (b"", b"12345", record, struct.pack("<Q", 2**63) + b"1234"):
+        place.write_bytes(content)
+        with Recorder(run, Progress()):
+            assert place.read_bytes() == b""
+
+
+def test_what_was_told_is_on_the_disk_before_a_checkpoint(run):
+    with Recorder(run, Progress()) as recorder:
+        recorder.on_log(at(5), record(5, 0))
+        recorder.flush()
+        assert len(events(run.folder).Scalars("train/reconstruction")) == 1
+        assert len(run.records()) == 1
 
 
 # --- when
@@ -94,15 +144,76 @@ def test_tensorboard_forgets_what_was_written_after_the_checkpoint(run):
 )
 def test_checkpoints_and_pictures_are_due_every_few_epochs_and_at_the_end(every, epochs, due):
     asked = range(1, epochs + 1)
-    assert [e for e in asked if is_due(at(0, e, sample_every=every, epochs=epochs))] == due
+    assert [e for e in asked if is_due(at(0, e, epochs=epochs), every)] == due
 
 
-def test_nothing_is_kept_or_painted_when_it_is_not_due(run, monkeypatch):
+@pytest.fixture
+def keeper(run, monkeypatch):
+    """Makes a keeper for some settings; notes when it saves."""
+
+    def make(**changes):
+        run.config = replace(run.config, **changes)
+        keeper = Keeper(run, SimpleNamespace(flush=lambda: None))
+        keeper.saved = []
+
+        def save(folder, trainer, *, keep, keep_best, figures):
+            assert (keep, keep_best) == (run.config.keep, run.config.keep_best)
+            keeper.saved.append((trainer.progress.epoch, trainer.progress.batch))
+            place = folder / f"epoch-{len(keeper.saved):04d}"
+            place.mkdir(parents=True)
+            monkeypatch.setitem(measured, place, figures)
+            return place
+
+        monkeypatch.setattr("aae.training.checkpoint.save", save)
+        monkeypatch.setattr("aae.training.checkpoint.figures_of", measured.__getitem__)
+        return keeper
+
+    measured = {}
+    return make
+
+
+def epochs_of(keeper, run, figures):
+    """Some epochs of two steps with these validation figures, as a keeper sees them."""
+    for epoch, record in enumerate(figures, 1):
+        for batch in (1, 2):
+            keeper.on_step(at(2 * epoch + batch - 2, epoch - 1, batch, **vars(run.config)))
+        end = at(2 * epoch, epoch, **vars(run.config))
+        keeper.on_log(end, {"split": "validation", **record})
+        keeper.on_epoch(end)
+    return keeper.saved
+
+
+@pytest.mark.parametrize(
+    ("changes", "saved"),
+    [
+        ({"sample_every": 2}, [2, 4, 5]),
+        ({"sample_every": 2, "checkpoint_every": 3}, [3, 5]),
+        ({"sample_every": 9, "checkpoint_every": 3, "keep_best": "reconstruction"}, [1, 3, 4, 5]),
+        ({"checkpoint_every": "999m"}, [5]),
+    ],
+)
+def test_checkpoints_are_kept_when_they_are_due_and_of_the_best(run, keeper, changes, saved):
+    figures = [{"reconstruction": value} for value in (5.0, 6.0, 7.0, 4.5, 4.5)]
+    made = epochs_of(keeper(epochs=5, **changes), run, figures)
+    assert made == [(epoch, 0) for epoch in saved]
+
+
+def test_checkpoints_by_the_clock(run, keeper, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("aae.observers.time.monotonic", lambda: now[0])
+    watch = keeper(epochs=9, checkpoint_every="0.5m")
+    for count, (batch, seconds) in enumerate([(1, 29), (2, 31), (3, 60), (4, 62), (5, 999)], 1):
+        now[0] = seconds
+        watch.on_step(at(count, 0, batch, **vars(run.config)))
+    assert watch.saved == [(0, 2), (0, 4), (0, 5)]
+    # Whoever stops a training at a step that was just saved is given what was saved.
+    assert watch.save(at(5, 0, 5, **vars(run.config))) == run.checkpoints / "epoch-0003"
+    assert len(watch.saved) == 3
+
+
+def test_nothing_is_painted_when_it_is_not_due(run, monkeypatch):
     monkeypatch.setattr("aae.gallery.draw", lambda *args: pytest.fail("painted"))
-    monkeypatch.setattr("aae.training.checkpoint.save", lambda *args, **_: pytest.fail("saved"))
-    trainer = at(5, 1, sample_every=2, epochs=4, keep=1)
-    Keeper(run).on_epoch(trainer)
-    Painter(run, None, None).on_epoch(trainer)
+    Painter(run, None, None).on_epoch(at(5, 1, sample_every=2, epochs=4, keep=1))
 
 
 # --- the folder of a whole run: three epochs, pictures after the second and at the end

@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from aae.config import Config
 from aae.data import Dataset
-from aae.observers import Keeper
 from aae.run import Run
+from aae.training.trainer import Observer
 
 FOLDER = Path(__file__).parents[1] / "experiment"
 
@@ -50,7 +50,7 @@ def call(script, small):
 
     def call(command, folder, dataset=small):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("aae.fit.Painter", lambda run, splits, recorder: Keeper(run))
+            patch.setattr("aae.fit.Painter", lambda *args: Observer())
             patch.setattr("aae.run.load", lambda name, data_dir=None, **_: dataset)
             return script.main([*command.split(), "--save_path", str(folder)], dataset)
 
@@ -122,7 +122,7 @@ class TestFlags:
         of_no_account = {
             "momentum", "adversarial_momentum", "vat_radius", "device", "log_every",
             "sample_every", "keep", "clusters", "heads_apart", "heads_weight", "image_size",
-            "channels", "unreadable",
+            "channels", "unreadable", "checkpoint_every", "keep_best",
         }  # fmt: skip
         given = config(script, "--train").to_json()
         assert {name: given.pop(name) for name in literal} == literal

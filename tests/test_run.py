@@ -131,7 +131,7 @@ def test_a_new_run_can_be_read_again(tiny, numbered, tmp_path):
         assert run.records() == []
         assert run.folder == tmp_path / "a" / "run"
     about = json.loads((read.folder / "config.json").read_text())
-    assert about["format"] == 1
+    assert about["format"] == 2
     assert about["versions"] == versions()
     assert about["versions"]["torch"] == torch.__version__
     assert about["versions"]["numpy"] == np.__version__
@@ -163,9 +163,14 @@ def test_what_is_no_run_folder_is_refused(tmp_path):
     ("text", "message"),
     [
         ("{", "config.json is not JSON"),
-        ("3", "has the format None; this version of aae reads 1"),
-        ("{}", "has the format None; this version of aae reads 1"),
-        ('{"format": 2}', "has the format 2; this version of aae reads 1"),
+        ("3", "has the format None; aae reads 1 to 2"),
+        ("{}", "has the format None; aae reads 1 to 2"),
+        ('{"format": true}', "has the format True; aae reads 1 to 2"),
+        ('{"format": 0}', "has the format 0; aae reads 1 to 2"),
+        (
+            '{"format": 3}',
+            "has the format 3, of a later version of aae; this one reads 1 to 2",
+        ),
     ],
 )
 def test_a_config_that_cannot_be_read_is_refused(tmp_path, text, message):
@@ -227,6 +232,35 @@ def test_its_model_has_the_newest_weights(tiny_run, same_state):
     assert not model.training
 
 
+def test_its_model_is_that_of_the_newest_checkpoint_that_is_whole(
+    tiny_run, tmp_path, caplog, same_state
+):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    run = Run(folder)
+    older, newer = checkpoint.found(run.checkpoints)
+    (newer / "weights.safetensors").write_bytes(b"")
+    expected = tiny_run.new_model()
+    checkpoint.load_weights(older, expected)
+    assert same_state(run.model(), expected)
+    assert run.epochs_done == run.epochs_in_use == 2
+    assert "epoch-0003 is damaged: weights.safetensors changed on disk; going by" in caplog.text
+    (older / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="no checkpoint is whole"):
+        run.model()
+
+
+def test_its_model_is_the_best_where_that_is_kept(tiny_run):
+    run = Run(tiny_run.folder)
+    places = checkpoint.found(run.checkpoints)
+    for figure in ("error", "reconstruction"):
+        run.config = replace(tiny_run.config, keep_best=figure)
+        values = [checkpoint.figures_of(place)[figure] for place in places]
+        assert run.in_use == places[values.index(min(values))]
+        assert run.epochs_in_use == checkpoint.epoch_of(run.in_use)
+        assert run.epochs_done == 3
+
+
 def test_its_device_is_one_that_is_here(tiny, numbered, tmp_path):
     assert Run.create(tmp_path / "a", tiny(), numbered).device.type == "cpu"
     gone = Run.create(tmp_path / "b", tiny(device="xpu:7"), numbered).device
@@ -252,3 +286,14 @@ def test_a_line_of_metrics_cut_short_is_passed_over(tiny_run, tmp_path):
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 12, "epo')
     assert Run(folder).records() == whole != []
+
+
+@pytest.mark.parametrize("line", ["{", "3", "{}", "[" * 99_999, '{"step": 1}', "\0"])
+def test_a_line_of_metrics_that_is_none_is_named(tiny_run, tmp_path, line):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder)
+    number = len(Run(folder).records()) + 1
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(ValueError, match=rf"metrics\.jsonl, line {number},? is no"):
+        Run(folder).records()

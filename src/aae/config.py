@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -168,9 +169,14 @@ class Config:
     log_every: int = 100
     """Steps between two lines of metrics."""
     sample_every: int = 10
-    """Epochs between two checkpoints with pictures."""
+    """Epochs between two sets of pictures, and two checkpoints."""
+    checkpoint_every: int | str | None = None
+    """Epochs between two checkpoints, or minutes (10m), if other than those of --sample-every."""
     keep: int = 2
     """How many checkpoints to keep, the newest."""
+    keep_best: Literal["reconstruction", "classification", "error"] | None = None
+    """Keep, beside the newest, the checkpoint with the least of this validation figure too, and use
+    that one in evaluate, sample and the like."""
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():
@@ -215,6 +221,17 @@ class Config:
             raise ValueError(
                 "--lr-steps must be whole epochs, or shares of --epochs below 1, not "
                 + " ".join(str(step) for step in self.lr_steps)
+            )
+        if _interval(self.checkpoint_every) is None:
+            raise ValueError(
+                "--checkpoint-every must be epochs (5) or minutes (10m), more than 0, not "
+                f"{self.checkpoint_every}"
+            )
+        classifies = self.model == "semi" or (self.model == "embed" and self.labels != 0)
+        if self.keep_best in ("classification", "error") and not classifies:
+            raise ValueError(
+                f"--keep-best {self.keep_best} is of models that classify (semi, embed); "
+                f"take --keep-best reconstruction for {self.model}"
             )
         if self.labels != "all" and self.labels < 0:
             raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
@@ -271,6 +288,12 @@ class Config:
         return self.data, self.data_dir, self.image_size, self.channels, self.unreadable
 
     @property
+    def checkpoint_interval(self) -> tuple[int, float]:
+        """Epochs and minutes between two checkpoints, whichever are over first."""
+        epochs, minutes = _interval(self.checkpoint_every or self.sample_every) or (0, 0)
+        return epochs or self.epochs, minutes or math.inf
+
+    @property
     def weights(self) -> dict[str, float]:
         """The weight of each phase's loss, by the phase's name."""
         return {
@@ -321,6 +344,18 @@ def flag(field: str) -> str:
     '--batch-size'
     """
     return "--" + field.replace("_", "-")
+
+
+def _interval(every: int | str | None) -> tuple[int, float] | None:
+    """Epochs and minutes, one of them 0, of "5" or "10m"; none where that is neither.
+
+    >>> _interval(5), _interval("0.5m"), _interval("5 epochs")
+    ((5, 0.0), (0, 0.5), None)
+    """
+    if every is None or isinstance(every, int):
+        return None if every is not None and every < 1 else (every or 0, 0.0)
+    matched = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)m", every)
+    return (0, float(matched[1])) if matched and float(matched[1]) else None
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -80,7 +80,7 @@ def evaluate(
     figures: dict[str, Any] = {
         "recipe": run.config.recipe,
         "data": run.config.data,
-        "epochs": run.epochs_done,
+        "epochs": run.epochs_in_use,
         "seed": run.config.seed,
         "split": split,
         "reconstruction_error": _half_squared_error(model, part, model.reconstruct),
@@ -273,7 +273,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         summary=[
             ("data", f"{config.data}, {config.labels} labels"),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
-            ("epochs", run.epochs_done),
+            ("epochs", run.epochs_in_use),
             ("seed", config.seed),
             ("figures of", f"the {figures['split']} set"),
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -20,6 +21,7 @@ from aae.data import Dataset, Examples, Stored, at_hand, in_full
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.run import Part, Run, Splits, data_of
+from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.batches import Batches, Epochs
 from aae.training.device import choose_device
@@ -53,7 +55,7 @@ def fit(
 
     Raises:
         ValueError: the config and the data do not fit each other, or the folder is in use.
-        Interrupted: on Ctrl-C, after a checkpoint.
+        Interrupted: on Ctrl-C or SIGTERM, after a checkpoint.
     """
     dataset = dataset or data_of(config)
     splits = Splits.of(config, dataset)
@@ -79,8 +81,8 @@ def resume(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the config says.
         device: where to go on, if elsewhere than the config says.
-        stop: whether to save a checkpoint and stop, asked after each step; by default Ctrl-C is
-            what asks for it.
+        stop: whether to save a checkpoint and stop, asked after each step; by default Ctrl-C or
+            SIGTERM is what asks for it.
 
     Raises:
         Interrupted: it was asked to stop.
@@ -119,8 +121,8 @@ def make_trainer(
         labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
     everything = batches(train.images, shown, config.seed)
     trainer = Trainer(model, config, everything, labelled, observers, step=step)
-    if places := checkpoint.found(run.checkpoints):
-        checkpoint.load(places[-1], trainer)
+    if place := checkpoint.newest(run.checkpoints):
+        checkpoint.load(place, trainer)
     return trainer
 
 
@@ -152,12 +154,16 @@ def watched(
 ) -> Iterator[Keeper]:
     """Have a run's own observers watch its training for as long as the context lasts.
 
+    The folder must be `locked` by then, and the trainer made since: another training may have gone
+    on in it.
+
     Yields:
         Who can save a checkpoint.
     """
-    keeper, recorder = Keeper(run), Recorder(run, trainer.progress)
-    trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
-    with recorder:
+    run.renew()
+    with Recorder(run, trainer.progress) as recorder:
+        keeper = Keeper(run, recorder)
+        trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
         yield keeper
 
 
@@ -167,15 +173,16 @@ def _train(
     observers: Iterable[Observer],
     stop: Callable[[], bool] | None = None,
 ) -> None:
-    trainer = make_trainer(run, splits)
     stopping = asked_to_stop() if stop is None else nullcontext(stop)
-    with stopping as asked, watched(run, splits, trainer, observers) as keeper:
-        trainer.observers += (_Stopper(keeper, asked),)
-        trainer.run(
-            lambda: validation_figures(
-                ready(trainer.model, run.config.precision), splits.validation
+    with stopping as asked, locked(run.folder):
+        trainer = make_trainer(run, splits)
+        with watched(run, splits, trainer, observers) as keeper:
+            trainer.observers += (_Stopper(keeper, asked),)
+            trainer.run(
+                lambda: validation_figures(
+                    ready(trainer.model, run.config.precision), splits.validation
+                )
             )
-        )
 
 
 class _Stopper(Observer):
@@ -191,20 +198,21 @@ class _Stopper(Observer):
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; a second one interrupts at once."""
-    pressed: list[int] = []
+    """Whether Ctrl-C was pressed, or SIGTERM came; a second Ctrl-C interrupts at once."""
+    asked: list[int] = []
 
-    def press(number: int, frame: FrameType | None) -> None:
-        if pressed:
+    def ask(number: int, frame: FrameType | None) -> None:
+        # SIGTERM comes from whoever sends SIGKILL next: hearing it twice is no reason to hurry.
+        if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        pressed.append(number)
+        asked.append(number)
 
-    try:
-        before = signal.signal(signal.SIGINT, press)
-    except ValueError:  # not the main thread: whoever owns that one handles signals
-        yield lambda: False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # whoever owns that one handles signals
         return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(pressed)
+        yield lambda: bool(asked)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from aae.storage import written
 from aae.training.device import choose_precision
 
 if TYPE_CHECKING:
@@ -333,11 +333,6 @@ def _load(path: Path, made_from: dict[str, str], dataset: Dataset) -> Judge | No
 
 
 def _save(judge: Judge, path: Path, made_from: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     weights = {name: value.cpu().contiguous() for name, value in judge.state_dict().items()}
-    try:
+    with written(path) as aside:
         aside.write_bytes(save(weights, made_from | {"test_accuracy": str(judge.test_accuracy)}))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import threading
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from aae import gallery, inference, plots
+from aae import events, gallery, inference, plots
 from aae.autoencoder import Autoencoder
 from aae.data import at_hand
 from aae.run import Part, Run, Splits
+from aae.storage import written
 from aae.training import checkpoint
 from aae.training.batches import to_model, to_unit
 from aae.training.trainer import Observer, Progress, Record, Trainer
@@ -34,19 +41,29 @@ class Recorder(Observer):
         with warnings.catch_warnings():  # tensorboard's own imports
             warnings.simplefilter("ignore", DeprecationWarning)
             from torch.utils.tensorboard import SummaryWriter
-        kept = [record for record in run.records() if _is_past(record, progress)]
-        run.metrics.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        self.file = run.metrics.open("a", buffering=1)
-        self.tensorboard: SummaryWriter = SummaryWriter(
-            str(run.folder), purge_step=progress.count + 1
-        )
+
+        def is_past(step: int, split: str) -> bool:
+            # An epoch's validation and pictures come after its last step, so within an epoch
+            # they are still to come.
+            return step + (split != "train" and progress.batch > 0) <= progress.count
+
+        kept = [r for r in run.records() if is_past(int(r["step"]), r["split"])]
+        with written(run.metrics) as path:
+            path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        events.undo(run.folder, lambda step, tag: is_past(step, tag.partition("/")[0]))
+        self.run, self.file = run, run.metrics.open("a", buffering=1)
+        self.tensorboard: SummaryWriter = SummaryWriter(str(run.folder))
+
+        self._open = ExitStack()
+        self._open.enter_context(_no_traces_of_writers())
+        self._open.callback(self.tensorboard.close)
+        self._open.enter_context(self.file)
 
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.tensorboard.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
     def on_log(self, trainer: Trainer, record: Record) -> None:
         """See `Observer.on_log`."""
@@ -57,21 +74,70 @@ class Recorder(Observer):
                     f"{record['split']}/{name}", value, trainer.progress.count
                 )
 
+    def flush(self) -> None:
+        """Have all that was told written to the disk."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.tensorboard.flush()
+        events.flush_all(self.run.folder)
+
 
 class Keeper(Observer):
-    """Keeps a checkpoint every few epochs, and at the end."""
+    """Keeps a checkpoint every few epochs or minutes, at the end, and of the best epoch.
 
-    def __init__(self, run: Run):
-        self.run = run
+    Args:
+        run: the run.
+        recorder: what it was told must be on the disk before a checkpoint that follows it.
+    """
+
+    def __init__(self, run: Run, recorder: Recorder):
+        self.run, self.recorder = run, recorder
+        self.epochs, minutes = run.config.checkpoint_interval
+        self.seconds = 60 * minutes
+        self.saved_at = time.monotonic()
+        self.figures: Record = {}
+        self._last: tuple[int, Path] | None = None
+
+    def on_step(self, trainer: Trainer) -> None:
+        """See `Observer.on_step`."""
+        if self._is_late():
+            self.save(trainer)
+
+    def on_log(self, trainer: Trainer, record: Record) -> None:
+        """See `Observer.on_log`."""
+        if record["split"] == "validation":
+            self.figures = record
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        if is_due(trainer):
+        if is_due(trainer, self.epochs) or self._is_late() or self._is_best():
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> Path:
-        """Save a checkpoint now."""
-        return checkpoint.save(self.run.checkpoints, trainer, keep=trainer.config.keep)
+        """Save a checkpoint now, unless this was its last step already."""
+        progress, config = trainer.progress, trainer.config
+        if progress.batch and self._last and self._last[0] == progress.count:
+            return self._last[1]
+        self.recorder.flush()
+        place = checkpoint.save(
+            self.run.checkpoints, trainer, keep=config.keep, keep_best=config.keep_best,
+            figures={} if progress.batch else self.figures,
+        )  # fmt: skip
+        self.saved_at, self._last = time.monotonic(), (progress.count, place)
+        return place
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self.saved_at > self.seconds
+
+    def _is_best(self) -> bool:
+        figure = self.run.config.keep_best
+        if figure is None or figure not in self.figures:
+            return False
+        before = [
+            checkpoint.figures_of(place).get(figure, math.inf)
+            for place in checkpoint.found(self.run.checkpoints)
+        ]
+        return float(self.figures[figure]) < min(before, default=math.inf)
 
 
 class Painter(Observer):
@@ -82,7 +148,7 @@ class Painter(Observer):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        if not is_due(trainer):
+        if not is_due(trainer, trainer.config.sample_every):
             return
         epoch = trainer.progress.epoch
         model = inference.ready(trainer.model, trainer.config.precision)
@@ -137,14 +203,23 @@ class Painter(Observer):
             writer.add_histogram("codes/y_prior", drawn, step)
 
 
-def is_due(trainer: Trainer) -> bool:
-    """Whether this epoch's end is one for checkpoints and pictures."""
+@contextmanager
+def _no_traces_of_writers() -> Iterator[None]:
+    """Print no trace of a thread of TensorBoard's that cannot write: its next call raises that."""
+    before = threading.excepthook
+
+    def hear(args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__name__ != "_AsyncWriterThread":
+            before(args)
+
+    threading.excepthook = hear
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def is_due(trainer: Trainer, every: int) -> bool:
+    """Whether this epoch's end is one of every few, or the last."""
     done = trainer.progress.epoch
-    return done % trainer.config.sample_every == 0 or done == trainer.config.epochs
-
-
-def _is_past(record: Record, progress: Progress) -> bool:
-    """Whether a record was written before a training stood where it stands."""
-    # An epoch's validation comes after its last step, so within an epoch it is still to come.
-    ahead = record["split"] == "validation" and progress.batch > 0
-    return int(record["step"]) + ahead <= progress.count
+    return done % every == 0 or done == trainer.config.epochs

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from aae.storage import written
+
 Value = str | int | float
 
 FINE = "fine"
@@ -54,10 +56,9 @@ def write(
         command=_section("Run it again", _tag("pre", escape(command))),
     )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(page, encoding="utf-8", newline="\n")
-    return aside.replace(path)
+    with written(path) as aside:
+        aside.write_text(page, encoding="utf-8", newline="\n")
+    return path
 
 
 def _tag(name: str, *parts: str, kind: str = "", **attributes: object) -> str:

@@ -17,11 +17,13 @@ from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
 from aae.data import Dataset, Examples, Reading, choose_labels, load, split_validation, spread
+from aae.storage import parse_json, read_json, written
 from aae.training import checkpoint
 from aae.training.device import choose_device
 
-FORMAT = 1
-"""Version of the run folder's layout."""
+FORMAT = 2
+"""Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
+`aae.training.old_formats`), 2 as safetensors."""
 
 
 @dataclass(frozen=True)
@@ -105,23 +107,18 @@ class Run:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
         try:
-            about = json.loads((self.folder / "config.json").read_text())
+            about = read_json(self.folder / "config.json")
         except FileNotFoundError:
             raise ValueError(
                 f"{self.folder} is not a run folder (it has no config.json); "
                 "'aae train RECIPE --out RUN' makes one"
             ) from None
-        except ValueError as error:
-            raise ValueError(f"{self.folder / 'config.json'} is not JSON: {error}") from None
-        version = about.get("format") if isinstance(about, dict) else None
-        if version != FORMAT:
-            raise ValueError(
-                f"{self.folder} has the format {version!r}; this version of aae reads {FORMAT}"
-            )
-        self.config = Config.from_json(about["config"])
-        self.shape: tuple[int, ...] = tuple(about["data"]["shape"])
-        self.classes: tuple[str, ...] = tuple(about["data"]["classes"])
-        self._count: int | None = about["data"].get("train")
+        self._about = _of_today(about, self.folder)
+        self._is_old = self._about != about
+        self.config = Config.from_json(self._about["config"])
+        self.shape: tuple[int, ...] = tuple(self._about["data"]["shape"])
+        self.classes: tuple[str, ...] = tuple(self._about["data"]["classes"])
+        self._count: int | None = self._about["data"].get("train")
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -144,8 +141,16 @@ class Run:
             },
             "versions": versions(),
         }
-        (folder / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+        with written(folder / "config.json") as path:
+            path.write_text(json.dumps(about, indent=1) + "\n")
         return cls(folder)
+
+    def renew(self) -> None:
+        """Say in the folder that it is of today's format, before anything of today goes into it."""
+        if not self._is_old:
+            return
+        with written(self.folder / "config.json") as path:
+            path.write_text(json.dumps(self._about, indent=1) + "\n")
 
     @property
     def checkpoints(self) -> Path:
@@ -193,21 +198,34 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs behind its newest checkpoint."""
-        places = checkpoint.found(self.checkpoints)
-        return checkpoint.epoch_of(places[-1]) if places else 0
+        """Epochs behind its newest checkpoint that is whole."""
+        place = checkpoint.newest(self.checkpoints)
+        return checkpoint.epoch_of(place) if place else 0
+
+    @property
+    def in_use(self) -> Path | None:
+        """The checkpoint whose weights are used: the best by ``keep_best``, else the newest."""
+        if figure := self.config.keep_best:
+            return checkpoint.best(self.checkpoints, figure)
+        return checkpoint.newest(self.checkpoints)
+
+    @property
+    def epochs_in_use(self) -> int:
+        """Epochs behind the weights `in_use`."""
+        place = self.in_use
+        return checkpoint.epoch_of(place) if place else 0
 
     def model(self, device: torch.device | None = None) -> Autoencoder:
-        """Its model with the newest weights, ready for use.
+        """Its model with the weights `in_use`, ready for use.
 
         Raises:
-            ValueError: there is no checkpoint, or it is damaged.
+            ValueError: there is no checkpoint, or all are damaged.
         """
-        places = checkpoint.found(self.checkpoints)
-        if not places:
+        place = self.in_use
+        if place is None:
             raise ValueError(f"{self.folder} holds no checkpoint yet")
         model = self.new_model()
-        checkpoint.load_weights(places[-1], model)
+        checkpoint.load_weights(place, model)
         return model.to(device or torch.device("cpu")).eval()
 
     def records(self) -> list[dict[str, Any]]:
@@ -215,8 +233,32 @@ class Run:
         if not self.metrics.exists():
             return []
         # What follows the last line's end was being written when the process died.
-        lines = self.metrics.read_text().split("\n")[:-1]
-        return [json.loads(line) for line in lines]
+        lines = self.metrics.read_bytes().split(b"\n")[:-1]
+        records = []
+        for number, line in enumerate(lines, 1):
+            record = parse_json(line, f"{self.metrics}, line {number}")
+            if not isinstance(record, dict) or not record.keys() >= {"step", "split"}:
+                raise ValueError(f"{self.metrics}, line {number}, is no record of a training")
+            records.append(record)
+        return records
+
+
+def _of_today(about: Any, folder: Path) -> dict[str, Any]:
+    """What a run folder says of itself, brought to today's format.
+
+    Raises:
+        ValueError: it is of a later format, or of none.
+    """
+    version = about.get("format") if isinstance(about, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{folder} has the format {version!r}; aae reads 1 to {FORMAT}")
+    if version > FORMAT:
+        raise ValueError(
+            f"{folder} has the format {version}, of a later version of aae; this one reads "
+            f"1 to {FORMAT}: install the newest"
+        )
+    # 1 and 2 differ by what is in a checkpoint, which is looked at there.
+    return {**about, "format": FORMAT}
 
 
 def refuse_used(folder: Path) -> None:
@@ -225,7 +267,10 @@ def refuse_used(folder: Path) -> None:
     Raises:
         ValueError: it does.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    left = (".lock", ".config.")  # of a process that died as it began
+    if folder.exists() and (
+        not folder.is_dir() or any(not path.name.startswith(left) for path in folder.iterdir())
+    ):
         raise ValueError(
             f"{folder} exists already: take another --out, or go on by --resume {folder}"
         )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -73,17 +70,6 @@ def output(path: Path, *endings: str) -> Path:
         raise ValueError(f"--out {path} must end in {' or '.join(endings)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-@contextmanager
-def written(out: Path) -> Iterator[Path]:
-    """A place to write a file at; only what was written to the end appears under its name."""
-    aside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
-    try:
-        yield aside
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aae.cli.inputs import Split, names, output, pictures, written
+from aae.cli.inputs import Split, names, output, pictures
+from aae.storage import written
 
 if TYPE_CHECKING:
     import numpy as np

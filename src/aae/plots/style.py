@@ -17,6 +17,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from aae.storage import written
+
 DPI = 128  # a power of two: pixels / DPI * DPI is exact, so that tiles keep whole pixels
 INK, SOFT, RULE, PALE = "#2b2f36", "#6b7079", "#d5d8dd", "#eceef1"
 TRAIN, VALIDATION, NO_LABEL = "#3d6fb6", "#d9822b", "#b4b4b4"
@@ -71,13 +73,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG, not {path.name!r}: name it {path.stem}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written(path) as aside:
         yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def text_width(text: str, fontsize: float = 9, fontweight: str = "normal", **_: object) -> int:

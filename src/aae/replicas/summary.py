@@ -11,6 +11,7 @@ from typing import Any
 from aae.data import Dataset
 from aae.evaluate import Split, evaluate, write_report
 from aae.run import Run
+from aae.storage import written
 
 
 def summarise(
@@ -45,7 +46,8 @@ def summarise(
         measured[name] = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
         write_report(run, measured[name])
     summary = {"split": split, "figures": spread(list(measured.values())), "runs": measured}
-    (Path(folder) / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    with written(Path(folder) / "summary.json") as path:
+        path.write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
 

@@ -15,6 +15,7 @@ from aae.fit import Interrupted, make_trainer, validation_figures, watched
 from aae.inference import ready
 from aae.progress import Herald, News
 from aae.run import Run, Splits
+from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.group import Group
 from aae.training.stacked import can_be_stacked, lone_step
@@ -66,9 +67,9 @@ def _groups(runs: dict[str, Run]) -> list[dict[str, Run]]:
 
     def kind(item: tuple[str, Run]) -> tuple[str, str]:
         name, run = item
-        places = checkpoint.found(run.checkpoints)
+        place = checkpoint.newest(run.checkpoints)
         alone = "" if can_be_stacked(run.config) else name
-        return repr(replace(run.config, seed=0)) + alone, places[-1].name if places else ""
+        return repr(replace(run.config, seed=0)) + alone, place.name if place else ""
 
     return [dict(group) for _, group in groupby(sorted(runs.items(), key=kind), kind)]
 
@@ -108,6 +109,7 @@ def _together(
         for name, run in runs.items():
             dataset = dataset or run.dataset()
             splits = Splits.of(run.config, dataset)
+            watching.enter_context(locked(run.folder))
             trainer = make_trainer(run, splits, step=lone_step)
             keeper = watching.enter_context(watched(run, splits, trainer, [Herald(name, tell)]))
             names[trainer], savers[trainer] = name, partial(keeper.save, trainer)

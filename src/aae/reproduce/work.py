@@ -23,7 +23,7 @@ from aae.reproduce.catalog import Setting
 from aae.reproduce.catalog import settings as settings_of
 from aae.reproduce.measures import measure
 from aae.run import Run, versions
-from aae.training import checkpoint
+from aae.storage import written
 
 Figures = dict[str, Any]
 
@@ -97,10 +97,8 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
 
 def write(path: Path, values: Any) -> None:
     """Write values as JSON, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(json.dumps(values, indent=1) + "\n")
-    aside.replace(path)
+    with written(path) as aside:
+        aside.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def _told(
@@ -144,7 +142,7 @@ def _trained(task: _Task, dataset: Dataset) -> tuple[Run, float]:
     name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
     folder = task.runs / f"{config.recipe}-{name.hexdigest()[:10]}"
     since = time.perf_counter()
-    if checkpoint.found(folder / "checkpoints"):
+    if (folder / "config.json").exists():
         run = resume(folder, dataset=dataset)
     else:
         shutil.rmtree(folder, ignore_errors=True)  # it was stopped before its first checkpoint

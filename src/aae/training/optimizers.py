@@ -28,6 +28,26 @@ def make_optimizer(
     return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, config.beta2), fused=True)
 
 
+def refuse_unfit(optimizer: torch.optim.Optimizer, name: str) -> None:
+    """Refuse a state whose tensors are not those of the parameters: fused updates do not look.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
+    adam = {"step", "exp_avg", "exp_avg_sq"}
+    known = adam if isinstance(optimizer, torch.optim.Adam) else {"momentum_buffer"}
+    for parameter, values in optimizer.state.items():
+        if not isinstance(parameter, nn.Parameter) or (values and values.keys() != known):
+            raise ValueError(f"the state of the optimiser {name!r} is another kind's")
+        for key, value in values.items():
+            shape = () if key == "step" else parameter.shape
+            if value.shape != shape or value.layout != torch.strided:
+                raise ValueError(
+                    f"the optimiser {name!r} has {list(value.shape)} for {key} of a parameter "
+                    f"{list(parameter.shape)}"
+                )
+
+
 def learning_rate(
     config: Config, epoch: int, count: int | None = None, *, adversarial: bool = False
 ) -> float:

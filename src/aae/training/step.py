@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
 from aae.config import Config
 from aae.training.device import choose_precision
-from aae.training.optimizers import learning_rate, make_optimizer
+from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
 
 Losses = dict[str, Tensor]
 
@@ -108,12 +108,22 @@ class Step(ABC):
 
     def state(self) -> dict[str, dict[str, Any]]:
         """The states of its optimisers, by their names."""
-        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {
+            name: {"state": optimizer.state_dict()["state"]}
+            for name, optimizer in self.optimizers.items()
+        }
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
-        """Stand where the step stood that gave ``state``."""
+        """Stand where the step stood that gave ``state``; rates are the config's.
+
+        Raises:
+            KeyError: an optimiser's state is missing.
+            ValueError: it is another optimiser's, or of other parameters.
+        """
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state[name])
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
+            refuse_unfit(optimizer, name)
 
     def _due(self, count: int) -> list[Phase]:
         """The phases of this step: those on labelled pictures run every few steps."""

@@ -196,10 +196,24 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Stand where the training stood that gave ``state``."""
+        """Stand where the training stood that gave ``state``.
+
+        Raises:
+            KeyError: something is missing.
+            ValueError: it is not the state of such a training.
+        """
         progress = dict(state["progress"])
-        sums = {name: total.to(self.step.device) for name, total in progress.pop("sums").items()}
-        self.progress = Progress(**progress, sums=sums)
+        totals, counts = progress["sums"], progress["counts"]
+        sums = {name: total.to(self.step.device) for name, total in totals.items()}
+        numbers = [progress[name] for name in ("epoch", "batch", "count")]
+        if (
+            any(type(number) is not int or number < 0 for number in [*numbers, *counts.values()])
+            or any(total.dim() for total in sums.values())
+            or sums.keys() != counts.keys()
+        ):
+            raise ValueError("its progress is none")
+        epoch, batch, count = numbers
+        self.progress = Progress(epoch, batch, count, sums, dict(counts))
         self.step.load_state(state["optimizers"])
         if state["device"] == self.step.device.type:
             self.generator.set_state(state["generator"])

@@ -1,0 +1,80 @@
+"""What the scripts share: a small training, its end, and where figures go."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aae.config import Config
+from aae.fit import fit, make_trainer
+from aae.run import Run, Splits, versions
+from aae.storage import written
+
+RESULTS = Path(__file__).parents[1] / "results" / "faults"
+SMALL = Config(
+    recipe="semi", model="semi", data="digits", labels=100, hidden=32, epochs=6, batch_size=128,
+    noise_std=0.3, dropout=0.2, batch_norm=True, warmup=6, lr_steps=(0.7,), log_every=3,
+    sample_every=6, checkpoint_every=1, keep=2, device="cpu", precision="float32",
+)  # fmt: skip
+"""A training with all that has a memory: batch statistics, noise, a schedule, labelled pictures."""
+
+
+def begin_or_resume(folder: Path, config: Config = SMALL) -> Run:
+    """Train in a folder, from its newest checkpoint where there is one."""
+    from aae.fit import resume
+
+    return resume(folder) if (folder / "config.json").exists() else fit(config, folder)
+
+
+def end(run: Run) -> dict[str, Any]:
+    """All that a run came to: weights, training state, metrics (but for the speed), events."""
+    trainer = make_trainer(run, Splits.of(run.config, run.dataset()))
+    records = [
+        {name: value for name, value in record.items() if name != "images_per_second"}
+        for record in run.records()
+    ]
+    return {
+        "weights": trainer.model.state_dict(), "state": trainer.state(), "records": records,
+        "events": sorted(_points(run.folder)),
+    }  # fmt: skip
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two nested states are equal to the bit."""
+    if isinstance(a, Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def write(name: str, figures: dict[str, Any]) -> None:
+    """Keep a script's figures, with the versions that they depend on, and say them."""
+    text = json.dumps({**figures, "versions": versions()}, indent=1)
+    with written(RESULTS / f"{name}.json") as path:
+        path.write_text(text + "\n")
+    print(text)
+
+
+def asked(default: int) -> int:
+    """The count that was asked for on the command line."""
+    return int(sys.argv[1]) if len(sys.argv) > 1 else default
+
+
+def _points(folder: Path) -> list[tuple[str, int]]:
+    """Tag and step of all that TensorBoard's files hold, duplicates and all."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    return [
+        (value.tag, event.step)
+        for file in folder.glob("events*")
+        for event in LegacyEventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    ]

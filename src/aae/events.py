@@ -1,0 +1,61 @@
+"""TensorBoard's event files: what was written of later than a checkpoint is taken back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from aae.storage import flush, written
+
+_LENGTH, _CHECKSUM = struct.Struct("<Q"), 4
+"""A record is a length, its checksum, so many bytes, and theirs (the TFRecord format)."""
+
+
+def undo(folder: Path, is_past: Callable[[int, str], bool]) -> None:
+    """Rewrite the event files in a folder without what is not past, and without a torn end.
+
+    Args:
+        folder: where they lie.
+        is_past: whether to keep what was written at a step under a tag.
+    """
+    for file in _files(folder):
+        content = file.read_bytes()
+        kept = b"".join(record for record in _records(content) if _is_kept(record, is_past))
+        if kept != content:
+            with written(file) as path:
+                path.write_bytes(kept)
+
+
+def flush_all(folder: Path) -> None:
+    """Have the event files in a folder written to the disk."""
+    for file in _files(folder):
+        flush(file)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("events.out.tfevents.*"))
+
+
+def _records(content: bytes) -> Iterator[bytes]:
+    """The records of a file, with all that frames them, up to the first that is cut short."""
+    start = 0
+    while start + _LENGTH.size <= len(content):
+        (length,) = _LENGTH.unpack_from(content, start)
+        end = start + _LENGTH.size + _CHECKSUM + length + _CHECKSUM
+        if end > len(content):
+            return
+        yield content[start:end]
+        start = end
+
+
+def _is_kept(record: bytes, is_past: Callable[[int, str], bool]) -> bool:
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    try:
+        event = Event.FromString(record[_LENGTH.size + _CHECKSUM : -_CHECKSUM])
+    except DecodeError:
+        return False
+    tags = [value.tag for value in event.summary.value]
+    return all(is_past(event.step, tag) for tag in tags)

@@ -1,0 +1,107 @@
+"""Files that are whole or not there, JSON that may be a stranger's, and folders with one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MOST_JSON = 64 * 2**20
+"""Bytes of JSON that are read at most: a long training's metrics have a tenth of it."""
+
+
+@contextmanager
+def written(place: Path) -> Iterator[Path]:
+    """A place to write a file at; only what was written to the end appears under its name.
+
+    Missing folders are made. What was written is on the disk when the context ends: a loss of power
+    afterwards does not undo it.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}")
+    try:
+        yield aside
+        flush(aside)
+        aside.replace(place)
+        flush(place.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Have the system write a file, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path) -> Any:
+    """What a file of JSON says.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no JSON, or too long or too deep to be one of ours.
+    """
+    return parse_json(read_bounded(path, MOST_JSON), str(path))
+
+
+def parse_json(text: bytes | str, name: str) -> Any:
+    """What a text of JSON says.
+
+    Args:
+        text: the text.
+        name: whose it is, for messages.
+
+    Raises:
+        ValueError: it is no JSON, or too deep to be one of ours.
+
+    >>> parse_json("[1, 2", "notes")
+    Traceback (most recent call last):
+    ValueError: notes is not JSON: Expecting ',' delimiter: line 1 column 6 (char 5)
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{name} is not JSON of ours: it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{name} is not JSON: {error}") from None
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is longer than ``most`` bytes.
+    """
+    with path.open("rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > most:
+            raise ValueError(f"{path} has {size:,} bytes; at most {most:,} are expected there")
+        return file.read(most)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only one that writes to a folder; the system frees it where a process dies.
+
+    Raises:
+        ValueError: another one is at it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"{folder} is in use: another training writes to it; wait for its end or stop it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

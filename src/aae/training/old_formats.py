@@ -1,0 +1,42 @@
+"""What earlier versions of this program wrote, read as if it had been written today."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from typing import Any
+
+import torch
+
+STATE = "training.pt"
+"""A checkpoint's training state in format 1."""
+
+
+def unpack(content: bytes, name: str) -> dict[str, Any]:
+    """A training's state of format 1: a zip of tensors that torch reads without pickle's powers.
+
+    Args:
+        content: the file.
+        name: its name, for messages.
+
+    Raises:
+        ValueError: it holds more than tensors and plain values, or promises more than it has.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            promised = sum(each.file_size for each in packed.infolist())
+        if promised > len(content):  # torch packs nothing: a small file must not unpack to a huge
+            raise ValueError(f"{promised:,} bytes in a file of {len(content):,}")
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location="cpu", weights_only=True
+        )
+    except (
+        pickle.UnpicklingError, zipfile.BadZipFile, ValueError, RuntimeError, TypeError, KeyError,
+        EOFError, IndexError, AttributeError, MemoryError, NotImplementedError,
+    ) as error:  # fmt: skip
+        what = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{name} cannot be trusted: it is not a zip of tensors and plain values alone ({what})"
+        ) from None
+    return state

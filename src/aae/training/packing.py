@@ -1,0 +1,95 @@
+"""Tensors and plain values as bytes that a stranger may have made: safetensors, and no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from aae.storage import parse_json
+
+_PLAIN = "plain.json"
+"""The tensor of bytes that holds what is no tensor."""
+
+
+def pack(state: dict[Any, Any]) -> bytes:
+    """Nested dictionaries of tensors and plain values (numbers, words, lists of them) as bytes.
+
+    >>> unpack(pack({"a": {0: torch.ones(2)}, "b": (1.5, None)}), "a state")
+    {'b': [1.5, None], 'a': {0: tensor([1., 1.])}}
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def plain(node: dict[Any, Any], path: str) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in node.items():
+            if isinstance(value, Tensor):
+                tensors[f"{path}{key}"] = value
+            else:
+                kept[str(key)] = plain(value, f"{path}{key}/") if isinstance(value, dict) else value
+        return kept
+
+    text = json.dumps(plain(state, "")).encode()
+    tensors[_PLAIN] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    return pack_tensors(tensors)
+
+
+def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors by their names as a safetensors file."""
+    return safetensors.torch.save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    )
+
+
+def unpack(content: bytes, name: str) -> dict[Any, Any]:
+    """What `pack` was given; keys that are digits are numbers again, and tuples are lists.
+
+    Args:
+        content: the bytes.
+        name: whose they are, for messages.
+
+    Raises:
+        ValueError: these are no such bytes.
+    """
+    tensors = unpack_tensors(content, name)
+    try:
+        text = tensors.pop(_PLAIN).numpy().tobytes()
+    except KeyError:
+        raise ValueError(f"{name} lacks {_PLAIN}: it is no state of a training") from None
+    state = _with_numbers(parse_json(text, f"{name}, {_PLAIN}"))
+    for path, tensor in tensors.items():
+        *folders, leaf = map(_key, path.split("/"))
+        node = state
+        for folder in folders:
+            node = node.setdefault(folder, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise ValueError(f"{name} is no state of a training: {path} has no place in it")
+        node[leaf] = tensor
+    return state  # type: ignore[no-any-return]
+
+
+def unpack_tensors(content: bytes, name: str) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; no more memory is taken than the file has bytes.
+
+    Raises:
+        ValueError: this is no such file.
+    """
+    try:
+        return safetensors.torch.load(content)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} is no safetensors file: {error}") from None
+
+
+def _with_numbers(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    return {_key(key): _with_numbers(value) for key, value in node.items()}
+
+
+def _key(name: str) -> str | int:
+    return int(name) if name.isascii() and name.isdigit() and len(name) < 10 else name
