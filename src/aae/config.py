@@ -185,7 +185,7 @@ class Config:
                 known = f"; it is one of {', '.join(options)}" if options else ""
                 raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
         at_least = {
-            "latent_dim": 1, "clusters": 2, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
+            "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
             "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
             "keep": 1, "warmup": 0, "seed": 0,
         }  # fmt: skip

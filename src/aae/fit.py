@@ -101,9 +101,30 @@ def make_trainer(
     step: Callable[[Autoencoder, Config], Step] = make_step,
 ) -> Trainer:
     """A trainer for a run, standing at its newest checkpoint or at the start."""
-    config = run.config
-    device = choose_device(config.device)
-    model = run.new_model().to(device)
+    model = run.new_model().to(choose_device(run.config.device))
+    trainer = new_trainer(model, run.config, splits.train, observers, step)
+    if place := checkpoint.newest(run.checkpoints):
+        checkpoint.load(place, trainer)
+    return trainer
+
+
+def new_trainer(
+    model: Autoencoder,
+    config: Config,
+    train: Part,
+    observers: Iterable[Observer] = (),
+    step: Callable[[Autoencoder, Config], Step] = make_step,
+) -> Trainer:
+    """A trainer at the start, with as many of the labels as the model is to see.
+
+    Args:
+        model: the model, on its device.
+        config: its config.
+        train: what to train on; labels that must not be used are -1.
+        observers: who is told.
+        step: makes the step of a model and a config.
+    """
+    device = next(model.parameters()).device
 
     def batches(images: Examples, labels: np.ndarray, seed: int) -> Epochs:
         settings: dict[str, Any] = {
@@ -113,17 +134,13 @@ def make_trainer(
             return Stream(images, labels, **settings)
         return Batches(images, labels, **settings)
 
-    train = splits.train
     shown = train.labels if model.uses_labels else np.full_like(train.labels, -1)
     labelled = None
     if any(phase.labelled for phase in model.phases()):
         known = train.labels >= 0
         labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
     everything = batches(train.images, shown, config.seed)
-    trainer = Trainer(model, config, everything, labelled, observers, step=step)
-    if place := checkpoint.newest(run.checkpoints):
-        checkpoint.load(place, trainer)
-    return trainer
+    return Trainer(model, config, everything, labelled, observers, step=step)
 
 
 @torch.inference_mode()

@@ -24,6 +24,8 @@ from aae.training.device import choose_device
 FORMAT = 2
 """Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
 `aae.training.old_formats`), 2 as safetensors."""
+IN_MEMORY = "(given in Python)"
+"""What the config of a run has for data that have no name and no place."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class Run:
         self.config = Config.from_json(self._about["config"])
         self.shape: tuple[int, ...] = tuple(self._about["data"]["shape"])
         self.classes: tuple[str, ...] = tuple(self._about["data"]["classes"])
-        self._count: int | None = self._about["data"].get("train")
+        self.count: int | None = self._about["data"].get("train")
+        """Training examples; None where an early version wrote it."""
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -127,18 +130,24 @@ class Run:
         Raises:
             ValueError: the folder holds something already.
         """
+        data = {
+            "shape": dataset.shape,
+            "classes": dataset.classes,
+            "train": len(dataset.train_labels),
+            "left_out": len(dataset.left_out),
+        }
+        return cls.write(folder, config, data)
+
+    @classmethod
+    def write(cls, folder: Path | str, config: Config, data: dict[str, Any]) -> Run:
+        """Make a new run folder, from what it shall say of its data; see `create`."""
         folder = Path(folder)
         refuse_used(folder)
         folder.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
             "config": config.to_json(),
-            "data": {
-                "shape": dataset.shape,
-                "classes": dataset.classes,
-                "train": len(dataset.train_labels),
-                "left_out": len(dataset.left_out),
-            },
+            "data": data,
             "versions": versions(),
         }
         with written(folder / "config.json") as path:
@@ -171,13 +180,18 @@ class Run:
         """The data set it was trained on, from ``data_dir`` or where the config says.
 
         Raises:
-            ValueError: it is not there, or not what it was.
+            ValueError: it is not there, or not what it was, or was never in a file.
         """
+        if self.config.data == IN_MEMORY:
+            raise ValueError(
+                f"{self.folder} was trained on data given in Python, which it does not hold: give "
+                "them again (dataset=…), or use it by aae.load"
+            )
         dataset = data_of(self.config, data_dir)
         count = len(dataset.train_labels)
-        if count != (self._count or count):
+        if count != (self.count or count):
             raise ValueError(
-                f"{self.config.data} has {count} training pictures and had {self._count} when "
+                f"{self.config.data} has {count} training pictures and had {self.count} when "
                 f"{self.folder} was made: training and held-out pictures would mix; bring back "
                 "what it was"
             )

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from aae.autoencoder import Autoencoder
 from aae.storage import flush, read_json
 from aae.training import old_formats
@@ -55,18 +57,32 @@ def save(
     Raises:
         OSError: it could not be written (the disk is full, say); those before are as they were.
     """
-    progress = trainer.progress
-    name = f"epoch-{progress.epoch:04d}" + (f"-batch-{progress.batch}" if progress.batch else "")
+    place = write(folder, trainer.model, trainer.state(), figures)
+    best = _best(folder, keep_best)
+    for old in found(folder)[:-keep]:
+        if old != best:
+            _discard(old)
+    return place
+
+
+def write(
+    folder: Path,
+    model: Autoencoder,
+    state: dict[str, Any],
+    figures: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a checkpoint of a model and of the state that its trainer gave; see `save`."""
+    epoch, batch, step = (state["progress"][key] for key in ("epoch", "batch", "count"))
+    name = f"epoch-{epoch:04d}" + (f"-batch-{batch}" if batch else "")
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".epoch-*.tmp"):  # by a process that died
         shutil.rmtree(left, ignore_errors=True)
     contents = {
-        _WEIGHTS: pack_tensors(trainer.model.state_dict()),
-        _STATE: pack(trainer.state()),
+        _WEIGHTS: pack_tensors(model.state_dict()),
+        _STATE: pack(state),
     }
     about = {
-        "epoch": progress.epoch, "batch": progress.batch, "step": progress.count,
-        "figures": dict(figures or {}),
+        "epoch": epoch, "batch": batch, "step": step, "figures": dict(figures or {}),
     }  # fmt: skip
     manifest = _signed(about | {"sha256": {k: _sha256(v) for k, v in contents.items()}})
     contents[_MANIFEST] = json.dumps(manifest, indent=1).encode()
@@ -95,10 +111,6 @@ def save(
     _rename(aside, place)
     flush(folder)
     flush(folder.parent)
-    best = _best(folder, keep_best)
-    for old in found(folder)[:-keep]:
-        if old != best:
-            _discard(old)
     return place
 
 
@@ -148,7 +160,8 @@ def load_weights(place: Path, model: Autoencoder) -> None:
         DamagedError: the checkpoint is damaged.
         ValueError: it is of another model.
     """
-    _give_weights(place, _content(place, _WEIGHTS), model)
+    weights = unpack_tensors(_content(place, _WEIGHTS), f"{_WEIGHTS} in {place}")
+    _give_weights(place, weights, model)
 
 
 def load(place: Path, trainer: Trainer) -> None:
@@ -158,20 +171,34 @@ def load(place: Path, trainer: Trainer) -> None:
         DamagedError: the checkpoint is damaged.
         ValueError: it is of another model or training.
     """
-    old = old_formats.STATE in _manifest(place)["sha256"]
-    file = old_formats.STATE if old else _STATE
-    weights, content = _content(place, _WEIGHTS), _content(place, file)
-    state = (old_formats.unpack if old else unpack)(content, f"{file} in {place}")
+    weights, state = read(place)
     _give_weights(place, weights, trainer.model)
     try:
         trainer.load_state(state)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{file} in {place} is not of this training: {what}") from None
+        raise ValueError(f"{_state_of(place)} in {place} is not of this training: {what}") from None
 
 
-def _give_weights(place: Path, content: bytes, model: Autoencoder) -> None:
-    weights = unpack_tensors(content, f"{_WEIGHTS} in {place}")
+def read(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights in a checkpoint, and the state of the training.
+
+    Raises:
+        DamagedError: the checkpoint is damaged.
+    """
+    file = _state_of(place)
+    weights, content = _content(place, _WEIGHTS), _content(place, file)
+    state = (unpack if file == _STATE else old_formats.unpack)(content, f"{file} in {place}")
+    return unpack_tensors(weights, f"{_WEIGHTS} in {place}"), state
+
+
+def _state_of(place: Path) -> str:
+    """The file that a checkpoint keeps the state of the training in."""
+    old = old_formats.STATE in _manifest(place)["sha256"]
+    return old_formats.STATE if old else _STATE
+
+
+def _give_weights(place: Path, weights: dict[str, Tensor], model: Autoencoder) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -1,0 +1,157 @@
+"""Codes that follow a distribution: `AdversarialAutoencoder`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from aae import inference, recipes
+from aae.config import Config
+from aae.estimators.labelled import Labelled
+from aae.run import Part
+
+LEVELS = np.linspace(0, 1, 1001)
+"""The shares at which quantiles of the training examples' scores are kept."""
+
+
+@dataclass(eq=False, repr=False)
+class AdversarialAutoencoder(Labelled):
+    """Examples ↔ codes of a few dimensions that follow a distribution ([AAE], Fig. 1 and 3).
+
+    Trained with labels, these name the parts of a mixture: codes of a class lie in its part, and
+    what is drawn from that part is of the class. Without, codes follow a Gaussian.
+
+    Args:
+        latent_dim: dimensions of the code; with labels an even number.
+        use_labels: False leaves ``y`` aside, as in a pipeline that ends in a regressor.
+        hidden: see `aae.estimators.base.Adversarial` for this and all others.
+        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+
+    Attributes:
+        score_quantiles_: of `score_samples` on the training examples, at a thousand levels.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = AdversarialAutoencoder(2, n_epochs=3, random_state=0).fit(X)
+        >>> model.transform(X).shape, model.sample(5).shape
+        ((150, 2), (5, 4))
+    """
+
+    latent_dim: int = 8
+    use_labels: bool = True
+
+    def _recipe(self, n_classes: int) -> Config:
+        if not n_classes:
+            return replace(recipes.gaussian(), latent_dim=self.latent_dim)
+        if self.latent_dim % 2:
+            raise ValueError(
+                f"latent_dim={self.latent_dim}: labels name parts of a mixture over pairs of "
+                "dimensions; take an even latent_dim, or use_labels=False"
+            )
+        return replace(
+            recipes.labels(), latent_dim=self.latent_dim, components=n_classes, labels="all"
+        )
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on examples, and on labels where there are any.
+
+        Args:
+            X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
+            y: labels [n] of any type; see ``no_label``.
+
+        Raises:
+            ValueError: X or y is not what is said here, or a parameter is not possible.
+        """
+        self._learn_labelled(X, y if self.use_labels else None)
+        return self._take_quantiles(X)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
+        """Make one epoch on these examples, which may be others than those before.
+
+        Args:
+            X: see `fit`. The first ones decide how rows are scaled.
+            y: see `fit`.
+            classes: all classes that there will be; by default those in the first ``y``.
+        """
+        self._learn_labelled(X, y if self.use_labels else None, classes=classes, partial=True)
+        return self._take_quantiles(X)
+
+    def _take_quantiles(self, X: Any) -> Self:
+        self.score_quantiles_ = np.quantile(self.score_samples(X), LEVELS)
+        return self
+
+    def inverse_transform(self, X: Any) -> NDArray[Any]:
+        """Codes [n, latent_dim] → examples."""
+        return self._decoded(X)
+
+    def reconstruct(self, X: Any) -> NDArray[Any]:
+        """Examples → what comes back of them through the code."""
+        return self._decoded(self._codes(X).mean.numpy())
+
+    def sample(self, n: int = 1, label: Any = None) -> NDArray[Any]:
+        """Examples decoded from draws of the prior; the same ones if ``random_state`` is a number.
+
+        Args:
+            n: how many.
+            label: the class that all shall be of, where it was trained with labels.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        check_is_fitted(self)
+        chosen = None if label is None else np.repeat(self._numbers([label]), n)
+        return self._sampled(n, chosen)
+
+    def interpolate(self, a: Any, b: Any, steps: int = 10) -> NDArray[Any]:
+        """Examples along the straight line from one example's code to another's, [steps, …].
+
+        Args:
+            a: one example.
+            b: another.
+            steps: how many examples, the reconstructions of both included.
+        """
+        if steps < 2:
+            raise ValueError(f"steps={steps} must be 2 or more: both ends are among them")
+        check_is_fitted(self)
+        ends = [np.reshape(each, (1, *self._scaling.shape)) for each in (a, b)]
+        start, end = self._codes(np.concatenate(ends)).mean.numpy()
+        return self._decoded(np.linspace(start, end, steps))
+
+    def score_samples(self, X: Any) -> NDArray[np.float32]:
+        """How normal examples are, [n]: the higher, the more, as everywhere in scikit-learn.
+
+        It is minus the reconstruction error: half the squared error in the model's scale, summed
+        over an example.
+        """
+        examples = self._examples(X)
+        part, model = Part(examples, np.full(len(examples), -1)), self._ready
+        with torch.inference_mode():
+            scores = [
+                (model.reconstruct(x, labels) - x).square().flatten(1).sum(1).cpu() / -2
+                for x, labels in inference.in_batches(model, part)
+            ]
+        return torch.cat(scores).numpy()
+
+    def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
+        """-1 for outliers and 1 for the others, [n].
+
+        Args:
+            X: examples.
+            contamination: the share of the training examples that are taken for outliers, which
+                decides how low a score must be.
+        """
+        if not 0 < contamination <= 0.5:
+            raise ValueError(f"contamination={contamination} must lie in (0, 0.5]")
+        scores = self.score_samples(X)
+        if not hasattr(self, "score_quantiles_"):
+            raise ValueError(
+                "a run of the command line keeps no scores of its training examples: compare "
+                "score_samples with those of examples that are known to be normal"
+            )
+        return np.where(scores < np.interp(contamination, LEVELS, self.score_quantiles_), -1, 1)

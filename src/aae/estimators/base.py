@@ -1,0 +1,358 @@
+"""What all estimators share: parameters, validation, training, and how they are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from aae import inference
+from aae.autoencoder import Autoencoder
+from aae.build import build
+from aae.config import Config
+from aae.data import Examples, split_validation, spread
+from aae.estimators.scaling import Pictures, Rows, Scaling, are_pictures
+from aae.estimators.training import FEW, train
+from aae.nn import Codes
+from aae.run import IN_MEMORY, Part
+from aae.training.batches import to_model
+from aae.training.device import choose_device
+from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
+from aae.training.trainer import Record
+
+ERROR_OF_MEAN = 100.0
+"""What the mean example's reconstruction error is made to weigh, whatever the data's size: as much
+as on MNIST, where the weights of the recipes' other losses were found."""
+REACH = 0.2
+"""The radius of virtual adversarial training over the data's deviation, as on MNIST."""
+
+
+class Fitted(BaseEstimator):  # type: ignore[misc]
+    """What a training leaves; no fields of a dataclass, for these are parameters."""
+
+    config_: Config
+    model_: Autoencoder
+    history_: list[Record]
+    n_iter_: int
+    n_features_in_: int
+    classes_: NDArray[Any]
+    _scaling: Scaling
+    _n_classes: int
+    _count: int
+    """Examples trained on."""
+    _state: dict[str, Any]
+    """The trainer's, to go on from."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Adversarial(Fitted):
+    """The parameters of all estimators; see the classes that are made from it.
+
+    Args:
+        hidden: units in each hidden layer.
+        layers: hidden layers of encoder, decoder and discriminators.
+        n_epochs: passes over the data.
+        batch_size: examples in a batch.
+        learning_rate: of Adam; it rises at the start, and falls to a tenth after 70 % and again
+            after 90 % of the epochs.
+        scale: how rows are scaled inside: "standard", each column to mean 0 and deviation 1;
+            "range", all columns alike to [-1, 1], for columns of one kind such as pixels; "none".
+            Pictures, uint8 [n, h, w] or [n, c, h, w], need none.
+        early_stopping: whether to hold examples out, and stop where they are reconstructed (or
+            classified, by classifiers) no better; the weights of the best epoch are kept.
+        validation_fraction: the share held out then.
+        n_iter_no_change: epochs without a new best after which it stops.
+        warm_start: whether `fit` starts at the weights of the last one.
+        random_state: seed of everything random.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        verbose: above 0, a training is shown as it goes.
+        options: any other field of `aae.config.Config` by its name, such as ``{"dropout": 0.1}``.
+
+    Attributes:
+        config_: the full config that it was trained with.
+        model_: the `aae.autoencoder.Autoencoder`.
+        history_: a record for each epoch, as in a run's ``metrics.jsonl``; takes
+            `aae.plots.learning_curves`.
+        n_iter_: epochs trained.
+        n_features_in_: values in an example.
+        feature_names_in_: names of the columns, where they had any.
+    """
+
+    hidden: int = 256
+    layers: int = 2
+    n_epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    scale: str = "standard"
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 20
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    verbose: int = 0
+    options: Mapping[str, Any] | None = None
+
+    def _recipe(self, n_classes: int) -> Config:
+        """What kind of model to train, for data whose labels are of so many classes."""
+        raise NotImplementedError
+
+    # --- training
+
+    def _learn(
+        self, X: Any, labels: NDArray[np.int64] | None, n_classes: int, *, partial: bool = False
+    ) -> Self:
+        """Train on examples.
+
+        Args:
+            X: rows or pictures, as the user gives them.
+            labels: int64 [n], -1 where there is none; None for none at all.
+            n_classes: of the labels.
+            partial: go on with what there is, if anything, for one epoch at the full learning rate.
+        """
+        there = hasattr(self, "model_")
+        again = there and (partial or self.warm_start)
+        x = self._validated(X, reset=not (there and partial))
+        labels = np.full(len(x), -1) if labels is None else labels
+        check_consistent_length(x, labels)
+        scaling = self._scaling if again else self._new_scaling(x)
+        if x.shape[1:] != scaling.shape:
+            raise ValueError(
+                f"X has examples of {list(x.shape[1:])}, and had {list(scaling.shape)} before: "
+                "warm_start goes on with what there is; make a new estimator"
+            )
+        part, held_out = Part(scaling.forward(x), labels), None
+        config = self._config(part, n_classes)
+        if again:
+            self._refuse_another(config, n_classes)
+        state, history, done = None, [], 0
+        if partial:
+            if again:
+                config, state = self.config_, self._state
+                history, done = self.history_, self.n_iter_
+            config = replace(config, epochs=done + 1, lr_steps=())
+        elif self.early_stopping:
+            part, held_out = self._split(part)
+        model = self._new_model(config, scaling, n_classes)
+        if again:
+            model.load_state_dict(self.model_.state_dict())
+        self._state, records = train(
+            model, config, part, held_out,
+            state=state, patience=self.n_iter_no_change, verbose=self.verbose,
+        )  # fmt: skip
+        self.model_, self.config_, self._scaling = model.eval(), config, scaling
+        self._n_classes, self._count = n_classes, len(part.labels)
+        self.history_, self.n_iter_ = [*history, *records], self._state["progress"]["epoch"]
+        return self
+
+    def _validated(self, X: Any, *, reset: bool) -> NDArray[Any]:
+        """Examples as an array: rows of floats, or pictures of bytes.
+
+        Raises:
+            ValueError: they are neither, or of another shape than those trained on.
+        """
+        if not are_pictures(X):
+            if not reset and isinstance(self._scaling, Pictures):
+                raise ValueError(
+                    f"{type(self).__name__} was trained on pictures uint8 "
+                    f"[n, {', '.join(map(str, self._scaling.shape))}]; X is something else"
+                )
+            rows: NDArray[Any] = validate_data(
+                self, X, reset=reset, dtype=[np.float64, np.float32],
+                ensure_min_samples=FEW if reset else 1,
+            )  # fmt: skip
+            return rows
+        pictures: NDArray[Any] = check_array(
+            X, dtype=None, allow_nd=True, ensure_min_samples=FEW if reset else 1
+        )
+        if reset:
+            self.n_features_in_ = math.prod(pictures.shape[1:])
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        elif pictures.shape[1:] != self._scaling.shape:
+            raise ValueError(
+                f"X has pictures of {list(pictures.shape[1:])}; "
+                f"{type(self).__name__} was trained on {list(self._scaling.shape)}"
+            )
+        return pictures
+
+    def _new_scaling(self, x: NDArray[Any]) -> Scaling:
+        return Pictures(x.shape[1:]) if are_pictures(x) else Rows.of(x, self.scale)
+
+    def _split(self, part: Part) -> tuple[Part, Part]:
+        """Part of the examples for training, and a share held out."""
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} must lie between 0 and 1"
+            )
+        seed = self._seed()
+        inside, outside = split_validation(part.labels, self.validation_fraction, seed)
+        if len(inside) < FEW or not len(outside):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(part.labels)} examples "
+                f"holds out {len(outside)}: at least 1 is needed, and {FEW} to train on"
+            )
+        return (
+            Part(part.images[inside], part.labels[inside]),
+            Part(part.images[outside], part.labels[outside]),
+        )
+
+    def _config(self, part: Part, n_classes: int) -> Config:
+        """The full config of a training.
+
+        Raises:
+            ValueError: a parameter is not possible, or an option is not known.
+        """
+        variance = _variance(part.images)
+        steps = self.n_epochs * math.ceil(len(part.labels) / self.batch_size)
+        own = {
+            "hidden": self.hidden,
+            "layers": self.layers,
+            "epochs": self.n_epochs,
+            "batch_size": self.batch_size,
+            "lr": self.learning_rate,
+            "seed": self._seed(),
+            "device": self.device,
+            "data": IN_MEMORY,
+            "warmup": min(100, steps // 10),
+            "log_every": max(1, steps),
+            "precision": "auto" if part.images.dtype == np.uint8 else "float32",
+            "reconstruction_weight": 2 * ERROR_OF_MEAN / variance if variance else 1.0,
+            "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
+        }
+        values = self._recipe(n_classes).to_json() | own | dict(self.options or {})
+        return Config.from_json({name: _plain(value) for name, value in values.items()})
+
+    def _refuse_another(self, config: Config, n_classes: int) -> None:
+        """Refuse to go on with a model that another config, or other classes, would not make."""
+        shapes = ("model", "hidden", "layers", "latent_dim", "clusters", "posterior", "batch_norm")
+        changed = [k for k in shapes if getattr(config, k) != getattr(self.config_, k)]
+        if changed or n_classes != self._n_classes:
+            what = ", ".join(changed) or f"{n_classes} classes instead of {self._n_classes}"
+            raise ValueError(f"cannot go on with another model ({what}); make a new estimator")
+
+    # --- use
+
+    @property
+    def _ready(self) -> Autoencoder:
+        """The model for use."""
+        check_is_fitted(self)
+        return inference.ready(self.model_, self.config_.precision)
+
+    def _examples(self, X: Any) -> Examples:
+        """Examples as the model takes them."""
+        check_is_fitted(self)
+        return self._scaling.forward(self._validated(X, reset=False))
+
+    def _codes(self, X: Any) -> Codes:
+        """All codes of examples."""
+        return inference.encode(self._ready, self._examples(X))
+
+    def _decoded(self, z: Any, labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """Codes [n, d] → examples as the user gives them."""
+        model = self._ready
+        z = check_array(z, dtype=np.float32)
+        if z.shape[1] != self.config_.latent_dim:
+            raise ValueError(
+                f"codes have {self.config_.latent_dim} dimensions here; these have {z.shape[1]}"
+            )
+        chosen = None if labels is None else torch.from_numpy(labels)
+        x = inference.decode(model, torch.from_numpy(z), chosen)
+        return self._scaling.back(x.numpy())
+
+    def _sampled(self, n: int, labels: NDArray[np.int64] | None) -> NDArray[Any]:
+        """Examples of codes drawn from the prior, as the user gives them."""
+        if n < 1:
+            raise ValueError(f"n={n} samples cannot be drawn: ask for 1 or more")
+        generator = torch.Generator().manual_seed(self._seed())
+        chosen = None if labels is None else torch.from_numpy(labels)
+        return self._scaling.back(inference.sample(self._ready, chosen, n, generator).numpy())
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    # --- keeping
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a run folder, which `aae.load` opens again, without pickle.
+
+        Args:
+            folder: where to; it must not exist, or be empty.
+
+        Returns:
+            The folder.
+        """
+        from aae.estimators.folder import save
+
+        check_is_fitted(self)
+        return save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Open a run folder that `save` or ``aae train`` wrote.
+
+        Raises:
+            ValueError: it is no run folder, or of another estimator.
+        """
+        from aae.estimators.folder import load
+
+        estimator = load(folder)
+        if not isinstance(estimator, cls):
+            raise ValueError(
+                f"{folder} holds a model for {type(estimator).__name__}, not {cls.__name__}"
+            )
+        return estimator
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "model_" in state:
+            # Without torch's own objects, so that a model trained on a GPU opens where there is
+            # none.
+            weights = pack_tensors(state.pop("model_").state_dict())
+            state["_packed"] = weights, pack(state.pop("_state"))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        packed = state.pop("_packed", None)
+        super().__setstate__(state)
+        if packed is not None:
+            weights, training = packed
+            self._open(unpack_tensors(weights, "the pickle"), unpack(training, "the pickle"))
+
+    def _open(self, weights: dict[str, Any], state: dict[str, Any]) -> None:
+        """Take over the weights and the training state of a model of the own config."""
+        config = self.config_
+        try:
+            choose_device(config.device)
+        except ValueError:
+            config = replace(config, device="auto")
+        model = self._new_model(config, self._scaling, self._n_classes)
+        model.load_state_dict(weights)
+        self.model_, self._state = model.eval(), state
+
+    def _new_model(self, config: Config, scaling: Scaling, n_classes: int) -> Autoencoder:
+        """A model before training, on its device."""
+        generator = torch.Generator().manual_seed(config.seed)
+        model = build(config, scaling.model_shape, n_classes, generator)
+        return model.to(choose_device(config.device))
+
+
+def _variance(images: Examples) -> float:
+    """The variance of examples as a model takes them, summed over their values."""
+    some = np.asarray(images[spread(len(images), 10_000)])
+    return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as plain Python has it: a grid search gives NumPy's numbers."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,75 @@
+"""A classifier from few labels: `AdversarialClassifier`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+
+from aae import recipes
+from aae.config import Config
+from aae.estimators.labelled import Labelled
+
+
+@dataclass(eq=False, repr=False)
+class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
+    """Class and style of examples, few of which need a label ([AAE], Fig. 8).
+
+    ``y`` has a label for each example, and ``no_label`` for those without. `transform` gives the
+    style.
+
+    Args:
+        latent_dim: dimensions of the style.
+        hidden: see `aae.estimators.base.Adversarial` for this and all others.
+        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y[::2] = -1  # not known
+        >>> AdversarialClassifier(n_epochs=3, random_state=0).fit(X, y).predict_proba(X[:5]).shape
+        (5, 3)
+    """
+
+    latent_dim: int = 10
+
+    def _recipe(self, n_classes: int) -> Config:
+        return replace(recipes.semi(), latent_dim=self.latent_dim, labels="all")
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on examples and the labels that there are.
+
+        Args:
+            X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
+            y: labels [n] of any type, of two classes or more; see ``no_label``.
+
+        Raises:
+            ValueError: X or y is not what is said here, or a parameter is not possible.
+        """
+        return self._learn_labelled(X, self._required(y), least=2)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Make one epoch on these examples, which may be others than those before.
+
+        Args:
+            X: see `fit`. The first ones decide how rows are scaled.
+            y: see `fit`.
+            classes: all classes that there will be; by default those in the first ``y``.
+        """
+        return self._learn_labelled(X, self._required(y), classes=classes, partial=True, least=2)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """The probability of each class in `classes_`, [n, K]."""
+        y = self._codes(X).y
+        assert y is not None
+        probabilities: NDArray[np.float32] = y.numpy()
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each example, [n]."""
+        chosen = self.predict_proba(X).argmax(1)
+        classes: NDArray[Any] = self.classes_[chosen]
+        return classes

@@ -1,0 +1,91 @@
+"""Clusters found without a label: `AdversarialClustering`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClusterMixin
+from sklearn.utils.validation import check_is_fitted
+
+from aae import recipes
+from aae.config import Config
+from aae.estimators.base import Adversarial
+
+
+@dataclass(eq=False, repr=False)
+class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
+    """Clusters of examples, with a style beside that tells what differs within one ([AAE], Fig. 9).
+
+    Args:
+        n_clusters: how many; some may remain empty.
+        latent_dim: dimensions of the style.
+        hidden: see `aae.estimators.base.Adversarial` for this and all others.
+
+    Attributes:
+        labels_: the cluster of each training example, int64 [n].
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> AdversarialClustering(3, n_epochs=3, random_state=0).fit_predict(X).shape
+        (150,)
+    """
+
+    n_clusters: int = 8
+    latent_dim: int = 5
+
+    def _recipe(self, n_classes: int) -> Config:
+        return replace(recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on examples.
+
+        Args:
+            X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
+            y: not used.
+
+        Raises:
+            ValueError: X is not what is said here, or a parameter is not possible.
+        """
+        return self._learn(X, None, 0)._label(X)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Make one epoch on these examples; `labels_` are theirs then.
+
+        Args:
+            X: see `fit`. The first ones decide how rows are scaled.
+            y: not used.
+        """
+        return self._learn(X, None, 0, partial=True)._label(X)
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The most probable cluster of each example, [n]."""
+        chosen: NDArray[np.int64] = self.predict_proba(X).argmax(1)
+        return chosen
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """The probability of each cluster, [n, n_clusters]."""
+        y = self._codes(X).y
+        assert y is not None
+        probabilities: NDArray[np.float32] = y.numpy()
+        return probabilities
+
+    def sample(self, n: int = 1, label: int | None = None) -> NDArray[Any]:
+        """Examples decoded from draws of the prior; the same ones if ``random_state`` is a number.
+
+        Args:
+            n: how many.
+            label: the cluster that all shall be of.
+
+        Raises:
+            ValueError: there is no such cluster.
+        """
+        check_is_fitted(self)
+        return self._sampled(n, None if label is None else np.full(n, label))
+
+    def _label(self, X: Any) -> Self:
+        self.labels_ = self.predict(X)
+        return self

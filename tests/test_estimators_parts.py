@@ -1,0 +1,76 @@
+"""Labels of any type, and scales."""
+
+import numpy as np
+import pytest
+
+from aae.estimators import labels as labelling
+from aae.estimators import scaling
+
+
+@pytest.mark.parametrize(
+    ("y", "no_label", "expected"),
+    [
+        (np.array([0, 1, -1]), -1, [1, 1, 0]),
+        (np.array([0, 1, -1]), None, [1, 1, 1]),
+        (np.array([0, 1, 9]), 9, [1, 1, 0]),
+        (np.array([0.0, -1.0, np.nan]), -1, [1, 0, 0]),
+        (np.array(["a", -1, "b"]), -1, [1, 0, 1]),
+        (np.array(["a", -1, "b"], dtype=object), -1, [1, 0, 1]),
+        (np.array(["a", None, np.nan], dtype=object), None, [1, 0, 0]),
+        (np.array(["a", "-1"]), None, [1, 1]),
+        (np.array(["", "a"]), "", [0, 1]),
+        (np.array([True, False]), -1, [1, 1]),
+    ],
+)
+def test_what_is_no_label(y, no_label, expected):
+    assert labelling.known(y, no_label).tolist() == [bool(k) for k in expected]
+
+
+def test_missing_values_of_pandas_are_no_labels():
+    pandas = pytest.importorskip("pandas")
+    y = np.asarray(pandas.Series(["a", None, "b"], dtype="string"), dtype=object)
+    assert labelling.known(y).tolist() == [True, False, True]
+
+
+def test_numbers_of_labels():
+    y = ["cat", -1, "ant", "cat"]
+    classes = labelling.one_of_each(np.array(y, dtype=object))
+    assert classes.tolist() == ["ant", "cat"]
+    assert labelling.numbers(np.array(y, dtype=object), classes).tolist() == [1, -1, 0, 1]
+    assert labelling.numbers(np.array(y), classes).tolist() == [1, -1, 0, 1]
+
+
+def test_labels_of_several_types_are_refused():
+    with pytest.raises(ValueError, match=r"several types \(int, str\)"):
+        labelling.one_of_each(np.array(["cat", 3], dtype=object))
+
+
+@pytest.mark.parametrize("scale", ["standard", "range", "none"])
+def test_rows_come_back(scale):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 3)) * [1e-3, 1, 1e3] + [0, 5, -1e4]
+    rows = scaling.Rows.of(x, scale)
+    assert np.allclose(rows.back(rows.forward(x)), x, rtol=1e-5, atol=1e-6 * np.abs(x).max())
+    again = scaling.from_json(rows.to_json())
+    assert np.array_equal(again.forward(x), rows.forward(x))
+
+
+def test_each_scale_is_what_it_says():
+    x = np.array([[1.0, 10], [3, 30]])
+    assert scaling.Rows.of(x, "standard").forward(x).tolist() == [[-1, -1], [1, 1]]
+    spread = scaling.Rows.of(x, "range").forward(x)
+    assert (spread.min(), spread.max()) == (-1, 1)
+    assert np.isclose(spread[0, 1] - spread[0, 0], 9 * 2 / 29)
+    assert scaling.Rows.of(x, "none").forward(x).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
+def test_a_constant_column_is_not_blown_up(value):
+    x = np.column_stack([np.full(1000, value), np.arange(1000.0)])
+    assert np.abs(scaling.Rows.of(x, "standard").forward(x + 1e-3)[:, 0]).max() < 0.01
+
+
+def test_values_beyond_single_precision_are_refused():
+    x = np.array([[1e300], [0.0]])
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        scaling.Rows.of(x, "none").forward(x)
