@@ -122,6 +122,8 @@ def test_json_and_back(name):
 def test_json_and_back_with_every_field_changed():
     before = config(
         data="svhn", data_dir="/data", image_size=(8, 9), channels=1, unreadable="skip",
+        label_column="class", missing="impute", categorical_columns=("a", "b"),
+        ignore_columns=("c",),
         validation=0.2, labels=100, latent_dim=4, hidden=7, layers=3,
         posterior="universal", style_critic="plain", batch_norm=True, output="linear",
         reconstruction="absolute", init="normal", prior="mixture", prior_std=2.0, components=3,

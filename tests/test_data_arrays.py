@@ -127,7 +127,7 @@ def test_a_shape_that_is_asked_for(tmp_path):
         (np.zeros((0, 4, 4), np.uint8), r"uint8 \[0, 4, 4\]"),
         (np.array(["a"], dtype=object), "no .npy file of numbers"),
         (np.asfortranarray(numbered(5, (4, 4))), "Fortran's order"),
-        (numbered(2), "holds 2 pictures: too few"),
+        (numbered(2), "holds 2 examples: too few"),
     ],
 )
 def test_what_is_no_pictures_is_refused(tmp_path, array, words):

@@ -198,7 +198,7 @@ def test_its_data_set(tiny_run, digits):
 
 def test_where_its_data_set_lies(tiny, numbered, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("aae.run.load", lambda *args, reading: asked.append(args) or numbered)
+    monkeypatch.setattr("aae.run.load", lambda *args, **how: asked.append(args) or numbered)
     run = Run.create(tmp_path, tiny(data="mnist", data_dir="there"), numbered)
     run.dataset()
     run.dataset("here")
@@ -210,7 +210,7 @@ def test_a_data_set_that_changed_is_refused(tiny, numbered, tmp_path, monkeypatc
     more = replace(
         numbered, train_images=numbered.train_images[:199], train_labels=numbered.train_labels[:199]
     )
-    monkeypatch.setattr("aae.run.load", lambda *args, reading: more)
+    monkeypatch.setattr("aae.run.load", lambda *args, **how: more)
     with pytest.raises(ValueError, match="has 199 training pictures and had 200 when"):
         run.dataset()
 

@@ -37,8 +37,9 @@ class Config:
     # --- data
     data: str = "mnist"
     """Data set to train on: a name that 'aae list' shows; or a folder or .zip of pictures, with a
-    folder for each class where there are classes; or a .npy file of uint8 pictures, or a folder of
-    such files, with labels of X.npy in X.labels.npy."""
+    folder for each class where there are classes; or a .npy file of uint8 pictures or float rows,
+    or a folder of such pictures, with labels of X.npy in X.labels.npy; or a .npz file of x, y,
+    x_test and y_test; or a table, a .csv or .parquet file."""
     data_dir: str | None = None
     """Folder that holds the data set's files; else $AAE_DATA_DIR, else a checked download."""
     image_size: tuple[int, ...] = ()
@@ -49,6 +50,16 @@ class Config:
     unreadable: Literal["refuse", "skip"] = "refuse"
     """Files in a folder of pictures that cannot be read: list them and stop, or leave them out and
     say so."""
+    label_column: str | None = None
+    """Column of a table with the class of each row, empty where it has none; without it every
+    column is learned from."""
+    missing: Literal["refuse", "impute"] = "refuse"
+    """Missing values in a table: say where and stop; or take the mean and no category for them, and
+    leave them out of the reconstruction loss."""
+    categorical_columns: tuple[str, ...] = ()
+    """Columns of numbers in a table that stand for categories. Columns of text always do."""
+    ignore_columns: tuple[str, ...] = ()
+    """Columns of a table that are left out."""
     validation: float = 1 / 12
     """Share of the training set kept aside for validation, chosen by the seed (MNIST: 5,000)."""
     labels: int | Literal["all"] = "all"
@@ -285,7 +296,10 @@ class Config:
     @property
     def source(self) -> tuple[object, ...]:
         """What its data set depends on."""
-        return self.data, self.data_dir, self.image_size, self.channels, self.unreadable
+        return (
+            self.data, self.data_dir, self.image_size, self.channels, self.unreadable,
+            self.label_column, self.missing, self.categorical_columns, self.ignore_columns,
+        )  # fmt: skip
 
     @property
     def checkpoint_interval(self) -> tuple[int, float]:

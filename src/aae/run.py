@@ -16,7 +16,17 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
-from aae.data import Dataset, Examples, Reading, choose_labels, load, split_validation, spread
+from aae.data import (
+    Columns,
+    Dataset,
+    Examples,
+    Reading,
+    TableReading,
+    choose_labels,
+    load,
+    split_validation,
+    spread,
+)
 from aae.storage import parse_json, read_json, written
 from aae.training import checkpoint
 from aae.training.device import choose_device
@@ -62,8 +72,8 @@ class Splits:
         if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
             raise ValueError(
                 f"the recipe {config.recipe!r} uses labels, and {dataset.name} has none: put those "
-                "of X.npy beside it as X.labels.npy, pictures into a folder for each class, or "
-                "take a recipe without, such as gaussian"
+                "of X.npy beside it as X.labels.npy, pictures into a folder for each class, name "
+                "a table's --label-column, or take a recipe without, such as gaussian"
             )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
@@ -93,7 +103,10 @@ def data_of(config: Config, data_dir: str | None = None) -> Dataset:
         ValueError: see `aae.data.load`.
     """
     reading = Reading(config.image_size, config.channels, config.unreadable)
-    return load(config.data, data_dir or config.data_dir, reading=reading)
+    table = TableReading(
+        config.label_column, config.missing, config.categorical_columns, config.ignore_columns
+    )
+    return load(config.data, data_dir or config.data_dir, reading=reading, table=table)
 
 
 class Run:
@@ -122,6 +135,8 @@ class Run:
         self.classes: tuple[str, ...] = tuple(self._about["data"]["classes"])
         self.count: int | None = self._about["data"].get("train")
         """Training examples; None where an early version wrote it."""
+        columns = self._about["data"].get("columns")
+        self.columns = columns and Columns.from_json(columns)
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -135,6 +150,7 @@ class Run:
             "classes": dataset.classes,
             "train": len(dataset.train_labels),
             "left_out": len(dataset.left_out),
+            "columns": dataset.columns and dataset.columns.to_json(),
         }
         return cls.write(folder, config, data)
 
@@ -194,6 +210,11 @@ class Run:
                 f"{self.config.data} has {count} training pictures and had {self.count} when "
                 f"{self.folder} was made: training and held-out pictures would mix; bring back "
                 "what it was"
+            )
+        if dataset.columns != self.columns:
+            raise ValueError(
+                f"the columns of {self.config.data} are not what they were when {self.folder} was "
+                "made; bring back what it was"
             )
         return dataset
 

@@ -10,9 +10,11 @@ from aae.data.dataset import Dataset
 from aae.data.decoding import Reading
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
-from aae.data.loading import in_full, load, load_source
+from aae.data.given import dataset_of
+from aae.data.loading import holds_table, in_full, load, load_source
 from aae.data.splits import choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
+from aae.data.tables import TableReading
 
 __all__ = [
     "CATALOG",
@@ -26,9 +28,12 @@ __all__ = [
     "Source",
     "SourceFile",
     "Stored",
+    "TableReading",
     "at_hand",
     "choose_labels",
+    "dataset_of",
     "holds_files",
+    "holds_table",
     "in_full",
     "load",
     "load_source",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.columns import Columns
 from aae.data.stored import Examples, Stored, spread
 
 
@@ -26,6 +27,7 @@ class Dataset:
         train_labels: int64 [n], each the index of a class, or -1 where there is no label.
         test_images: m others, of the same kind.
         test_labels: int64 [m], likewise.
+        columns: what the cells of a row stand for, where the rows are those of a table.
         left_out: names of files that could not be read, where they were to be left out.
 
     Raises:
@@ -44,6 +46,7 @@ class Dataset:
     train_labels: NDArray[np.int64] = field(repr=False)
     test_images: Examples = field(repr=False)
     test_labels: NDArray[np.int64] = field(repr=False)
+    columns: Columns | None = field(default=None, repr=False)
     left_out: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +58,7 @@ class Dataset:
                 f"{self.name}: a training example is {train.dtype} {train.shape[1:]}, a test "
                 f"example {test.dtype} {test.shape[1:]}; they must have one shape and type"
             )
+        assert self.columns is None or self.shape == (self.columns.width,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,7 +85,7 @@ class Dataset:
 
         train = thin(self.train_images, self.train_labels)
         test = thin(self.test_images, self.test_labels)
-        return Dataset(self.name, self.classes, *train, *test)
+        return Dataset(self.name, self.classes, *train, *test, columns=self.columns)
 
     def _check(self, part: str, images: Examples, labels: NDArray[np.int64]) -> None:
         where = f"{self.name}, {part}"

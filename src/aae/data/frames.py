@@ -113,10 +113,12 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
         return series.to_numpy() if plain else series.to_list()
 
     fixed = (nw.Categorical, nw.Enum)
-    return [(name, values(frame[name]), isinstance(frame[name].dtype, fixed)) for name in names]
+    return [(s.name, values(s), isinstance(s.dtype, fixed)) for s in frame.iter_columns()]
 
 
 def _series(name: str, values: Any, fixed: bool) -> Series:
+    if isinstance(values, Series):
+        return values
     array = values if isinstance(values, np.ndarray) else _objects(values)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")

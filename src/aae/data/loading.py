@@ -15,8 +15,10 @@ from aae.data.decoding import AS_THEY_ARE, Reading
 from aae.data.download import fetch
 from aae.data.files import find_local, read_local
 from aae.data.folders import holds_files, load_folder
+from aae.data.given import load_arrays_file
 from aae.data.idx import parse_idx
 from aae.data.splits import split_validation
+from aae.data.tables import PLAINLY, SUFFIXES, TableReading, load_table
 
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -27,6 +29,7 @@ def load(
     *,
     progress: bool = True,
     reading: Reading = AS_THEY_ARE,
+    table: TableReading = PLAINLY,
 ) -> Dataset:
     """Load a data set of the catalog, or one's own.
 
@@ -36,12 +39,14 @@ def load(
     or the system's place for caches. All files are checked against the catalog.
 
     Args:
-        data: a key of `CATALOG`; or a path, see `aae.data.folders.load_folder` and
-            `aae.data.arrays.load_arrays`.
+        data: a key of `CATALOG`; or a path, see `aae.data.folders.load_folder`,
+            `aae.data.arrays.load_arrays`, `aae.data.tables.load_table` and
+            `aae.data.given.load_arrays_file`.
         data_dir: folder with the user's own copy; nothing is downloaded then. What a path names may
             have moved there.
         progress: draw a progress bar while downloading, or decoding.
         reading: how pictures in a folder are read.
+        table: how a table is read.
 
     Raises:
         ValueError: there is no such data set, or `data_dir` lacks a file, or a file is damaged or
@@ -55,6 +60,7 @@ def load(
     """
     if data in CATALOG:
         _refuse_reading(reading, data)
+        _refuse_table(table, data)
         return load_source(CATALOG[data], data_dir, progress=progress)
     places = [Path(data).expanduser()]
     if data_dir:
@@ -62,7 +68,7 @@ def load(
     place = next(filter(Path.exists, places), None)
     if place is None:
         raise _unknown(data)
-    return _load_own(place, reading, progress)
+    return _load_own(place, reading, table, progress)
 
 
 def in_full(data: str) -> str:
@@ -76,18 +82,43 @@ def in_full(data: str) -> str:
     return str(path.resolve()) if data not in CATALOG and path.exists() else data
 
 
-def _load_own(place: Path, reading: Reading, progress: bool) -> Dataset:
+def holds_table(place: Path) -> bool:
+    """Whether a path is a file of a table, of rows, or of arrays by their names."""
+    ending = place.suffix.lower()
+    if not place.is_file() or ending != ".npy":
+        return place.is_file() and ending in (*SUFFIXES, ".npz")
+    try:
+        array: np.ndarray = np.load(place, mmap_mode="r", allow_pickle=False)
+        return array.dtype.kind == "f" and array.ndim == 2
+    except (ValueError, EOFError):  # which whoever reads pictures tells of
+        return False
+
+
+def _load_own(place: Path, reading: Reading, table: TableReading, progress: bool) -> Dataset:
     """Load a data set of one's own: what a path holds decides how."""
+    if holds_table(place):
+        _refuse_reading(reading, str(place))
+        load_it = load_table if place.suffix.lower() in SUFFIXES else load_arrays_file
+        return load_it(place, table)
+    _refuse_table(table, str(place))
     if holds_files(place):
         return load_folder(place, reading, progress=progress)
     _refuse_reading(reading, str(place))
     return load_arrays(place)
 
 
+def _refuse_table(table: TableReading, name: str) -> None:
+    if table != PLAINLY:
+        raise ValueError(
+            f"{name} is no table: --label-column, --missing, --categorical-columns and "
+            "--ignore-columns are for a CSV or Parquet file, or a .npy or .npz file of rows"
+        )
+
+
 def _refuse_reading(reading: Reading, name: str) -> None:
     if reading != AS_THEY_ARE:
         raise ValueError(
-            f"the pictures of {name} are taken as they are: --image-size, --channels and "
+            f"the examples of {name} are taken as they are: --image-size, --channels and "
             "--unreadable are for a folder or zip of files such as PNG or JPEG"
         )
 
@@ -101,7 +132,8 @@ def _unknown(data: str) -> ValueError:
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(
         f"unknown data set {data!r}{hint} choose from {', '.join(CATALOG)}, or name what is "
-        "there: a folder or .zip of pictures, a .npy file of pictures or a folder of such files"
+        "there: a folder or .zip of pictures, a .npy file of pictures or a folder of such files, "
+        "a table (.csv, .parquet), or arrays of rows or pictures (.npz, .npy)"
     )
 
 

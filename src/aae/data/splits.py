@@ -69,7 +69,7 @@ def split_test(labels: NDArray[np.int64], name: str) -> NDArray[np.int64]:
     # The test set is part of the data set: its seed is fixed, whatever the user's is.
     _, outside = split_validation(labels, share, seed=0)
     if not len(outside):
-        raise ValueError(f"{name} holds {len(labels)} pictures: too few for a test set")
+        raise ValueError(f"{name} holds {len(labels)} examples: too few for a test set")
     return outside
 
 

@@ -1,0 +1,246 @@
+"""Data of one's own, of whatever kind, given in Python or in a file of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.dataset import Dataset
+from aae.data.splits import split_test
+from aae.data.tables import PLAINLY, TableReading, from_table
+
+_NAMES = {
+    "x": ("x", "X", "x_train", "X_train", "data"),
+    "y": ("y", "y_train", "labels", "target"),
+    "x_test": ("x_test", "X_test"),
+    "y_test": ("y_test", "labels_test"),
+}
+"""What arrays in a .npz file are called."""
+
+
+def dataset_of(
+    data: Any,
+    labels: Any = None,
+    *,
+    test: Any = None,
+    test_labels: Any = None,
+    name: str = "data",
+    reading: TableReading = PLAINLY,
+) -> Dataset:
+    """A data set of what a user has.
+
+    Args:
+        data: a pandas, polars or other frame, a dict of columns or a structured array: a table; an
+            array or tensor of rows, floats [n, d], or of pictures, uint8 [n, height, width] or
+            [n, channels, height, width]; a data set of Hugging Face's `datasets`, of pictures or a
+            table; or a map-style data set as torch has them, of pictures or rows, alone or with
+            their labels. Its floating-point pictures must lie in [0, 1].
+        labels: integers [n], -1 for none, where the data do not hold them.
+        test: the test set, of the same kind; without it a part is split off, see
+            `aae.data.splits.split_test`.
+        test_labels: its labels.
+        name: of the data set.
+        reading: how a table is read.
+
+    Raises:
+        ValueError: the data are of another kind, or do not fit one another.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(70, 3))
+        >>> dataset_of(rows, np.arange(70) % 2).shape
+        (3,)
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, Mapping) and _is_hub(data.get("train")):
+        data, test = data["train"], data.get("test") if test is None else test
+    whole = [_unpacked(data, labels, reading)]
+    if test is not None:
+        whole.append(_unpacked(test, test_labels, reading))
+    if whole[0].labels is not None:
+        reading = replace(reading, label_column=None)
+    return _built(name, whole, reading)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a user gave: a table, rows or pictures; labels, if they came apart; their names."""
+
+    examples: Any
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...] = ()
+
+
+def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
+    """A data set of the arrays in a ``.npz`` file, or of rows in a ``.npy`` file.
+
+    Args:
+        place: a ``.npz`` with arrays ``x``, and ``y``, ``x_test`` and ``y_test`` where there are
+            any; or a ``.npy`` of floats [n, d], whose labels may lie beside it as with pictures.
+            Rows are tables whose columns are called "0", "1", …
+        reading: how a table is read.
+
+    Raises:
+        ValueError: it holds something else; says what it may hold.
+    """
+    try:
+        if place.suffix.lower() == ".npz":
+            with np.load(place, allow_pickle=False) as file:
+                found = {
+                    key: file[name]
+                    for key, names in _NAMES.items()
+                    for name in names
+                    if name in file.files
+                }
+                held = ", ".join(file.files)
+        else:
+            held, found = "", {"x": np.load(place, allow_pickle=False)}
+            beside = place.with_name(place.stem + ".labels.npy")
+            if beside.is_file():
+                found["y"] = np.load(beside, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{place} is no file of numpy's arrays ({error})") from None
+    if "x" not in found:
+        raise ValueError(
+            f"{place} holds the arrays {held}; call them x, and y, x_test and y_test where there "
+            "are labels and a test set"
+        )
+    parts = [("x", "y"), ("x_test", "y_test")][: 1 + ("x_test" in found)]
+    whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
+    return _built(str(place), whole, reading)
+
+
+def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset:
+    """A data set of a training set and, where it is there, a test set."""
+    first = whole[0]
+    known = [part.labels.max(initial=-1) for part in whole if part.labels is not None]
+    classes = first.classes or tuple(str(k) for k in range(max(known, default=-1) + 1))
+    if len(classes) == 1:
+        raise ValueError(f"{name}: all labels are 0: there is nothing to tell apart; give none")
+    if not _are_pictures(first.examples):
+        test = whole[1] if len(whole) > 1 else _Given(None, None)
+        return from_table(
+            first.examples, name, reading, labels=first.labels, classes=classes,
+            test=test.examples, test_labels=test.labels,
+        )  # fmt: skip
+    if reading != PLAINLY:
+        raise ValueError(f"{name} holds pictures, and {reading} is for tables")
+    parts = [(_pictures(part.examples, name), _sure(part)) for part in whole]
+    if len(parts) == 1:
+        (images, labels), is_test = parts[0], np.zeros(len(parts[0][0]), bool)
+        is_test[split_test(labels, name)] = True
+        parts = [(images[chosen], labels[chosen]) for chosen in (~is_test, is_test)]
+    return Dataset(Path(name).stem, classes, *parts[0], *parts[1])
+
+
+def _sure(part: _Given) -> NDArray[np.int64]:
+    return np.full(len(part.examples), -1) if part.labels is None else part.labels
+
+
+def _unpacked(data: Any, labels: Any, reading: TableReading) -> _Given:
+    """What a user gave, whatever it came in."""
+    if _is_hub(data):
+        return _of_hub(data, labels, reading.label_column)
+    if _is_map_style(data):
+        return _of_items(data, labels)
+    examples = _array(data) if hasattr(data, "detach") else data
+    if labels is not None and reading.label_column:
+        raise ValueError(f"labels are given, and are in the column {reading.label_column!r}, too")
+    count = len(examples) if isinstance(examples, np.ndarray) else None
+    return _Given(examples, _labels(labels, count))
+
+
+def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
+    """What a data set of Hugging Face's `datasets` holds: pictures if there are any, or a table."""
+    kinds = {type(feature).__name__: name for name, feature in reversed(data.features.items())}
+    column = column or kinds.get("ClassLabel")
+    names = tuple(getattr(data.features.get(column), "names", ()))
+    if labels is None and column and (names or "Image" in kinds):
+        labels = data[column]
+        data = data.remove_columns(column)
+    found = _labels(None if labels is None else list(labels), len(data))
+    if image := kinds.get("Image"):
+        return _Given(_stacked([_array(picture) for picture in data[image]]), found, names)
+    return _Given(data.with_format("arrow")[:], found, names)
+
+
+def _of_items(data: Any, labels: Any) -> _Given:
+    """What a map-style data set holds, asked for one by one."""
+    items = [data[k] for k in range(len(data))]
+    if isinstance(items[0], (tuple, list)) and len(items[0]) == 2:
+        labels = [int(label) for _, label in items] if labels is None else labels
+        items = [example for example, _ in items]
+    classes = tuple(map(str, getattr(data, "classes", ())))
+    return _Given(_stacked([_array(item) for item in items]), _labels(labels, len(items)), classes)
+
+
+def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:
+    if labels is None:
+        return None
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu" or given.ndim != 1 or count not in (None, len(given)):
+        raise ValueError(
+            f"labels are {given.dtype} {list(given.shape)}; they must be integers "
+            f"[{'n' if count is None else count}], -1 for none"
+        )
+    if given.min(initial=0) < -1:
+        raise ValueError(f"a label is {given.min()}; they must be 0 or more, or -1 for none")
+    return given.astype(np.int64)
+
+
+def _are_pictures(examples: Any) -> bool:
+    return isinstance(examples, np.ndarray) and not examples.dtype.names and examples.ndim > 2
+
+
+def _pictures(images: Any, name: str) -> NDArray[np.uint8]:
+    """Pictures of bytes [n, c, h, w]."""
+    if images.dtype.kind == "f":
+        if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
+            raise ValueError(
+                f"{name}: floating-point pictures go from {images.min():g} to {images.max():g}; "
+                "give them in [0, 1] (before they are normalised), or as bytes"
+            )
+        images = np.rint(images * 255).astype(np.uint8)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise ValueError(
+            f"{name}: pictures are {images.dtype} {list(images.shape)}; they must be uint8 "
+            "[n, height, width] or [n, channels, height, width]"
+        )
+    return np.asarray(images[:, None] if images.ndim == 3 else images)
+
+
+def _array(example: Any) -> NDArray[Any]:
+    """A picture or row as an array; Pillow's pictures have their channels last."""
+    from PIL.Image import Image
+
+    if isinstance(example, Image):
+        example = example if example.mode in ("L", "RGB") else example.convert("RGB")
+        pixels = np.asarray(example)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return np.asarray(example.detach().cpu() if hasattr(example, "detach") else example)
+
+
+def _stacked(examples: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    shapes = sorted({example.shape for example in examples})
+    if len(shapes) != 1:
+        raise ValueError(
+            f"examples are of {len(shapes)} shapes, such as {shapes[0]} and {shapes[-1]}: bring "
+            "them to one"
+        )
+    return np.stack(examples)
+
+
+def _is_map_style(data: Any) -> bool:
+    """Whether data give an example for each number, and are nothing else that is known."""
+    known = isinstance(data, (Mapping, np.ndarray, str)) or hasattr(data, "columns")
+    known = known or hasattr(data, "detach")
+    return not known and hasattr(data, "__getitem__") and hasattr(data, "__len__") and len(data) > 0
+
+
+def _is_hub(data: Any) -> bool:
+    return all(hasattr(data, name) for name in ("features", "column_names", "with_format"))

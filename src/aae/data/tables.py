@@ -1,0 +1,221 @@
+"""A user's own table: a file or a frame → rows, labels and what they stand for."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.columns import MOST_CATEGORIES, Columns, Missing
+from aae.data.dataset import Dataset
+from aae.data.frames import Series, by_name
+from aae.data.splits import split_test
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+"""Endings of files that hold tables."""
+NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
+"""What stands for a missing value in a CSV file."""
+_CLASSES = (
+    20,
+    0.2,
+)  # more numbers than both, the second as a share of rows, measure and name nothing
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """How a table is read.
+
+    Attributes:
+        label_column: the column that holds the class of each row, and is no feature; an empty cell
+            in it is a row without label.
+        missing: see `aae.data.columns.Columns`.
+        categorical_columns: columns of numbers that are categories.
+        ignore_columns: columns that are not there to learn from.
+    """
+
+    label_column: str | None = None
+    missing: Missing = "refuse"
+    categorical_columns: tuple[str, ...] = ()
+    ignore_columns: tuple[str, ...] = ()
+
+
+PLAINLY = TableReading()
+
+
+def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
+    """A data set of the table in a CSV or Parquet file; see `from_table`."""
+    return from_table(read_table(place), str(place), reading)
+
+
+def from_table(
+    table: object,
+    name: str,
+    reading: TableReading = PLAINLY,
+    *,
+    test: object = None,
+    labels: NDArray[np.int64] | None = None,
+    test_labels: NDArray[np.int64] | None = None,
+    classes: tuple[str, ...] = (),
+) -> Dataset:
+    """A data set of a table.
+
+    Args:
+        table: see `aae.data.frames.by_name`.
+        name: of the data, or their file, in errors; the data set has its stem.
+        reading: how to read it.
+        test: the test set, in a table of its own; without it a part is split off, see
+            `aae.data.splits.split_test`.
+        labels: int64 [n], -1 for none, where no column holds them.
+        test_labels: those of ``test``.
+        classes: the names of these labels.
+
+    Raises:
+        ValueError: it cannot be read as asked; names the column, and the row.
+    """
+    try:
+        features, column = _parts(table, reading)
+        count = len(next(iter(features.values())))
+        if column is not None:
+            classes = _classes(column)
+            labels = _numbers(column, classes)
+        labels = np.full(count, -1) if labels is None else labels
+        if len(labels) != count:
+            raise ValueError(f"there are {len(labels)} labels for {count} rows")
+        if test is None:
+            is_test = np.zeros(count, bool)
+            is_test[split_test(labels, name)] = True
+            columns = _columns(features, reading, np.flatnonzero(~is_test))
+            rows = columns.encode(features)
+            train, held_out = ((rows[part], labels[part]) for part in (~is_test, is_test))
+        else:
+            columns = _columns(features, reading, None)
+            train = columns.encode(features), labels
+            others, column = _parts(test, reading)
+            rows = columns.encode(others)
+            if column is not None:
+                test_labels = _numbers(column, classes)
+            held_out = rows, np.full(len(rows), -1) if test_labels is None else test_labels
+    except ValueError as error:
+        raise ValueError(error if str(error).startswith(name) else f"{name}: {error}") from None
+    names = tuple(str(each) for each in classes)
+    return Dataset(Path(name).stem, names, *train, *held_out, columns=columns)
+
+
+def read_table(place: Path) -> Any:
+    """The frame in a file.
+
+    Raises:
+        ValueError: it cannot be read, or polars is not installed.
+    """
+    try:
+        import polars
+    except ModuleNotFoundError:
+        raise ValueError(
+            f"{place.name} needs the package 'polars' to be read: "
+            "pip install 'adversarial-autoencoders[tables]'"
+        ) from None
+    try:
+        if place.suffix.lower() in (".parquet", ".pq"):
+            frame = polars.read_parquet(place)
+            # What pandas keeps beside the columns.
+            return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
+        frame = polars.read_csv(
+            place, separator=_separator(place), null_values=list(NO_VALUE), infer_schema_length=None
+        )
+    except (polars.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise ValueError(f"{place} cannot be read: {str(error).splitlines()[0]}") from None
+    _check_header(place, frame.columns)
+    return frame
+
+
+def _separator(place: Path) -> str:
+    """What stands between the cells of a CSV file: the likeliest in its first line."""
+    with place.open(encoding="utf-8-sig") as file:
+        first = file.readline()
+    return max(",;\t|", key=first.count)
+
+
+def _check_header(place: Path, names: list[str]) -> None:
+    if "" in names:
+        raise ValueError(
+            f"{place}: column {names.index('')} has no name: name it, or write the file without "
+            "it (pandas: index=False)"
+        )
+    if twice := [name for name in names if re.search(r"_duplicated_\d+$", name)]:
+        raise ValueError(f"{place}: two columns are called {twice[0].rpartition('_dup')[0]!r}")
+    try:
+        [float(name) for name in names]
+    except ValueError:
+        return
+    raise ValueError(
+        f"{place} has numbers in its first line, which must have the columns' names: "
+        f"{', '.join(names[:5])}"
+    )
+
+
+def _parts(table: object, reading: TableReading) -> tuple[dict[str, Series], Series | None]:
+    """Features, and labels if a column of them is asked for."""
+    features = by_name(table)
+    for name in reading.ignore_columns:
+        _take(features, name)
+    labels = None if reading.label_column is None else _take(features, reading.label_column)
+    if not features:
+        raise ValueError("no column is left to learn from")
+    return features, labels
+
+
+def _take(features: dict[str, Series], name: str) -> Series:
+    if name not in features:
+        near = difflib.get_close_matches(name, features, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"no column is called {name!r}; {hint}there are {', '.join(features)}")
+    return features.pop(name)
+
+
+def _columns(
+    features: Mapping[str, Series], reading: TableReading, train: NDArray[np.int64] | None
+) -> Columns:
+    return Columns.of(
+        features, train=train, categorical=reading.categorical_columns, missing=reading.missing
+    )
+
+
+def _classes(column: Series) -> tuple[Any, ...]:
+    """The classes that a column names, in order."""
+    there = column.categories().values[~column.missing].tolist()
+    classes = tuple(sorted({*there}))
+    least, share = _CLASSES
+    measures = column.numeric and (
+        len(classes) > max(least, share * len(there)) or any(v % 1 for v in classes)
+    )
+    if measures or len(classes) > MOST_CATEGORIES:
+        raise ValueError(
+            f"column {column.name!r} holds {len(classes)} different values in {len(there)} rows, "
+            f"such as {classes[0]!r}: these name no classes; leave --label-column out, and it is "
+            "learned from like the others"
+        )
+    if len(classes) < 2:
+        of = f"one class, {classes[0]!r}" if classes else "no label at all"
+        raise ValueError(
+            f"column {column.name!r} has {of}: there is nothing to tell apart; leave "
+            "--label-column out"
+        )
+    return classes
+
+
+def _numbers(column: Series, classes: tuple[Any, ...]) -> NDArray[np.int64]:
+    """The number of each row's class, -1 for none."""
+    number = {name: k for k, name in enumerate(classes)}
+    for row, value in enumerate(values := column.categories().values.tolist()):
+        if value is not None and value not in number:
+            raise ValueError(
+                f"column {column.name!r} holds {value!r} in row {row} of the test set, which no "
+                f"training row has; these have {', '.join(map(str, classes))}"
+            )
+    return np.array([-1 if value is None else number[value] for value in values], np.int64)

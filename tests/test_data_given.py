@@ -1,0 +1,210 @@
+"""Whatever a user has in Python, or in files of arrays, becomes a data set or a clear error."""
+
+import numpy as np
+import pandas
+import polars
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import StackDataset, TensorDataset
+
+from aae.data import TableReading, dataset_of, load
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(5, 2, (70, 3))
+LABELS = np.arange(70) % 2
+PICTURES = RNG.integers(0, 256, (70, 8, 8), dtype=np.uint8)
+
+
+def same(a, b):
+    return (
+        a.classes == b.classes
+        and np.array_equal(a.train_images, b.train_images)
+        and np.array_equal(a.train_labels, b.train_labels)
+        and np.array_equal(a.test_images, b.test_images)
+        and np.array_equal(a.test_labels, b.test_labels)
+    )
+
+
+class Items:
+    """A map-style data set of someone's own."""
+
+    def __init__(self, examples, labels=None):
+        self.examples, self.labels = examples, labels
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getitem__(self, k):
+        if not 0 <= k < len(self):
+            raise IndexError(k)
+        return self.examples[k] if self.labels is None else (self.examples[k], self.labels[k])
+
+
+@pytest.mark.parametrize(
+    ("data", "labels"),
+    [
+        (ROWS, LABELS),
+        (torch.tensor(ROWS), torch.tensor(LABELS)),
+        (TensorDataset(torch.tensor(ROWS), torch.tensor(LABELS)), None),
+        (StackDataset(torch.tensor(ROWS), torch.tensor(LABELS)), None),
+        (Items(ROWS, LABELS.tolist()), None),
+        (Items(ROWS), LABELS),
+        (ROWS.tolist(), LABELS.tolist()),
+        (pandas.DataFrame(ROWS), LABELS),
+        ({str(k): ROWS[:, k] for k in range(3)}, LABELS),
+    ],
+)
+def test_rows_are_rows_whatever_they_come_in(data, labels):
+    dataset = dataset_of(data, labels)
+    assert same(dataset, dataset_of(ROWS, LABELS))
+    assert dataset.classes == ("0", "1")
+    assert (len(dataset.test_labels), dataset.shape) == (10, (3,))
+    assert np.allclose(dataset.train_images.mean(0), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PICTURES,
+        PICTURES[:, None],
+        torch.tensor(PICTURES),
+        torch.tensor(PICTURES)[:, None] / 255,
+        Items([Image.fromarray(p) for p in PICTURES]),
+        Items([torch.tensor(p)[None] / 255 for p in PICTURES]),
+    ],
+)
+def test_pictures_are_pictures_whatever_they_come_in(data):
+    dataset = dataset_of(data, LABELS, name="mine")
+    assert same(dataset, dataset_of(PICTURES, LABELS))
+    assert (dataset.shape, dataset.name) == ((1, 8, 8), "mine")
+    assert {*map(bytes, dataset.train_images)} < {*map(bytes, PICTURES)}
+
+
+def test_colour_has_its_channels_first():
+    pixels = RNG.integers(0, 256, (9, 4, 6, 3), dtype=np.uint8)
+    dataset = dataset_of(Items([Image.fromarray(p) for p in pixels]), np.arange(9) % 2)
+    assert dataset.shape == (3, 4, 6)
+    assert {*map(bytes, dataset.train_images)} < {*map(bytes, pixels.transpose(0, 3, 1, 2))}
+
+
+def test_a_test_set_of_ones_own_is_kept_whole():
+    dataset = dataset_of(ROWS, LABELS, test=ROWS[:5] + 1, test_labels=LABELS[:5])
+    assert (len(dataset.train_labels), dataset.test_labels.tolist()) == (70, [0, 1, 0, 1, 0])
+    back = dataset.columns.decode(dataset.test_images)
+    assert np.allclose(np.stack([*back.values()], 1), ROWS[:5] + 1, atol=1e-5)
+    frame = polars.DataFrame({"x": ROWS[:, 0], "y": ["a", "b"] * 35})
+    dataset = dataset_of(frame, test=frame[1:4], reading=TableReading("y"))
+    assert (dataset.classes, dataset.test_labels.tolist()) == (("a", "b"), [1, 0, 1])
+
+
+def test_a_data_set_is_taken_as_it_is(digits):
+    assert dataset_of(digits) is digits
+
+
+class ImageFolderLike(Items):
+    classes = ("cat", "dog")
+
+
+def test_names_of_classes_are_taken_over():
+    assert dataset_of(ImageFolderLike(PICTURES, LABELS)).classes == ("cat", "dog")
+    with pytest.raises(ValueError, match="label"):
+        dataset_of(ImageFolderLike(PICTURES, LABELS + 1))
+
+
+class ClassLabel:
+    names = ("no", "yes")
+
+
+ImageFeature = type("Image", (), {})
+
+
+class Hub:
+    """As much of a Hugging Face data set as is asked of one; development does without theirs."""
+
+    def __init__(self, columns, features):
+        self.columns_, self.features, self.column_names = columns, features, [*columns]
+
+    def __len__(self):
+        return len(next(iter(self.columns_.values())))
+
+    def __getitem__(self, name):
+        return self.columns_ if isinstance(name, slice) else self.columns_[name]
+
+    def remove_columns(self, name):
+        return Hub({k: v for k, v in self.columns_.items() if k != name}, self.features)
+
+    def with_format(self, kind):
+        assert kind == "arrow"
+        return self
+
+
+def test_data_sets_of_hugging_face():
+    table = {"age": list(range(70)), "job": ["a", "b"] * 35, "y": LABELS.tolist()}
+    data = Hub(table, {"age": None, "job": None, "y": ClassLabel()})
+    dataset = dataset_of(data)
+    assert (dataset.classes, dataset.shape) == (("no", "yes"), (3,))
+    assert same(dataset_of(data, reading=TableReading("y")), dataset)
+    assert dataset_of({"train": data, "test": data}).test_images.shape == (70, 3)
+    by_job = dataset_of(data.remove_columns("y"), reading=TableReading("job"))
+    assert (by_job.classes, by_job.shape) == (("a", "b"), (1,))
+    images = [Image.fromarray(p) for p in PICTURES]
+    pictures = Hub({"im": images, "y": LABELS.tolist()}, {"im": ImageFeature(), "y": ClassLabel()})
+    dataset = dataset_of(pictures)
+    assert dataset.classes == ("no", "yes")
+    assert np.array_equal(dataset.train_images, dataset_of(PICTURES, LABELS).train_images)
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "words"),
+    [
+        (ROWS, {"labels": LABELS[:5]}, r"labels are int64 \[5\]; they must be integers \[70\]"),
+        (ROWS, {"labels": LABELS / 2}, "labels are float64"),
+        (ROWS, {"labels": LABELS - 2}, "a label is -2"),
+        (ROWS, {"labels": LABELS * 0}, "all labels are 0"),
+        (pandas.DataFrame(ROWS), {"labels": LABELS[:5]}, "5 labels"),
+        (np.where(ROWS > 8, np.nan, ROWS), {}, r"data: column '\d' has \d+ missing of 70"),
+        (np.where(ROWS > 8, np.inf, ROWS), {}, r"column '\d' has \d+ infinite"),
+        (ROWS[:1], {}, "1 examples: too few"),
+        (ROWS[0], {}, r"an array \[3\] is no table"),
+        (PICTURES / 100, {}, r"go from 0 to 2.55; give them in \[0, 1\]"),
+        (PICTURES.astype(int), {}, r"pictures are int64 \[70, 8, 8\]"),
+        (PICTURES, {"reading": TableReading("y")}, "labels|holds pictures"),
+        (Items([np.zeros(3), np.zeros(4)]), {}, r"of 2 shapes, such as \(3,\) and \(4,\)"),
+        (7, {}, "int is no table"),
+        ({"x": [1, 2]}, {"labels": [0, 1], "reading": TableReading("x")}, "in the column 'x', too"),
+    ],
+)
+def test_mistakes_are_told(data, given, words):
+    with pytest.raises(ValueError, match=words):
+        dataset_of(data, **given)
+
+
+def test_files_of_arrays(tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    np.save(tmp_path / "rows.labels.npy", LABELS)
+    np.savez(tmp_path / "rows.npz", x=ROWS, y=LABELS)
+    np.savez(tmp_path / "keras.npz", x_train=PICTURES, y_train=LABELS, x_test=PICTURES[:5],
+             y_test=LABELS[:5])  # fmt: skip
+    for name in ("rows.npy", "rows.npz"):
+        assert same(load(str(tmp_path / name)), dataset_of(ROWS, LABELS))
+    pictures = load(str(tmp_path / "keras.npz"))
+    assert same(pictures, dataset_of(PICTURES, LABELS, test=PICTURES[:5], test_labels=LABELS[:5]))
+
+
+def test_files_of_other_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "odd.npz", here=ROWS)
+    (tmp_path / "bad.npz").write_text("no zip")
+    np.savez(tmp_path / "flat.npz", x=ROWS[0])
+    np.savez(tmp_path / "long.npz", x=ROWS, y=LABELS[:3])
+    np.save(tmp_path / "gap.npy", np.where(ROWS > 8, np.nan, ROWS))
+    for name, words in {
+        "odd.npz": "holds the arrays here; call them x, and y",
+        "bad.npz": "bad.npz is no file of numpy's arrays",
+        "flat.npz": r"flat.npz: an array \[3\] is no table",
+        "long.npz": r"labels are int64 \[3\]; they must be integers \[70\]",
+        "gap.npy": r"gap.npy: column '\d' has \d+ missing of 70 values.*--missing impute",
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            load(str(tmp_path / name))
+    assert load(str(tmp_path / "gap.npy"), table=TableReading(missing="impute")).shape == (6,)

@@ -1,0 +1,175 @@
+"""CSV and Parquet files, and tables in Python, as data sets; every mistake is told by its place."""
+
+import sys
+
+import numpy as np
+import pandas
+import polars
+import pytest
+from sklearn import datasets
+
+from aae.data import TableReading, load
+from aae.data.tables import from_table, load_table
+from aae.fit import fit
+from aae.run import Run, data_of
+
+NAMES = ("iris", "wine", "breast_cancer", "diabetes")
+
+
+def frame_of(name):
+    """One of scikit-learn's tables as a frame, its classes by name."""
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+    frame = bunch.frame
+    if name != "diabetes":
+        frame["target"] = bunch.target_names[frame["target"]]
+    return frame
+
+
+@pytest.fixture(params=[".csv", ".tsv", ".parquet"])
+def written(request, tmp_path):
+    """Writes a frame into a file of one kind or another."""
+
+    def write(frame):
+        path = tmp_path / f"table{request.param}"
+        frame = polars.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
+        if request.param == ".parquet":
+            frame.write_parquet(path)
+        else:
+            frame.write_csv(path, separator="\t" if request.param == ".tsv" else ",")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scikit_learns_tables(name, written):
+    frame = frame_of(name)
+    place = written(frame)
+    label = None if name == "diabetes" else "target"
+    dataset = load(str(place), table=TableReading(label_column=label))
+    n, test = len(frame), len(dataset.test_labels)
+    assert test == round(n / 7)
+    assert len(dataset.train_labels) == n - test
+    assert dataset.shape == (len(frame.columns) - (label is not None),)
+    assert np.allclose(dataset.train_images.mean(0), 0, atol=1e-5)
+    assert np.allclose(dataset.train_images.std(0), 1, atol=1e-4)
+    # Rows come back in their units, and each with its label.
+    back = pandas.DataFrame(dataset.columns.decode(dataset.train_images))
+    if label:
+        assert dataset.classes == tuple(sorted({*frame["target"]}))
+        back["target"] = [dataset.classes[k] for k in dataset.train_labels]
+    known = frame.select_dtypes("number").columns
+    rows = frame[known].to_numpy()
+    at = [int(np.abs(rows - row).sum(1).argmin()) for row in back[known].to_numpy()]
+    assert np.allclose(rows[at], back[known].to_numpy(), rtol=1e-4, atol=1e-4)
+    if label:
+        assert (frame["target"].to_numpy()[at] == back["target"].to_numpy()).all()
+
+
+def test_the_split_keeps_the_shares_of_classes_and_is_the_same_again():
+    first, again = (from_table(frame_of("wine"), "wine", TableReading("target")) for _ in "ab")
+    assert np.bincount(first.test_labels).tolist() == [8, 10, 7]
+    assert np.array_equal(first.test_images, again.test_images)
+
+
+MIXED = "age,job,target\n30,cook,a\n40,?,b\n,cook,\n50,smith,b\n" + "35,smith,a\n" * 10
+
+
+def test_missing_cells_are_told_of_or_masked(tmp_path):
+    place = tmp_path / "people.csv"
+    place.write_text(MIXED)
+    with pytest.raises(ValueError, match=r"people.csv: column 'age' has 1 missing of 14 .* row 2"):
+        load_table(place, TableReading("target"))
+    dataset = load_table(place, TableReading("target", missing="impute"))
+    labels = np.concatenate([dataset.train_labels, dataset.test_labels])
+    rows = np.concatenate([dataset.train_images, dataset.test_images])
+    assert np.bincount(labels + 1).tolist() == [1, 11, 2]
+    assert rows[labels == -1].tolist() == [[0, 1, 1, 0]]
+    assert dataset.columns.blocks[0].integer
+
+
+def test_columns_are_ignored_and_taken_for_categories(tmp_path):
+    place = tmp_path / "people.csv"
+    place.write_text("id;age;zone\n" + "".join(f"n{k};{20 + k};{k % 3}\n" for k in range(300)))
+    with pytest.raises(ValueError, match=r"'id' holds 300 different values.*--ignore-columns"):
+        load_table(place)
+    reading = TableReading(ignore_columns=("id",), categorical_columns=("zone",))
+    dataset = load_table(place, reading)
+    assert [(b.name, b.kind, b.width) for b in dataset.columns.blocks] == [
+        ("age", "numeric", 1), ("zone", "categorical", 3),
+    ]  # fmt: skip
+    assert dataset.classes == ()
+    assert (dataset.train_labels == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "words"),
+    [
+        ("a,b\n1,2\n", {}, "holds 1 examples: too few for a test set"),
+        ("a,b\n1,2\n3,4\n", {}, "too few for a test set"),
+        ("a,b\n", {}, "empty"),
+        ("", {}, "cannot be read"),
+        ("a,b\n1,2,3\n", {}, "cannot be read"),
+        (",b\n1,2\n", {}, "column 0 has no name: .*index=False"),
+        ("a,a\n1,2\n", {}, "two columns are called 'a'"),
+        ("1.5,2\n1,2\n", {}, r"numbers in its first line, .*names: 1.5, 2"),
+        ("a,b\n" + "1,x\n" * 9, {"label_column": "b"}, "'b' has one class, 'x'"),
+        ("a,b\n" + "1,\n" * 9, {"label_column": "b"}, "'b' has no label at all"),
+        ("a,b\n" + "1,x\n" * 9, {"label_column": "bb"}, "no column is called 'bb'; .*mean 'b'"),
+        ("a,b\n" + "1,x\n" * 9, {"ignore_columns": ("a", "b")}, "no column is left"),
+        ("a,b\n1,0.5\n" + "1,1.5\n" * 9, {"label_column": "b"}, "'b' holds 2 different values"),
+        ("a,b\ninf,1\n" + "1,1\n" * 9, {}, "'a' has 1 infinite values, the first in row 0"),
+        ("a\n" + "1\n" * 9, {"categorical_columns": ("b",)}, "no column is called 'b'"),
+    ],
+)
+def test_mistakes_are_told(tmp_path, text, reading, words):
+    place = tmp_path / "mine.csv"
+    place.write_text(text)
+    with pytest.raises(ValueError, match=f"mine.csv.*{words}"):
+        load_table(place, TableReading(**reading))
+
+
+def test_a_measured_target_names_no_classes():
+    with pytest.raises(ValueError, match=r"diabetes: column 'target' holds 214 different values"):
+        from_table(frame_of("diabetes"), "diabetes", TableReading("target"))
+
+
+def test_what_is_no_parquet_is_told(tmp_path):
+    place = tmp_path / "mine.parquet"
+    place.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"mine.parquet cannot be read"):
+        load_table(place)
+
+
+def test_the_index_that_pandas_keeps_in_parquet_is_no_column(tmp_path):
+    frame = polars.DataFrame({"a": range(9), "__index_level_0__": range(9)})
+    frame.write_parquet(tmp_path / "mine.parquet")
+    assert len(load_table(tmp_path / "mine.parquet").columns.blocks) == 1
+
+
+def test_without_polars_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    (tmp_path / "mine.csv").write_text("a\n1\n")
+    with pytest.raises(ValueError, match=r"'polars'.*pip install 'adversarial-autoencoders\[tab"):
+        load_table(tmp_path / "mine.csv")
+
+
+def test_flags_of_tables_are_refused_elsewhere(tmp_path):
+    np.save(tmp_path / "p.npy", np.zeros((9, 8, 8), np.uint8))
+    for data in ("digits", str(tmp_path / "p.npy")):
+        with pytest.raises(ValueError, match="is no table: --label-column"):
+            load(data, table=TableReading("target"))
+
+
+def test_a_run_knows_its_columns_and_what_changed(tmp_path, tiny, no_pictures):
+    place = tmp_path / "wine.csv"
+    frame_of("wine").to_csv(place, index=False)
+    config = tiny(data=str(place), label_column="target", epochs=1)
+    run = fit(config, tmp_path / "run")
+    assert data_of(run.config).columns == run.columns == Run(run.folder).columns
+    assert run.dataset().classes == ("class_0", "class_1", "class_2")
+    frame = frame_of("wine")
+    frame["alcohol"] *= 2
+    frame.to_csv(place, index=False)
+    with pytest.raises(ValueError, match=r"the columns of .*wine.csv are not what they were"):
+        run.dataset()
