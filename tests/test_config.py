@@ -124,7 +124,7 @@ def test_json_and_back_with_every_field_changed():
         data="svhn", data_dir="/data", image_size=(8, 9), channels=1, unreadable="skip",
         label_column="class", missing="impute", categorical_columns=("a", "b"),
         ignore_columns=("c",),
-        validation=0.2, labels=100, latent_dim=4, hidden=7, layers=3,
+        network="conv", width=16, validation=0.2, labels=100, latent_dim=4, hidden=7, layers=3,
         posterior="universal", style_critic="plain", batch_norm=True, output="linear",
         reconstruction="absolute", init="normal", prior="mixture", prior_std=2.0, components=3,
         radius=2.0, radial_std=0.3, tangential_std=0.2, epochs=5, batch_size=9, step="alternating",

@@ -13,6 +13,7 @@ HEALTHY = {
     "prior_distance": 0.01,
     "prior_distance_error": 0.001,
     "prior_offset": 0.05,
+    "code_variances": (0.9, 1.1),
     "class_shares": (0.3, 0.3, 0.4),
     "reconstruction_error": 30.0,
     "mean_image_error": 52.0,
@@ -30,11 +31,12 @@ def test_a_healthy_training_is_fine():
         "discriminator accuracy",
         "distance from prior",
         "offset from centre",
+        "unused dimensions",
         "balance of classes",
         "reconstruction error",
     ]
     assert all(check.ok and check.verdict == "fine" and check.advice == "" for check in checks)
-    assert [check.value for check in checks] == pytest.approx([0.6, 0.01, 0.05, 0.9, 30 / 52])
+    assert [check.value for check in checks] == pytest.approx([0.6, 0.01, 0.05, 0, 0.9, 30 / 52])
     assert verdict(checks) == "fine"
 
 
@@ -54,6 +56,8 @@ CASES = [
     ({"prior_distance": 0.42}, "distance from prior", "nowhere near", "collapsed"),
     ({"prior_offset": 0.3}, "offset from centre", "off the prior's centre", "check"),
     ({"prior_offset": 1.0}, "offset from centre", "off the prior's centre", "collapsed"),
+    ({"code_variances": (0.09, 1.0)}, "unused dimensions", "1 of 2 code dimensions", "check"),
+    ({"code_variances": (0.09, math.nan)}, "unused dimensions", "diverged", "collapsed"),
     ({"class_shares": (0.1, 0.45, 0.45)}, "balance of classes", "0 is too rarely", "check"),
     ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
     ({"reconstruction_error": 45.0}, "reconstruction error", "little better", "check"),
@@ -118,7 +122,9 @@ def test_advice_without_a_discriminator_does_not_name_its_weights():
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", [key for key in HEALTHY if key != "class_shares"])
+@pytest.mark.parametrize(
+    "name", [key for key in HEALTHY if key not in ("class_shares", "code_variances")]
+)
 def test_what_is_not_finite_fails(name, broken):
     checks = examine(Measurements(**HEALTHY | {name: broken}))
     assert any("not a finite number" in check.verdict for check in checks)

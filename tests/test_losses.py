@@ -38,6 +38,22 @@ def test_reconstruction_sums_over_pixels_and_averages_over_the_batch(name, of_to
     torch.testing.assert_close(twice_the_pictures, expected)
 
 
+def test_the_cross_entropy_of_pixels():
+    x_hat, x = torch.tanh(randn(5, 1, 4, 4)), torch.rand((5, 1, 4, 4)) * 2 - 1
+    expected = F.binary_cross_entropy((x_hat + 1) / 2, (x + 1) / 2, reduction="sum") / 5
+    torch.testing.assert_close(losses.cross_entropy(x_hat, x), expected)
+
+
+def test_the_cross_entropy_bears_pixels_that_are_sure():
+    u = torch.tensor([[-50.0, -5.0, 5.0, 50.0]], requires_grad=True)
+    for x in (-torch.ones(1, 4), torch.ones(1, 4)):
+        loss = losses.cross_entropy(torch.tanh(u), x)
+        (grad,) = torch.autograd.grad(loss, u)
+        assert loss.isfinite()
+        torch.testing.assert_close(grad[0, 1:3], (torch.tanh(u) - x)[0, 1:3], rtol=0.01, atol=1e-4)
+        assert grad.isfinite().all()
+
+
 def test_discriminator_by_hand():
     undecided = losses.discriminator(torch.zeros(3), torch.zeros(3))
     assert undecided.item() == pytest.approx(2 * math.log(2))
@@ -147,6 +163,7 @@ def test_virtual_adversarial_of_a_constant_is_zero():
 TERMS = {
     "squared": lambda a, b: losses.squared_error(a[:, None], b.float()[:, None]),
     "absolute": lambda a, b: losses.absolute_error(a[:, None], b.float()[:, None]),
+    "bernoulli": lambda a, b: losses.cross_entropy(a.tanh()[:, None], b.float().tanh()[:, None]),
     "discriminator": losses.discriminator,
     "generator": lambda a, b: losses.generator(a),
     "classification": lambda a, b: losses.classification(a[:, None].expand(-1, 2), b.long() * 0),

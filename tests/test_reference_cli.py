@@ -122,7 +122,7 @@ class TestFlags:
         of_no_account = {
             "momentum", "adversarial_momentum", "vat_radius", "device", "log_every",
             "sample_every", "keep", "clusters", "heads_apart", "heads_weight", "image_size",
-            "channels", "unreadable", "checkpoint_every", "keep_best",
+            "channels", "unreadable", "checkpoint_every", "keep_best", "network", "width",
         }  # fmt: skip
         given = config(script, "--train").to_json()
         assert {name: given.pop(name) for name in literal} == literal

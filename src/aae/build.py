@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from aae import losses
+from aae import conv, losses
 from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
 from aae.models import (
@@ -50,6 +50,26 @@ def build(
     return model
 
 
+LARGEST_GREY = 32 * 32
+"""Pixels of a grey picture up to which ``--network auto`` takes fully connected layers."""
+
+
+def choose_network(name: str, shape: Sequence[int]) -> Literal["mlp", "conv"]:
+    """The kind of network that a config's name stands for, for examples of a shape.
+
+    Raises:
+        ValueError: convolutions are asked for where there is nothing to convolve.
+    """
+    possible = len(shape) == 3 and min(shape[1:]) >= conv.LEAST
+    if name == "conv" and not possible:
+        raise ValueError(
+            f"--network conv needs pictures of {conv.LEAST}×{conv.LEAST} or more, not "
+            f"{'×'.join(map(str, shape[1:] or shape))}: take --network mlp"
+        )
+    large = possible and (shape[0] > 1 or math.prod(shape) > LARGEST_GREY)
+    return "conv" if name == "conv" or (name == "auto" and large) else "mlp"
+
+
 @dataclass(frozen=True)
 class _Nouns:
     """Makes the parts of a model."""
@@ -58,15 +78,23 @@ class _Nouns:
     shape: tuple[int, ...]
     n_classes: int
 
+    @property
+    def convolutional(self) -> bool:
+        return choose_network(self.config.network, self.shape) == "conv"
+
     def encoder(self, n_classes: int = 0) -> Encoder:
+        front, values = None, math.prod(self.shape)
+        if self.convolutional:
+            front, values = conv.features(self.shape, self.config.width)
         return Encoder(
-            math.prod(self.shape),
+            values,
             self.config.latent_dim,
             n_classes=n_classes,
             posterior=self.config.posterior,
             hidden=self.config.hidden,
             layers=self.config.layers,
             batch_norm=self.config.batch_norm,
+            front=front,
         )
 
     def decoder(self, beside_z: int = 0) -> Decoder:
@@ -77,6 +105,9 @@ class _Nouns:
             layers=self.config.layers,
             # Pixels have bounds that an activation can respect; features have none.
             output=self.config.output if len(self.shape) > 1 else "linear",
+            pixels=conv.pixels(self.config.hidden, self.shape, self.config.width)
+            if self.convolutional
+            else None,
         )
 
     def adversary(self, prior: Prior, n_labels: int = 0, *, by_parts: bool = False) -> Adversary:
@@ -88,6 +119,11 @@ class _Nouns:
     @property
     def rest(self) -> dict[str, Any]:
         """What every variant is told alike."""
+        if self.config.reconstruction == "bernoulli" and len(self.shape) == 1:
+            raise ValueError(
+                "--reconstruction bernoulli is for pixels, and rows of features are none: take "
+                "squared or absolute"
+            )
         loss = losses.RECONSTRUCTION[self.config.reconstruction]
         return {"n_classes": self.n_classes, "reconstruction_loss": loss}
 

@@ -11,10 +11,11 @@ import dataclasses
 import difflib
 import math
 import re
-import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from aae.hints import fits
 
 Model = Literal["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
 Posterior = Literal["deterministic", "gaussian", "universal"]
@@ -66,6 +67,11 @@ class Config:
     """How many training labels are used, balanced over the classes, chosen by the seed."""
 
     # --- networks
+    network: Literal["auto", "mlp", "conv"] = "auto"
+    """Encoder and decoder of fully connected layers, or with convolutions before and after them;
+    auto: convolutions for colour, and for grey pictures of more than 32×32."""
+    width: int = 32
+    """Channels of the largest level of convolutions; they double with each halving of the sides."""
     latent_dim: int = 2
     """Dimensions of the code z."""
     posterior: Posterior = "gaussian"
@@ -85,9 +91,10 @@ class Config:
     """Batch normalisation in the encoder's hidden layers."""
     output: Literal["tanh", "linear"] = "tanh"
     """The decoder's last activation; pixels lie in [-1, 1]. On rows of features it is linear."""
-    reconstruction: Literal["squared", "absolute"] = "squared"
-    """The reconstruction loss: half the squared error, whose best guess is a mean, or the absolute
-    error, whose best guess is a median and keeps strokes sharp. Both are summed over pixels."""
+    reconstruction: Literal["squared", "absolute", "bernoulli"] = "squared"
+    """The reconstruction loss: half the squared error, whose best guess is a mean; the absolute
+    error, whose best guess is a median and keeps strokes sharp; or the cross-entropy of pixels
+    taken for shares of white, for pictures in black and white. All are summed over pixels."""
     init: Literal["centred", "he", "normal"] = "centred"
     """Initial weights: He's with codes that start at the prior's centre, He's alone (the reference
     program's), or N(0, 0.01²) (the paper's)."""
@@ -191,7 +198,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():
-            if not _fits(value := getattr(self, name), hint):
+            if not fits(value := getattr(self, name), hint):
                 options = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
                 known = f"; it is one of {', '.join(options)}" if options else ""
                 raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
@@ -243,6 +250,16 @@ class Config:
             raise ValueError(
                 f"--keep-best {self.keep_best} is of models that classify (semi, embed); "
                 f"take --keep-best reconstruction for {self.model}"
+            )
+        if self.width < 8 or self.width % 8:
+            raise ValueError(
+                f"--width must be a multiple of 8, for channels are normalised in 8 groups; it is "
+                f"{self.width}"
+            )
+        if self.reconstruction == "bernoulli" and self.output != "tanh":
+            raise ValueError(
+                "--reconstruction bernoulli takes pixels for shares of white, which have bounds: "
+                f"take --output tanh, not {self.output}"
             )
         if self.labels != "all" and self.labels < 0:
             raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
@@ -370,19 +387,3 @@ def _interval(every: int | str | None) -> tuple[int, float] | None:
         return None if every is not None and every < 1 else (every or 0, 0.0)
     matched = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)m", every)
     return (0, float(matched[1])) if matched and float(matched[1]) else None
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the annotated type."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return isinstance(value, str) and value in args
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, option) for option in args)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)

@@ -230,12 +230,16 @@ def _measurements(
         known = part.labels[part.labels >= 0]
         if len(known) and not model.finds_clusters:
             expected = (np.bincount(known, minlength=model.n_classes) / len(known)).tolist()
+    # A generator of its own: figures drawn after this one stay what they were before it was.
+    drawn = model.prior.sample(MEASURED, generator=torch.Generator().manual_seed(0))
+    variances = codes.mean.var(0, correction=0) / drawn.var(0)
     return health.Measurements(
         discriminator_accuracy=accuracy,
         prior_distance=match.relative,
         prior_distance_error=match.error / match.scale,
         prior_offset=match.offset,
         prior_offset_error=match.offset_error,
+        code_variances=variances.tolist(),
         class_shares=shares,
         expected_shares=expected,
         reconstruction_error=figures["reconstruction_error"],

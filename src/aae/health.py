@@ -23,6 +23,10 @@ OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
 few codes chance alone gives as much."""
 BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
 """Predicted share of the class that is most neglected, over its expected share."""
+UNUSED = 0.1
+"""Variance of a code dimension's mean over the prior's, below which it says next to nothing of the
+picture: of a Gaussian it is 0.08 bits. On MNIST the dimensions of codes of two and of ten have 0.93
+and more."""
 RECONSTRUCTION_FINE, RECONSTRUCTION_LOST = 0.8, 0.95
 """Reconstruction error over the error of the mean image, which needs no code. On MNIST, as half the
 squared error summed over pixels in [-1, 1], the mean image has 106; codes of two dimensions come to
@@ -42,6 +46,8 @@ class Measurements:
         prior_offset: distance of the codes' mean from the prior's, in the prior's standard
             deviations (`metrics.PriorDistance.offset`).
         prior_offset_error: its sampling error, in the same units.
+        code_variances: for each code dimension, the variance of its mean over pictures, over the
+            prior's variance.
         class_shares: share of the pictures predicted to be of each class.
         expected_shares: the shares that they should have; by default all the same.
         reconstruction_error: on pictures not trained on.
@@ -54,6 +60,7 @@ class Measurements:
     prior_distance_error: float = 0.0
     prior_offset: float | None = None
     prior_offset_error: float = 0.0
+    code_variances: Sequence[float] | None = None
     class_shares: Sequence[float] | None = None
     expected_shares: Sequence[float] | None = None
     reconstruction_error: float | None = None
@@ -95,6 +102,7 @@ def examine(measured: Measurements) -> list[Check]:
         _discriminator(measured),
         _prior_distance(measured),
         _prior_offset(measured),
+        _unused(measured),
         _balance(measured),
         _reconstruction(measured),
     ]
@@ -200,6 +208,25 @@ def _prior_offset(measured: Measurements) -> Check | None:
         "start at the centre (--init centred), lower --lr, or train longer (--epochs)",
         ok=False,
         collapsed=beyond_chance >= OFFSET_LOST,
+    )
+
+
+def _unused(measured: Measurements) -> Check | None:
+    name, variances = "unused dimensions", measured.code_variances
+    if variances is None:
+        return None
+    if not all(math.isfinite(variance) for variance in variances):
+        return _not_finite(name, math.nan)
+    count = sum(variance < UNUSED for variance in variances)
+    if not count:
+        return _fine(name, 0.0)
+    return Check(
+        name,
+        count,
+        f"{count} of {len(variances)} code dimensions are the same for all pictures",
+        "lower --generator-weight, take --posterior deterministic, or train longer (--epochs); "
+        "where reconstructions are good, a smaller --latent-dim does",
+        ok=False,
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from aae.autoencoder import Autoencoder
+from aae.conv import Convolution
 from aae.data import Examples
 from aae.nn import Codes
 from aae.run import Part
@@ -44,8 +45,12 @@ def ready(model: Autoencoder, precision: str) -> Autoencoder:
 
 def batch_size(model: Autoencoder) -> int:
     """Pictures or codes that a model is given at a time: as many as keep to `WORKING_BYTES`."""
-    layers = (layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear))
-    values = math.prod(model.decoder.shape) + sum(layers)
+    values = math.prod(model.decoder.shape)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            values += layer.out_features
+        elif isinstance(layer, Convolution):
+            values += layer.out_channels * layer.places
     most = WORKING_BYTES.get(_device(model).type, WORKING_BYTES["cpu"])
     return max(1, most // (4 * values))
 

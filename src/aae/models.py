@@ -65,7 +65,7 @@ class ClusteringAAE(Autoencoder):
         """See `Autoencoder.phases`."""
         return (
             self._reconstruction(),
-            *self._regularization("z", (self.encoder.trunk, self.encoder.posterior)),
+            *self._regularization("z", (*self.encoder.body, self.encoder.posterior)),
             *self._regularization("y", self._classifier),
             *self._classification(),
             *([Phase("vat", self._vat, self._classifier)] if self.vat_radius else []),
@@ -76,7 +76,7 @@ class ClusteringAAE(Autoencoder):
     def _classifier(self) -> tuple[nn.Module, ...]:
         """The networks that give y."""
         assert self.encoder.classes is not None
-        return (self.encoder.trunk, self.encoder.classes)
+        return (*self.encoder.body, self.encoder.classes)
 
     def _classification(self) -> tuple[Phase, ...]:
         return ()

@@ -156,13 +156,14 @@ class Encoder(nn.Module):
     """x → codes: an MLP, a posterior over z and, with classes, a class head.
 
     Args:
-        pixels: values in a picture.
+        pixels: values in a picture, or features that ``front`` gives.
         latent_dim: dimensions of z.
         n_classes: classes of y; 0 for none.
         posterior: a name in `POSTERIORS`.
         hidden: units in each hidden layer.
         layers: how many hidden layers.
         batch_norm: normalise the hidden layers over the batch.
+        front: what comes before the MLP: pictures → features [n, pixels]; nothing by default.
     """
 
     def __init__(
@@ -175,8 +176,10 @@ class Encoder(nn.Module):
         hidden: int = 1000,
         layers: int = 2,
         batch_norm: bool = False,
+        front: nn.Module | None = None,
     ):
         super().__init__()
+        self.front = front or nn.Flatten()
         self.posterior: PosteriorHead = POSTERIORS[posterior](hidden, latent_dim)
         self.trunk = MLP(pixels + self.posterior.noise_dim, hidden, layers, batch_norm=batch_norm)
         self.classes = FullLinear(hidden, n_classes) if n_classes else None
@@ -185,7 +188,7 @@ class Encoder(nn.Module):
         self, x: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
     ) -> Codes:
         """Pictures [n, c, h, w] → codes, drawn where a generator is given."""
-        x = x.flatten(1)
+        x = self.front(x)
         if size := self.posterior.noise_dim:
             draw = torch.zeros if generator is None else partial(torch.randn, generator=generator)
             noise = draw(x.shape[0], size, device=x.device)  # len() is fixed in an export
@@ -196,11 +199,16 @@ class Encoder(nn.Module):
             return codes
         return Codes(codes.z, codes.mean, codes.std, self.classes(h))
 
+    @property
+    def body(self) -> tuple[nn.Module, ...]:
+        """What gives the features that all heads read."""
+        return self.front, self.trunk
+
     def class_logits(self, x: Tensor) -> Tensor:
         """Pictures [n, c, h, w] → logits of the classes [n, K], without drawing anything."""
         assert self.classes is not None
         assert not self.posterior.noise_dim
-        logits: Tensor = self.classes(self.trunk(x.flatten(1)))
+        logits: Tensor = self.classes(self.trunk(self.front(x)))
         return logits
 
 
@@ -213,6 +221,7 @@ class Decoder(nn.Module):
         hidden: units in each hidden layer.
         layers: how many hidden layers.
         output: "tanh" or "linear", the last activation.
+        pixels: what comes after the MLP: [n, hidden] → pixels; a linear layer by default.
     """
 
     def __init__(
@@ -223,11 +232,12 @@ class Decoder(nn.Module):
         hidden: int = 1000,
         layers: int = 2,
         output: Literal["tanh", "linear"] = "tanh",
+        pixels: nn.Module | None = None,
     ):
         super().__init__()
         self.shape = tuple(shape)
         self.trunk = MLP(inputs, hidden, layers, first=FullLinear)
-        self.pixels = nn.Linear(hidden, math.prod(shape))
+        self.pixels = pixels or nn.Linear(hidden, math.prod(shape))
         self.activation = nn.Tanh() if output == "tanh" else nn.Identity()
 
     def forward(
@@ -235,8 +245,8 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Codes [n, …] side by side → pictures [n, c, h, w]."""
         h = self.trunk(torch.cat(codes, 1) if len(codes) > 1 else codes[0], drop, generator)
-        flat: Tensor = self.activation(self.pixels(h).float())
-        return flat.view(-1, *self.shape)
+        x: Tensor = self.activation(self.pixels(h).float())
+        return x.view(-1, *self.shape)
 
 
 class HeadedDecoder(nn.Module):
@@ -321,9 +331,9 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
         generator: source of randomness, on the CPU.
     """
     for name, layer in module.named_modules():
-        if not isinstance(layer, nn.Linear):
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)):
             continue
-        std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.in_features)
+        std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.weight[0].numel())
         nn.init.normal_(layer.weight, std=std, generator=generator)
         bias: Tensor | None = layer.bias  # heads of an embedding have none
         if bias is None:

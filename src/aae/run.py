@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 import aae
 from aae.autoencoder import Autoencoder
-from aae.build import build
+from aae.build import build, choose_network
 from aae.config import Config
 from aae.data import (
     Columns,
@@ -137,6 +137,8 @@ class Run:
         """Training examples; None where an early version wrote it."""
         columns = self._about["data"].get("columns")
         self.columns = columns and Columns.from_json(columns)
+        # There was no other network before this was written.
+        self._network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
 
     @classmethod
     def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
@@ -163,6 +165,8 @@ class Run:
         about = {
             "format": FORMAT,
             "config": config.to_json(),
+            # Kept, for another version may choose otherwise.
+            "network": choose_network(config.network, data["shape"]),
             "data": data,
             "versions": versions(),
         }
@@ -229,7 +233,8 @@ class Run:
     def new_model(self) -> Autoencoder:
         """Its model before training, on the CPU."""
         generator = torch.Generator().manual_seed(self.config.seed)
-        return build(self.config, self.shape, len(self.classes), generator)
+        config = replace(self.config, network=self._network)
+        return build(config, self.shape, len(self.classes), generator)
 
     @property
     def epochs_done(self) -> int:

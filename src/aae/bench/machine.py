@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from aae.autoencoder import Autoencoder
-from aae.nn import MLP, Critic, Decoder, Encoder
+from aae.conv import Convolution
+from aae.nn import Critic, Decoder, Encoder
 from aae.training.device import choose_precision
 
 GAUGE_SECONDS = 0.1
@@ -72,10 +73,11 @@ class Work:
         """Count the work of one step.
 
         A layer multiplies each row of its input by its weights once forward, once for the weights'
-        gradient and once for the input's. The critic reads codes and as many prior samples.
-        Pictures and prior samples need no gradient, which saves the first layers that. All is
-        counted in one number format: the layers at codes, which stay in float32, are 2 of 1,000
-        parts with a code of two (and some percent of a long one, whose floor is so far too low).
+        gradient and once for the input's; a convolution does so at each pixel of its output. The
+        critic reads codes and as many prior samples. Pictures and prior samples need no gradient,
+        which saves the first layers that. All is counted in one number format: the layers at codes,
+        which stay in float32, are 2 of 1,000 parts with a code of two (and some percent of a long
+        one, whose floor is so far too low).
         """
         n = batch_size
         assert isinstance(model.decoder, Decoder)
@@ -84,17 +86,22 @@ class Work:
         readers += [(adversary.critic, 2 * n, n) for adversary in model.adversaries.values()]
         products = 0
         for network, rows, rows_back in readers:
-            trunk: MLP = network.trunk
-            first = trunk.linears[0]
-            for layer in network.modules():
-                if isinstance(layer, nn.Linear):
-                    back = rows_back if layer is first else rows
-                    products += layer.weight.numel() * (2 * rows + back)
+            entrance = network.body if isinstance(network, Encoder) else (network.trunk,)
+            first = next(layer for part in entrance for layer in _multiplying(part))
+            for layer in _multiplying(network):
+                places = layer.places if isinstance(layer, Convolution) else 1
+                back = rows_back if layer is first else rows
+                products += layer.weight.numel() * places * (2 * rows + back)
         return cls(2 * products, sum(p.numel() for p in model.parameters()))
 
     def seconds(self, rate: float, bandwidth: float) -> float:
         """The least time that it takes, arithmetic and memory one after the other."""
         return self.operations / rate + self.traffic / bandwidth
+
+
+def _multiplying(network: nn.Module) -> Iterator[nn.Linear | Convolution]:
+    """The layers whose work is products."""
+    return (layer for layer in network.modules() if isinstance(layer, (nn.Linear, Convolution)))
 
 
 def gauge(

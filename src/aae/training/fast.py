@@ -15,12 +15,11 @@ import copy
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass
 from aae.config import Config
+from aae.conv import Convolution, Enlarging
 from aae.training.step import JointStep, Losses
 
 LEAST = 1e-12
@@ -126,19 +125,14 @@ class SharedPass(Pass):
         seen.register_hook(lambda grad: grad * factor[:, None])
 
 
-class LowLinear(nn.Linear):
-    """A linear layer that takes its input in the type of its weights."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, inputs] → [n, outputs], in the weights' type."""
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+LOW = (nn.Linear, Convolution, Enlarging, nn.GroupNorm)
+"""Layers that a twin has in the products' type; `aae.nn.FullLinear` is none of them."""
 
 
 def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
-    """The same model over the same tensors, but for linear layers whose weights are of ``dtype``.
+    """The same model over the same tensors, but for `LOW` layers, whose weights are of ``dtype``.
 
-    `aae.nn.FullLinear` layers stay as they are, and in float32 all do. Weights of another type are
-    copies, as the model's are now.
+    In float32 all stay as they are. Weights of another type are copies, as the model's are now.
 
     Args:
         model: the model, with float32 weights.
@@ -150,14 +144,19 @@ def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
         return other
     for module in list(other.modules()):
         for name, layer in list(module.named_children()):
-            if type(layer) is nn.Linear:
-                # Its weights are given to it: none are drawn, from torch's own randomness at that.
-                low = skip_init(
-                    LowLinear, layer.in_features, layer.out_features,
-                    dtype=dtype, device=layer.weight.device,
-                )  # fmt: skip
-                with torch.no_grad():
-                    for weight, own in zip(low.parameters(), layer.parameters(), strict=True):
-                        weight.copy_(own)
-                setattr(module, name, low)
+            if type(layer) in LOW:
+                setattr(module, name, _lowered(layer, dtype))
     return other
+
+
+def _lowered(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A layer whose weights are of a type, and that takes its input in that type."""
+    weights = {id(p): nn.Parameter(p.detach().to(dtype)) for p in layer.parameters()}
+    low = copy.deepcopy(layer, weights)
+    low.register_forward_pre_hook(_in_own_type)
+    return low
+
+
+def _in_own_type(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    assert isinstance(layer.weight, Tensor)
+    return tuple(x.to(layer.weight.dtype) for x in inputs)
