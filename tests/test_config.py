@@ -134,8 +134,8 @@ def test_json_and_back_with_every_field_changed():
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
         vat_weight=8.0, vat_radius=9.0, classification_every=8, clusters=3, heads_apart=2.0,
         heads_weight=3.0, balance_weight=4.0, seed=9, device="cpu",
-        precision="bf16", log_every=11, sample_every=12, keep=13, checkpoint_every="7m",
-        keep_best="reconstruction",
+        precision="bf16", log_every=11, sample_every=12, keep=13, on_nonfinite="skip",
+        checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
     for field in dataclasses.fields(Config):
         if field.name not in ("recipe", "model"):

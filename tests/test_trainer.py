@@ -94,7 +94,7 @@ def test_what_a_record_holds(new_trainer, tiny):
     losses = []
     step = trainer.step
     trainer.step = lambda *args: losses.append(step(*args)) or losses[-1]
-    trainer.step.set_rates = step.set_rates
+    trainer.step.set_rates, trainer.step.watch = step.set_rates, step.watch
     trainer.run(lambda: {"error": 0.5})
     train, end, validation = diary.records[:3]
     for record, count in [(train, 2), (end, 4)]:
@@ -136,7 +136,7 @@ def test_labelled_pictures_come_in_their_own_order(new_trainer, tiny):
 
         return step(batch, note, count, generator)
 
-    trainer.step, spy.set_rates = spy, step.set_rates
+    trainer.step, spy.set_rates, spy.watch = spy, step.set_rates, step.watch
     trainer.run()
     assert len(seen) == 24 // 3
     for i, batch in enumerate(seen):
@@ -249,7 +249,7 @@ def test_a_training_that_diverges_stops_and_says_where(new_trainer, tiny):
     trainer = new_trainer(tiny(log_every=1))
     with torch.no_grad():
         trainer.model.decoder.pixels.bias[0] = torch.nan
-    with pytest.raises(DivergedError, match="by step 1: the loss of reconstruction is not finite"):
+    with pytest.raises(DivergedError, match=r"^step 1: the loss of reconstruction is not f"):
         trainer.run()
 
 

@@ -188,6 +188,9 @@ class Config:
     """Steps between two lines of metrics."""
     sample_every: int = 10
     """Epochs between two sets of pictures, and two checkpoints."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """Where a loss or gradient is not finite: stop and say which, or leave that step out and say
+    so. No such step changes a weight in either case."""
     checkpoint_every: int | str | None = None
     """Epochs between two checkpoints, or minutes (10m), if other than those of --sample-every."""
     keep: int = 2

@@ -61,9 +61,7 @@ class FastJointStep(JointStep):
         grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
         for (weight, low), grad in zip(self.pairs, grads, strict=True):
             weight.grad = self._gradient(weight, low, grad)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return self._move(self.optimizers, losses, count)
 
     def _gradient(
         self, weight: nn.Parameter, low: nn.Parameter, grad: Tensor | None

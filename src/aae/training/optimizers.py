@@ -24,7 +24,12 @@ def make_optimizer(
     lr = learning_rate(config, 0, adversarial=adversarial)
     if config.optimizer == "sgd":
         momentum = config.adversarial_momentum if adversarial else config.momentum
-        return torch.optim.SGD(parameters, lr=lr, momentum=momentum, fused=True)
+        sgd = torch.optim.SGD(parameters, lr=lr, momentum=momentum, fused=True)
+        if momentum:
+            # Made by the first update, they hold anything where that one is left out.
+            for parameter in parameters:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return sgd
     return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, config.beta2), fused=True)
 
 

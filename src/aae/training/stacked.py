@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Phase
 from aae.config import Config
+from aae.training.finite import Unwatched
 from aae.training.step import AlternatingStep, JointStep, Losses, Read, Step, read
 
 State = dict[str, dict[str, Any]]
@@ -45,7 +46,9 @@ def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.
         generators: one for each replica. The first also stands for all of them: it is what the
             step is called with.
     """
-    return lone_step(model, config, StackedRead(model, generators))
+    step = lone_step(model, config, StackedRead(model, generators))
+    step.watch = Unwatched()
+    return step
 
 
 def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:

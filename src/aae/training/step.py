@@ -7,7 +7,7 @@ loss in the parameters it may change), so no phase can touch what is not its own
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
 from aae.config import Config
 from aae.training.device import choose_precision
+from aae.training.finite import Watch, without
 from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
 
 Losses = dict[str, Tensor]
@@ -74,6 +75,7 @@ class Step(ABC):
             name: make_optimizer(config, parameters, adversarial=adversarial)
             for name, parameters, adversarial in players
         }
+        self.watch = Watch(model, [phase.name for phase in self.phases])
 
     @abstractmethod
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
@@ -124,6 +126,7 @@ class Step(ABC):
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
             refuse_unfit(optimizer, name)
+        self.watch.remember()
 
     def _due(self, count: int) -> list[Phase]:
         """The phases of this step: those on labelled pictures run every few steps."""
@@ -138,8 +141,11 @@ class Step(ABC):
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
-    def _update(self, losses: dict[str, Tensor]) -> None:
-        """Step each named optimiser on its own loss; all gradients are taken before any step."""
+    def _update(self, losses: dict[str, Tensor], seen: Losses, count: int) -> Losses:
+        """Step each named optimiser on its own loss; all gradients are taken before any step.
+
+        See `_move` for the other arguments and the result.
+        """
         rest = len(losses)
         for name, loss in losses.items():
             parameters = [
@@ -151,8 +157,26 @@ class Step(ABC):
             for parameter, grad in zip(parameters, grads, strict=True):
                 # Fused updates read a gradient as if it lay in memory as its parameter does.
                 parameter.grad = None if grad is None else grad.contiguous()
-        for name in losses:
-            self.optimizers[name].step()
+        return self._move(losses, seen, count)
+
+    def _move(self, names: Iterable[str], seen: Losses, count: int) -> Losses:
+        """Step some optimisers, unless a loss or a gradient is not finite.
+
+        Args:
+            names: of the optimisers.
+            seen: the unweighted loss of each phase that the gradients are of.
+            count: steps made before this one.
+
+        Returns:
+            Those losses, detached; 0 where no step was made.
+        """
+        moved = [self.optimizers[name] for name in names]
+        parameters = [p for o in moved for group in o.param_groups for p in group["params"]]
+        bad = self.watch(seen, parameters, count)
+        for optimizer in moved:
+            optimizer.found_inf = bad  # type: ignore[attr-defined]
+            optimizer.step()
+        return without(seen, bad)
 
 
 class AlternatingStep(Step):
@@ -171,8 +195,8 @@ class AlternatingStep(Step):
             corruption = Corruption(self.corruption.noise_std, dropout)
             with self._autocast():
                 seen = self.read(self.model, [phase], batch, labelled, generator, corruption)
-            self._update({phase.name: self._weighted(phase, seen[phase.name]).sum()})
-            losses[phase.name] = seen[phase.name].detach()
+            weighted = {phase.name: self._weighted(phase, seen[phase.name]).sum()}
+            losses |= self._update(weighted, seen, count)
         return losses
 
 
@@ -200,5 +224,5 @@ class JointStep(Step):
         sides: dict[str, list[Tensor]] = {name: [] for name in self.optimizers}
         for phase in phases:
             sides[phase.side].append(self._weighted(phase, losses[phase.name]))
-        self._update({name: torch.stack(parts).sum() for name, parts in sides.items()})
-        return {name: loss.detach() for name, loss in losses.items()}
+        totals = {name: torch.stack(parts).sum() for name, parts in sides.items()}
+        return self._update(totals, losses, count)

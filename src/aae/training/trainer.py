@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +17,13 @@ from aae.autoencoder import Autoencoder, Batch
 from aae.config import Config
 from aae.training.batches import Epochs
 from aae.training.fast import FastJointStep
+from aae.training.finite import Fault
 from aae.training.optimizers import learning_rate
 from aae.training.step import AlternatingStep, JointStep, Losses, Step
 
 Record = dict[str, float | int | str]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,7 +51,11 @@ class Progress:
 
     def means(self) -> dict[str, float]:
         """Mean losses since the epoch began."""
-        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        return {
+            name: float(total) / self.counts[name]
+            for name, total in self.sums.items()
+            if self.counts[name]  # all that there were may have been skipped
+        }
 
     def finish_epoch(self) -> None:
         """Start the next epoch afresh."""
@@ -115,6 +123,10 @@ class Trainer:
         self.step = step(model, config)
         self.generator = torch.Generator(self.step.device).manual_seed(config.seed)
         self.progress = Progress()
+        # A CPU has the answer at hand; another device would be waited for, so it is asked when
+        # losses are read anyway. Nothing is lost meanwhile: what is not finite makes no update.
+        self._looks_at_once = self.step.device.type == "cpu"
+        self._heed = {"stop": self._stop, "skip": self._skip}[config.on_nonfinite]
 
     def run(self, validate: Callable[[], Record] | None = None) -> None:
         """Train from where it stands to the last epoch.
@@ -135,6 +147,8 @@ class Trainer:
             self.step.set_rates(progress.epoch, progress.count)
             losses = self.step(batch, self._labelled_batch, progress.count, self.generator)
             progress.add(losses)
+            if self._looks_at_once:
+                self._look()
             pictures += batch.labels.shape[-1]
             if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
                 self._log(pictures / (time.perf_counter() - since))
@@ -145,6 +159,7 @@ class Trainer:
 
     def _log(self, speed: float) -> None:
         """Tell the mean losses so far, and the speed in pictures a second."""
+        self._look()
         means = self.progress.means()
         self._refuse_divergence(means)
         self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
@@ -155,6 +170,23 @@ class Trainer:
             self._tell({"split": "validation", **validate()})
         for observer in self.observers:
             observer.on_epoch(self)
+
+    def _look(self) -> None:
+        """See whether a step was not finite, and heed it."""
+        if (fault := self.step.watch.look()) is not None:
+            self._heed(fault)
+
+    def _stop(self, fault: Fault) -> None:
+        raise DivergedError(
+            f"{fault}; lower --lr, or take --precision float32 or --on-nonfinite skip. "
+            "The last checkpoint is kept"
+        )
+
+    def _skip(self, fault: Fault) -> None:
+        for name, count in fault.missed.items():
+            self.progress.counts[name] -= count
+        most = max(fault.missed.values())
+        logger.warning("%s; skipped%s", fault, f", with {most - 1} more" if most > 1 else "")
 
     def _refuse_divergence(self, means: dict[str, float]) -> None:
         lost = [name for name, mean in means.items() if not math.isfinite(mean)]
@@ -181,6 +213,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All but the weights that the rest of the training depends on: tensors, plain values."""
+        self._look()  # no checkpoint follows what nobody has seen
         progress = self.progress
         return {
             "progress": {
