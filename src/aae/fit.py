@@ -58,7 +58,7 @@ def fit(
         Interrupted: on Ctrl-C or SIGTERM, after a checkpoint.
     """
     dataset = dataset or data_of(config)
-    splits = Splits.of(config, dataset)
+    splits = Splits.to_train(config, dataset)
     run = Run.create(folder, replace(config, data=in_full(config.data)), dataset)
     _train(run, splits, observers)
     return run

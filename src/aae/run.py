@@ -24,6 +24,7 @@ from aae.data import (
     TableReading,
     choose_labels,
     load,
+    refuse_untrainable,
     split_validation,
     spread,
 )
@@ -90,6 +91,17 @@ class Splits:
             validation=Part(dataset.train_images[outside], dataset.train_labels[outside]),
             test=Part(dataset.test_images, dataset.test_labels),
         )
+
+    @classmethod
+    def to_train(cls, config: Config, dataset: Dataset) -> Splits:
+        """As `of`, for a training that begins.
+
+        Raises:
+            ValueError: see `of`; or there is nothing to learn from the examples.
+        """
+        labels = dataset.train_labels if config.needs_labels else None
+        refuse_untrainable(dataset.name, dataset.train_images, labels, dataset.classes)
+        return cls.of(config, dataset)
 
 
 def data_of(config: Config, data_dir: str | None = None) -> Dataset:

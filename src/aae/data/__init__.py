@@ -5,6 +5,7 @@ Nothing here needs torch, and heavy libraries are imported by the functions that
 
 from aae.data.arrays import open_pictures
 from aae.data.catalog import CATALOG, Source, SourceFile
+from aae.data.checks import refuse_untrainable
 from aae.data.columns import Block, Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import Reading
@@ -40,6 +41,7 @@ __all__ = [
     "names_in",
     "open_folder",
     "open_pictures",
+    "refuse_untrainable",
     "split_validation",
     "spread",
 ]

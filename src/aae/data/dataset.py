@@ -106,8 +106,10 @@ class Dataset:
                 f"{where}: labels are {labels.dtype} {list(labels.shape)}; "
                 f"they must be int64 [{len(images)}], one for each image"
             )
-        if labels.min() < -1 or labels.max() >= self.n_classes:
+        wrong = np.flatnonzero((labels < -1) | (labels >= self.n_classes))
+        if len(wrong):
             raise ValueError(
-                f"{where}: labels go from {labels.min()} to {labels.max()}; "
-                f"they must lie in 0..{self.n_classes - 1}, or be -1 for none"
+                f"{where}: labels go from {labels.min()} to {labels.max()}, the first that is out "
+                f"of range is in row {wrong[0]}; they must lie in 0..{self.n_classes - 1}, or be "
+                "-1 for none"
             )

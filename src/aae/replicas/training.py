@@ -74,7 +74,7 @@ def fit(
     sources = {config.source: config for config in configs.values()}
     data = {source: dataset or data_of(config) for source, config in sources.items()}
     for config in configs.values():
-        Splits.of(config, data[config.source])  # refuses what does not fit: there is no folder yet
+        Splits.to_train(config, data[config.source])  # refuses, with no folder yet
     for name, config in configs.items():
         Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.source])
     return resume(folder, dataset=dataset, tell=tell, say=say)

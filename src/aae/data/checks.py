@@ -1,0 +1,47 @@
+"""Data that nothing can be learned from, refused before a training begins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aae.data.stored import Examples, spread
+
+LOOKED_AT = 1000
+"""Examples that are looked at, evenly spaced."""
+
+
+def refuse_untrainable(
+    name: str, images: Examples, labels: NDArray[np.int64] | None, classes: tuple[str, ...]
+) -> None:
+    """Refuse examples to train on that are all alike or of another scale, and absent classes.
+
+    Args:
+        name: of the data set, for messages.
+        images: the training examples.
+        labels: int64 [n], -1 where there is none; None for a model that uses none.
+        classes: the name of each label.
+
+    Raises:
+        ValueError: says what is wrong, and what to do.
+    """
+    some = np.asarray(images[spread(len(images), LOOKED_AT)])
+    if (some == some[:1]).all():
+        raise ValueError(
+            f"{name}: all {len(some)} examples looked at are the same as row 0: there is nothing "
+            "to learn; look at what made them"
+        )
+    if some.dtype == np.uint8 and some.max() <= 1:
+        raise ValueError(
+            f"{name}: the pixels of all {len(some)} pictures looked at are 0 or 1, and go to 255: "
+            "they would be black; multiply them by 255"
+        )
+    if labels is None:
+        return
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    if absent := [f"{k} ({classes[k]})" for k in np.flatnonzero(counts == 0)]:
+        raise ValueError(
+            f"{name}: no training example has the label {', '.join(absent[:5])}"
+            f"{' and so on' if len(absent) > 5 else ''}: give some, number the classes without "
+            "gaps, or take a recipe that uses no labels, such as gaussian"
+        )
