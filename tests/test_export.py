@@ -84,6 +84,19 @@ def test_networks_of_full_size_agree(tmp_path):
     assert np.abs(decoded - inference.reconstruct(model, part).numpy()).max() < TOLERANCE
 
 
+def test_rows_of_features_are_taken_as_they_are(tiny, tmp_path):
+    model = build(tiny(init="he"), (5,), 0, torch.Generator().manual_seed(0)).eval()
+    rows = 3 * torch.randn(100, 5, generator=torch.Generator().manual_seed(0))
+    for name in ("encoder", "decoder"):
+        write_onnx(networks(model)[name], tmp_path / f"{name}.onnx", {})
+    z = given(tmp_path / "encoder.onnx", x=rows.numpy())["z"]
+    x = given(tmp_path / "decoder.onnx", z=z)["x"]
+    with torch.inference_mode():
+        expected = model.reconstruct(rows, torch.full((100,), -1))
+    assert np.abs(x - expected.numpy()).max() < TOLERANCE
+    assert expected.abs().max() > 1
+
+
 def test_the_classifier_is_the_encoders(exported, pictures):
     y = given(exported["classifier"], x=unit(pictures))["y"]
     assert np.array_equal(y, given(exported["encoder"], x=unit(pictures))["y"])

@@ -1,7 +1,8 @@
 """A run's networks as files for other programs: ONNX, torch.export, or weights alone.
 
 What goes in and comes out is what those programs have at hand: pictures are float32 in [0, 1],
-whatever the model was trained on. All networks take any number of rows at once and draw nothing.
+whatever the model was trained on; rows of features are as the data set has them. All networks
+take any number of rows at once and draw nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 import aae
 from aae.autoencoder import Autoencoder
 from aae.run import Run
-from aae.training.batches import to_unit
+from aae.training.batches import from_model
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 
@@ -31,7 +32,7 @@ TOLERANCE = 1e-4
 
 
 class Encoding(nn.Module):
-    """Pictures [n, c, h, w] in [0, 1] → z [n, d] and, of models with classes, y [n, K].
+    """Pictures [n, c, h, w] in [0, 1], or rows → z [n, d] and, of models with classes, y [n, K].
 
     z is the posterior's mean; in an embedding, the place that `Autoencoder.embed` gives it.
     """
@@ -42,13 +43,13 @@ class Encoding(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        codes = self.model.encode(2 * x - 1)
+        codes = self.model.encode(x if x.ndim == 2 else 2 * x - 1)
         z = self.model.embed(codes)
         return (z,) if codes.y is None else (z, codes.y)
 
 
 class Classification(Encoding):
-    """Pictures [n, c, h, w] in [0, 1] → probabilities of classes or clusters y [n, K]."""
+    """Pictures [n, c, h, w] in [0, 1], or rows → probabilities of classes or clusters y [n, K]."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
@@ -56,7 +57,7 @@ class Classification(Encoding):
 
 
 class Decoding(nn.Module):
-    """What `Encoding` gives → pictures [n, c, h, w] in [0, 1].
+    """What `Encoding` gives → pictures [n, c, h, w] in [0, 1], or rows.
 
     Without y where the decoder knows no class; where it is told a label, y is that label, one-hot.
     """
@@ -67,7 +68,7 @@ class Decoding(nn.Module):
 
     def forward(self, *codes: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        return (to_unit(self.decoder(*codes)),)
+        return (from_model(self.decoder(*codes)),)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
         "recipe": config.recipe,
         "data": Path(config.data).name,
         "shape": run.shape,
-        "scaling": "pictures are float32 in [0, 1], [n, channels, height, width]",
+        "scaling": "rows are float32 [n, features], as in the data set"
+        if len(run.shape) == 1
+        else "pictures are float32 in [0, 1], [n, channels, height, width]",
         "classes": run.classes,
         "y": "probabilities of " + ("clusters" if model.finds_clusters else "classes"),
         "prior": config.prior,

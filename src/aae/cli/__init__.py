@@ -20,6 +20,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "encode": use.encode,
     "predict": use.predict,
     "export": share.export,
+    "explore": share.explore,
     "reproduce": reproduce,
     "list": catalog.list_all,
     "bench": bench,

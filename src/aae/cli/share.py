@@ -1,4 +1,4 @@
-"""What a run is handed on as: ``aae export``."""
+"""What a run is handed on as, and shown by: ``aae export``, ``explore``."""
 
 from __future__ import annotations
 
@@ -25,4 +25,52 @@ def export(
 
     for path in exporting.export(Run(run), out or run / "export", format):
         print(path)
+    return 0
+
+
+def explore(
+    run: Path,
+    /,
+    *,
+    export: Path | None = None,
+    count: int = 10_000,
+    port: int = 0,
+    open: bool = True,
+    data_dir: str | None = None,
+) -> int:
+    """Walk through a run's code space in the browser.
+
+    Args:
+        run: The run folder.
+        export: Instead of showing the page, write it into this folder, for any web host.
+        count: Pictures of the test set to show, at most.
+        port: Port on 127.0.0.1; 0 takes one that is free.
+        open: Open the browser.
+        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+    """
+    if count < 1:
+        raise ValueError(f"--count must be at least 1, not {count}")
+    if not 0 <= port < 2**16:
+        raise ValueError(f"--port must lie in 0..65535, not {port}")
+    from aae.explorer import server, site
+    from aae.run import Run
+
+    place = Run(run)
+    if export is not None:
+        print(site.write(place, export, count=count, data_dir=data_dir) / "index.html")
+        return 0
+    import tempfile
+    import webbrowser
+
+    with tempfile.TemporaryDirectory(prefix="aae-explore-") as folder:
+        site.write(place, folder, count=count, data_dir=data_dir)
+        with server.serve(Path(folder), port) as served:
+            url = f"http://{server.HOST}:{served.server_port}/"
+            print(f"{url} (Ctrl-C ends it)", flush=True)
+            if open:
+                webbrowser.open(url)
+            try:
+                served.serve_forever()
+            except KeyboardInterrupt:
+                print()
     return 0

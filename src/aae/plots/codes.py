@@ -6,23 +6,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
 from aae.plots.style import (
-    CLASSES,
     DPI,
     NO_LABEL,
     PRIOR,
     RULE,
     TITLE,
     TRAIN,
+    class_colours,
     figure_legend,
     panels,
     styled,
@@ -71,7 +69,7 @@ def latent(
     if count > len(names):
         raise ValueError(f"label {count - 1} has no name: there are {len(names)} names")
 
-    palette = np.array([*_palette(len(names)), TRAIN if labels is None else NO_LABEL])
+    palette = np.array([*class_colours(len(names)), TRAIN if labels is None else NO_LABEL])
     named = [(k, names[k]) for k in np.unique(classes[classes >= 0])]
     if labels is not None and -1 in classes:
         named.append((-1, "no label"))
@@ -166,12 +164,6 @@ def _codes(codes: ArrayLike) -> Array:
     if codes.ndim != 2:
         raise ValueError(f"codes must be [n, dimensions], got an array of shape {codes.shape}")
     return codes
-
-
-def _palette(count: int) -> list[str]:
-    if count <= len(CLASSES):
-        return CLASSES[:count]
-    return [to_hex(matplotlib.colormaps["turbo"]((k + 0.5) / count)) for k in range(count)]
 
 
 def _draw_density(axes: Axes, density: tuple[ArrayLike, ArrayLike, ArrayLike]) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -27,6 +28,9 @@ PRIOR = ["#eff0f3", "#e0e3e7", "#cdd1d8"]  # outermost region first
 # simulated protanopia, deuteranopia and tritanopia.
 CLASSES = ["#669cf3", "#963621", "#078e64", "#a19f11", "#492d82"]
 CLASSES += ["#a6e378", "#ce73ab", "#135c68", "#ffb1fc", "#894ea7"]
+# For a dark ground: at least 0.1 apart in the same sense.
+CLASSES_ON_DARK = ["#6990fe", "#d73f2e", "#7fe00f", "#e58113", "#5f50f6"]
+CLASSES_ON_DARK += ["#c8ff98", "#eb9fdb", "#a3a58a", "#fad0de", "#af29b6"]
 
 TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "color": INK}
 STYLE: dict[Any, Any] = {
@@ -75,6 +79,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise ValueError(f"pictures are written as PNG, not {path.name!r}: name it {path.stem}.png")
     with written(path) as aside:
         yield aside
+
+
+def class_colours(count: int, *, dark: bool = False) -> list[str]:
+    """Colours for so many classes, as hexadecimal; told apart by the colour-blind up to ten.
+
+    >>> class_colours(2)
+    ['#669cf3', '#963621']
+    """
+    palette = CLASSES_ON_DARK if dark else CLASSES
+    if count <= len(palette):
+        return palette[:count]
+    return [to_hex(matplotlib.colormaps["turbo"]((k + 0.5) / count)) for k in range(count)]
 
 
 def text_width(text: str, fontsize: float = 9, fontweight: str = "normal", **_: object) -> int:

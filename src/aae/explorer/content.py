@@ -1,0 +1,138 @@
+"""What the page shows of a run: codes, pictures, the prior; plain arrays and one JSON object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import aae
+from aae import gallery, inference, plots
+from aae.autoencoder import Autoencoder
+from aae.priors import Gaussian, Prior
+from aae.run import Part, Run, Splits
+
+PRIOR_SAMPLES = 20_000
+"""Samples of a prior of more dimensions than two: the page makes its density over a plane."""
+MOST_BYTES = 2**25
+"""Bytes of pictures that the page loads, at most."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page is given beside the networks."""
+
+    about: dict[str, Any]
+    """Names, sizes and colours, ready for JSON."""
+    arrays: dict[str, NDArray[Any]]
+    """``codes`` float32 [n, d]; ``labels`` int16 [n]; ``pictures`` uint8 [n, c, h, w]; ``prior``,
+    float32: see `_prior`."""
+
+
+def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = None) -> Content:
+    """Encode a run's test set for the page.
+
+    Args:
+        run: the run.
+        model: its model, see `aae.inference.ready`.
+        count: pictures of the test set that are shown, at most, evenly spaced; fewer where they
+            would be more than `MOST_BYTES`.
+        data_dir: where the data set lies now, if elsewhere than the run's config says.
+
+    Raises:
+        ValueError: the run is not one of pictures that can be drawn.
+    """
+    if len(run.shape) != 3 or run.shape[0] not in (1, 3):
+        raise ValueError(
+            f"the explorer shows pictures of 1 or 3 channels, and {run.folder} was trained on "
+            f"{' × '.join(map(str, run.shape))} values"
+        )
+    test = Splits.of(run.config, run.dataset(data_dir)).test
+    part = test.some(max(1, min(count, MOST_BYTES // int(np.prod(run.shape)))))
+    pictures: NDArray[np.uint8] = np.asarray(part.images, np.uint8)
+    part = Part(pictures, part.labels)
+    codes = model.embed(inference.encode(model, pictures)).numpy()
+    planar, prior = _prior(model.embedded_prior, run.config.seed)
+    arrays: dict[str, NDArray[Any]] = {
+        "codes": codes.astype(np.float32),
+        "labels": part.labels.astype(np.int16),
+        "pictures": pictures,
+        "prior": prior,
+    }
+    about = _about(run, model, part, codes) | {"planar": planar}
+    return Content(about, arrays)
+
+
+def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32]) -> dict[str, Any]:
+    config, classes = run.config, list(run.classes)
+    names = [str(k) for k in range(model.n_classes)] if model.finds_clusters else classes
+    errors = _errors(model, part)
+    return {
+        "program": f"aae {aae.__version__}",
+        "recipe": config.recipe,
+        "data": Path(config.data).name,
+        "epochs": run.epochs_done,
+        "shape": run.shape,
+        "prior": config.prior,
+        "limit": model.embedded_prior.limit,
+        "axes": _principal(codes).tolist(),
+        "classes": classes,
+        "colours": {
+            "light": plots.class_colours(len(classes)),
+            "dark": plots.class_colours(len(classes), dark=True),
+        },
+        "y": names if model.encoder.classes is not None or model.decodes_labels else [],
+        "clusters": model.finds_clusters,
+        "told": model.places_need_class,
+        "classifies": model.encoder.classes is not None,
+        "errors": np.quantile(errors, np.linspace(0, 1, 201)).tolist(),
+        "border": float(_border(np.asarray(part.images, np.uint8)).mean() / 255),
+    }
+
+
+def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
+    """Half the squared error of each reconstruction, summed over pixels in [-1, 1]: [n]."""
+    found = []
+    with torch.inference_mode():
+        for x, labels in inference.in_batches(model, part):
+            x_hat = model.reconstruct(x, labels).clamp(-1, 1)
+            found.append((x_hat - x).square().flatten(1).sum(1).cpu() / 2)
+    errors: NDArray[np.float64] = torch.cat(found).double().numpy()
+    return errors
+
+
+def _principal(codes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Directions of the codes' two largest variances, unit vectors: [2 at most, d]."""
+    centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    # A direction has no sign of its own: its largest part is to be above 0.
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
+    signed: NDArray[np.float64] = directions * np.where(largest < 0, -1, 1)
+    return signed[:2]
+
+
+def _border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The outermost pixels of pictures [n, c, h, w]."""
+    sides = (images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1])
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def _prior(prior: Prior, seed: int) -> tuple[bool, NDArray[np.float32]]:
+    """Whether it looks the same in every plane that is shown, and what shows it.
+
+    Then that is its density on a grid [g, g] over the frame, rows from below, at most 1; else
+    samples [m, d], for the page to make a density of in the plane at hand.
+    """
+    if isinstance(prior, Gaussian):
+        prior = Gaussian(2, prior.std)
+    if prior.dim != 2:
+        generator = torch.Generator().manual_seed(seed)
+        samples: NDArray[np.float32] = prior.sample(PRIOR_SAMPLES, generator=generator).numpy()
+        return False, samples
+    _, _, log_p = gallery.density(prior)
+    density: NDArray[np.float32] = np.exp(log_p - log_p.max()).astype(np.float32)
+    return True, density

@@ -1,0 +1,58 @@
+"""A folder of files on this machine's own address, and nothing else."""
+
+from __future__ import annotations
+
+import functools
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+def serve(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server of a folder's files, bound and ready for ``serve_forever``.
+
+    It answers on the loopback address alone, to requests that name it; it reads no request's
+    body, and there is nothing it could be told to do.
+
+    Args:
+        folder: what to hand out.
+        port: to listen at; 0 for any that is free.
+    """
+    return ThreadingHTTPServer((HOST, port), functools.partial(_Files, directory=str(folder)))
+
+
+class _Files(SimpleHTTPRequestHandler):
+    timeout = 30  # seconds that a silent client may hold a thread
+
+    def do_GET(self) -> None:
+        if self._named():
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self._named():
+            super().do_HEAD()
+
+    def _named(self) -> bool:
+        """Whether the request is to this server by name: another site's name may lead here, too."""
+        name = self.headers.get("Host", "").rpartition(":")[0]
+        if name in (HOST, "localhost"):
+            return True
+        self.send_error(403, "This server answers to 127.0.0.1 and localhost")
+        return False
+
+    def list_directory(self, path: Any) -> None:
+        """No lists of files."""
+        self.send_error(404)
+
+    def end_headers(self) -> None:
+        """The page changes with the run, and is nobody else's to show."""
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Content-Security-Policy", "frame-ancestors 'none'")
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the terminal is the user's."""
