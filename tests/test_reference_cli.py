@@ -123,7 +123,7 @@ class TestFlags:
             "momentum", "adversarial_momentum", "vat_radius", "device", "log_every",
             "sample_every", "keep", "clusters", "heads_apart", "heads_weight", "image_size",
             "channels", "unreadable", "checkpoint_every", "keep_best", "network", "width",
-            "on_nonfinite",
+            "label_column", "missing", "categorical_columns", "ignore_columns", "on_nonfinite",
         }  # fmt: skip
         given = config(script, "--train").to_json()
         assert {name: given.pop(name) for name in literal} == literal

@@ -12,6 +12,7 @@ import torch
 from aae import conv, losses
 from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
+from aae.given import OURS, Given, Networks, given
 from aae.models import (
     VAE,
     BasicAAE,
@@ -27,7 +28,11 @@ from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 
 
 def build(
-    config: Config, shape: Sequence[int], n_classes: int, generator: torch.Generator
+    config: Config,
+    shape: Sequence[int],
+    n_classes: int,
+    generator: torch.Generator,
+    networks: Networks = OURS,
 ) -> Autoencoder:
     """The model that a config asks for, with its weights drawn from a generator.
 
@@ -36,16 +41,23 @@ def build(
         shape: (channels, height, width) of a picture, or (d,) of a row of features.
         n_classes: classes of the data's labels.
         generator: source of the initial weights, on the CPU.
+        networks: a user's own, in place of ours.
 
     Returns:
         The model, on the CPU.
 
     Raises:
-        ValueError: labels are to name parts of a prior that has too few of them.
+        ValueError: labels are to name parts of a prior that has too few of them, or a network of
+            one's own does not fit.
     """
+    if networks.encoder is not None and config.posterior == "universal":
+        raise ValueError(
+            "--posterior universal feeds noise to hidden layers, and an encoder of one's own has "
+            "no place for it: take gaussian or deterministic"
+        )
     # Layers draw weights when they are made, only to have them overwritten: not from torch's own.
     with torch.random.fork_rng(devices=[]):
-        model = VARIANTS[config.model](_Nouns(config, tuple(shape), n_classes))
+        model = VARIANTS[config.model](_Nouns(config, tuple(shape), n_classes, networks))
     initialise(model, config.init, generator)
     return model
 
@@ -77,6 +89,7 @@ class _Nouns:
     config: Config
     shape: tuple[int, ...]
     n_classes: int
+    networks: Networks
 
     @property
     def convolutional(self) -> bool:
@@ -84,7 +97,10 @@ class _Nouns:
 
     def encoder(self, n_classes: int = 0) -> Encoder:
         front, values = None, math.prod(self.shape)
-        if self.convolutional:
+        own = given("encoder", self.networks.encoder, self.shape, [(None,)], low=True)
+        if own:
+            values = own(torch.zeros(2, *self.shape)).shape[1]
+        elif self.convolutional:
             front, values = conv.features(self.shape, self.config.width)
         return Encoder(
             values,
@@ -95,26 +111,37 @@ class _Nouns:
             layers=self.config.layers,
             batch_norm=self.config.batch_norm,
             front=front,
+            given=own,
         )
 
     def decoder(self, beside_z: int = 0) -> Decoder:
+        inputs = self.config.latent_dim + beside_z
+        own = given("decoder", self.networks.decoder, (inputs,), [self.shape])
+        pixels = None
+        if self.convolutional and not own:
+            pixels = conv.pixels(self.config.hidden, self.shape, self.config.width)
         return Decoder(
-            self.config.latent_dim + beside_z,
+            inputs,
             self.shape,
             hidden=self.config.hidden,
             layers=self.config.layers,
             # Pixels have bounds that an activation can respect; features have none.
             output=self.config.output if len(self.shape) > 1 else "linear",
-            pixels=conv.pixels(self.config.hidden, self.shape, self.config.width)
-            if self.convolutional
-            else None,
+            pixels=pixels,
+            given=own,
         )
 
     def adversary(self, prior: Prior, n_labels: int = 0, *, by_parts: bool = False) -> Adversary:
-        critic = Critic(
-            prior.dim, n_labels=n_labels, hidden=self.config.hidden, layers=self.config.layers
-        )
-        return Adversary(prior, critic, by_parts=by_parts)
+        inputs = prior.dim + (n_labels + 1 if n_labels else 0)
+        own = given("critic", self.networks.critic, (inputs,), [(), (1,)])
+        return Adversary(prior, self._critic(prior.dim, n_labels, own), by_parts=by_parts)
+
+    def adversary_of_classes(self, n_classes: int) -> Adversary:
+        return Adversary(Categorical(n_classes), self._critic(n_classes))
+
+    def _critic(self, dim: int, n_labels: int = 0, own: Given | None = None) -> Critic:
+        c = self.config
+        return Critic(dim, n_labels=n_labels, hidden=c.hidden, layers=c.layers, given=own)
 
     @property
     def rest(self) -> dict[str, Any]:
@@ -174,7 +201,7 @@ def _with_classes(
     kind: type[ClusteringAAE], make: _Nouns, n_classes: int, decoder: Decoder | HeadedDecoder
 ) -> Autoencoder:
     prior = make.prior()
-    adversaries = {"z": make.adversary(prior), "y": make.adversary(Categorical(n_classes))}
+    adversaries = {"z": make.adversary(prior), "y": make.adversary_of_classes(n_classes)}
     model = kind(
         make.encoder(n_classes), decoder, adversaries,
         prior=prior, **{**make.rest, "n_classes": n_classes},

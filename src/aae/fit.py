@@ -18,6 +18,7 @@ from aae import losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
 from aae.data import Dataset, Examples, Stored, at_hand, in_full
+from aae.given import OURS, Networks
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.run import Part, Run, Splits, data_of
@@ -44,6 +45,7 @@ def fit(
     observers: Iterable[Observer] = (),
     *,
     dataset: Dataset | None = None,
+    networks: Networks = OURS,
 ) -> Run:
     """Train a config into a new run folder.
 
@@ -52,6 +54,7 @@ def fit(
         folder: where to; it must not exist, or be empty.
         observers: who else is told how it goes.
         dataset: the data set, if it is loaded already.
+        networks: the user's own, in place of ours.
 
     Raises:
         ValueError: the config and the data do not fit each other, or the folder is in use.
@@ -59,7 +62,7 @@ def fit(
     """
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
-    run = Run.create(folder, replace(config, data=in_full(config.data)), dataset)
+    run = Run.create(folder, replace(config, data=in_full(config.data)), dataset, networks)
     _train(run, splits, observers)
     return run
 
@@ -72,6 +75,7 @@ def resume(
     data_dir: str | None = None,
     device: str | None = None,
     stop: Callable[[], bool] | None = None,
+    networks: Networks = OURS,
 ) -> Run:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
@@ -83,11 +87,12 @@ def resume(
         device: where to go on, if elsewhere than the config says.
         stop: whether to save a checkpoint and stop, asked after each step; by default Ctrl-C or
             SIGTERM is what asks for it.
+        networks: the user's own, as when it began.
 
     Raises:
         Interrupted: it was asked to stop.
     """
-    run = Run(folder)
+    run = Run(folder, networks)
     if device is not None:
         run.config = replace(run.config, device=device)
     _train(run, Splits.of(run.config, dataset or run.dataset(data_dir)), observers, stop)

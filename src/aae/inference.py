@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from aae.autoencoder import Autoencoder
 from aae.conv import Convolution
 from aae.data import Examples
+from aae.given import Given
 from aae.nn import Codes
 from aae.run import Part
 from aae.training.batches import from_model, to_model
@@ -51,6 +52,8 @@ def batch_size(model: Autoencoder) -> int:
             values += layer.out_features
         elif isinstance(layer, Convolution):
             values += layer.out_channels * layer.places
+        elif isinstance(layer, Given):
+            values += layer.values
     most = WORKING_BYTES.get(_device(model).type, WORKING_BYTES["cpu"])
     return max(1, most // (4 * values))
 

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aae.given import Given
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -164,6 +166,7 @@ class Encoder(nn.Module):
         layers: how many hidden layers.
         batch_norm: normalise the hidden layers over the batch.
         front: what comes before the MLP: pictures → features [n, pixels]; nothing by default.
+        given: what comes in place of both, and gives the features that all heads read.
     """
 
     def __init__(
@@ -177,12 +180,15 @@ class Encoder(nn.Module):
         layers: int = 2,
         batch_norm: bool = False,
         front: nn.Module | None = None,
+        given: Given | None = None,
     ):
         super().__init__()
-        self.front = front or nn.Flatten()
-        self.posterior: PosteriorHead = POSTERIORS[posterior](hidden, latent_dim)
-        self.trunk = MLP(pixels + self.posterior.noise_dim, hidden, layers, batch_norm=batch_norm)
-        self.classes = FullLinear(hidden, n_classes) if n_classes else None
+        self.front = nn.Identity() if given else front or nn.Flatten()
+        features = pixels if given else hidden
+        self.posterior: PosteriorHead = POSTERIORS[posterior](features, latent_dim)
+        inputs = pixels + self.posterior.noise_dim
+        self.trunk = given or MLP(inputs, hidden, layers, batch_norm=batch_norm)
+        self.classes = FullLinear(features, n_classes) if n_classes else None
 
     def forward(
         self, x: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
@@ -222,6 +228,7 @@ class Decoder(nn.Module):
         layers: how many hidden layers.
         output: "tanh" or "linear", the last activation.
         pixels: what comes after the MLP: [n, hidden] → pixels; a linear layer by default.
+        given: what comes in place of all: codes side by side → pictures.
     """
 
     def __init__(
@@ -233,12 +240,14 @@ class Decoder(nn.Module):
         layers: int = 2,
         output: Literal["tanh", "linear"] = "tanh",
         pixels: nn.Module | None = None,
+        given: Given | None = None,
     ):
         super().__init__()
         self.shape = tuple(shape)
-        self.trunk = MLP(inputs, hidden, layers, first=FullLinear)
-        self.pixels = pixels or nn.Linear(hidden, math.prod(shape))
-        self.activation = nn.Tanh() if output == "tanh" else nn.Identity()
+        self.trunk = given or MLP(inputs, hidden, layers, first=FullLinear)
+        rest = nn.Identity() if given else None
+        self.pixels = rest or pixels or nn.Linear(hidden, math.prod(shape))
+        self.activation = rest or (nn.Tanh() if output == "tanh" else nn.Identity())
 
     def forward(
         self, *codes: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
@@ -295,14 +304,24 @@ class Critic(nn.Module):
         n_labels: labels it sees beside the code, as one-hot with one more for "no label"; 0: none.
         hidden: units in each hidden layer.
         layers: how many hidden layers.
+        given: what comes in place of all: code and label side by side → logits [n] or [n, 1].
     """
 
-    def __init__(self, dim: int, *, n_labels: int = 0, hidden: int = 1000, layers: int = 2):
+    def __init__(
+        self,
+        dim: int,
+        *,
+        n_labels: int = 0,
+        hidden: int = 1000,
+        layers: int = 2,
+        given: Given | None = None,
+    ):
         super().__init__()
         self.n_labels = n_labels
-        inputs = dim + (n_labels + 1 if n_labels else 0)
-        self.trunk = MLP(inputs, hidden, layers, slope=0.2, first=FullLinear)
-        self.logit = FullLinear(hidden, 1)
+        self.inputs = dim + (n_labels + 1 if n_labels else 0)
+        """Columns of what it reads."""
+        self.trunk = given or MLP(self.inputs, hidden, layers, slope=0.2, first=FullLinear)
+        self.logit = nn.Identity() if given else FullLinear(hidden, 1)
 
     def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Codes [n, dim] and labels [n] (-1: no label) → logits [n]."""
@@ -310,12 +329,12 @@ class Critic(nn.Module):
             assert labels is not None
             seen = torch.where(labels < 0, self.n_labels, labels)
             code = torch.cat([code, F.one_hot(seen, self.n_labels + 1).to(code.dtype)], 1)
-        logits: Tensor = self.logit(self.trunk(code)).squeeze(1)
+        logits: Tensor = self.logit(self.trunk(code)).flatten()
         return logits
 
 
 def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
-    """Draw all weights of a network from a generator.
+    """Draw all weights of a network from a generator, but those of modules that were given.
 
     Args:
         module: the network, changed in place.
@@ -330,8 +349,11 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
               would have every unit of a plane bend.
         generator: source of randomness, on the CPU.
     """
+    own = {
+        part for given in module.modules() if isinstance(given, Given) for part in given.modules()
+    }
     for name, layer in module.named_modules():
-        if not isinstance(layer, (nn.Linear, nn.Conv2d)):
+        if layer in own or not isinstance(layer, (nn.Linear, nn.Conv2d)):
             continue
         std = 0.01 if scheme == "normal" else math.sqrt(2 / layer.weight[0].numel())
         nn.init.normal_(layer.weight, std=std, generator=generator)

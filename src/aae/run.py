@@ -28,6 +28,7 @@ from aae.data import (
     split_validation,
     spread,
 )
+from aae.given import OURS, Networks
 from aae.storage import parse_json, read_json, written
 from aae.training import checkpoint
 from aae.training.device import choose_device
@@ -126,13 +127,14 @@ class Run:
 
     Args:
         folder: the folder.
+        networks: the user's own networks, where it was trained with such.
 
     Raises:
         ValueError: it is not a run folder, or one of a later version of this program.
     """
 
-    def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str, networks: Networks = OURS):
+        self.folder, self.networks = Path(folder), networks
         try:
             about = read_json(self.folder / "config.json")
         except FileNotFoundError:
@@ -149,11 +151,14 @@ class Run:
         """Training examples; None where an early version wrote it."""
         columns = self._about["data"].get("columns")
         self.columns = columns and Columns.from_json(columns)
+        self._given: list[str] = self._about.get("networks", [])
         # There was no other network before this was written.
         self._network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
 
     @classmethod
-    def create(cls, folder: Path | str, config: Config, dataset: Dataset) -> Run:
+    def create(
+        cls, folder: Path | str, config: Config, dataset: Dataset, networks: Networks = OURS
+    ) -> Run:
         """Make a new run folder.
 
         Raises:
@@ -166,10 +171,14 @@ class Run:
             "left_out": len(dataset.left_out),
             "columns": dataset.columns and dataset.columns.to_json(),
         }
-        return cls.write(folder, config, data)
+        if networks.names:  # refuses what does not fit, before there is a folder
+            build(config, dataset.shape, len(dataset.classes), torch.Generator(), networks)
+        return cls.write(folder, config, data, networks)
 
     @classmethod
-    def write(cls, folder: Path | str, config: Config, data: dict[str, Any]) -> Run:
+    def write(
+        cls, folder: Path | str, config: Config, data: dict[str, Any], networks: Networks = OURS
+    ) -> Run:
         """Make a new run folder, from what it shall say of its data; see `create`."""
         folder = Path(folder)
         refuse_used(folder)
@@ -179,12 +188,13 @@ class Run:
             "config": config.to_json(),
             # Kept, for another version may choose otherwise.
             "network": choose_network(config.network, data["shape"]),
+            "networks": networks.names,
             "data": data,
             "versions": versions(),
         }
         with written(folder / "config.json") as path:
             path.write_text(json.dumps(about, indent=1) + "\n")
-        return cls(folder)
+        return cls(folder, networks)
 
     def renew(self) -> None:
         """Say in the folder that it is of today's format, before anything of today goes into it."""
@@ -243,10 +253,22 @@ class Run:
             return choose_device("auto")
 
     def new_model(self) -> Autoencoder:
-        """Its model before training, on the CPU."""
+        """Its model before training, on the CPU.
+
+        Raises:
+            ValueError: it has networks of the user's own, and others are given or none.
+        """
+        if list(self.networks.names) != self._given:
+            wanted = ", ".join(f"{name}=…" for name in self._given)
+            had = f"the user's own {' and '.join(self._given)}" if wanted else "our networks alone"
+            given = f", Networks({wanted})" if wanted else ""
+            raise ValueError(
+                f"{self.folder} was trained with {had}: open it in Python by "
+                f"Run({str(self.folder)!r}{given})"
+            )
         generator = torch.Generator().manual_seed(self.config.seed)
         config = replace(self.config, network=self._network)
-        return build(config, self.shape, len(self.classes), generator)
+        return build(config, self.shape, len(self.classes), generator, self.networks)
 
     @property
     def epochs_done(self) -> int:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass
 from aae.config import Config
 from aae.conv import Convolution, Enlarging
+from aae.given import Given
 from aae.training.step import JointStep, Losses
 
 LEAST = 1e-12
@@ -140,11 +141,19 @@ def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
     other = copy.deepcopy(model, shared)
     if dtype == torch.float32:
         return other
-    for module in list(other.modules()):
-        for name, layer in list(module.named_children()):
-            if type(layer) in LOW:
-                setattr(module, name, _lowered(layer, dtype))
+    _lower(other, dtype)
     return other
+
+
+def _lower(module: nn.Module, dtype: torch.dtype) -> None:
+    """Have the layers within a module multiply in a type."""
+    for name, layer in list(module.named_children()):
+        if isinstance(layer, Given):  # what is in it is not ours to change
+            layer.dtype = dtype if layer.low else layer.dtype
+        elif type(layer) in LOW:
+            setattr(module, name, _lowered(layer, dtype))
+        else:
+            _lower(layer, dtype)
 
 
 def _lowered(layer: nn.Module, dtype: torch.dtype) -> nn.Module:

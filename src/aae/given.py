@@ -1,0 +1,125 @@
+"""A user's own networks in place of ours: any `torch.nn.Module` that keeps to a contract.
+
+They are tried on two examples when a model is built, and work in every variant and every kind of
+step. The model has a copy of them, whose weights are as their maker drew them. What they draw by
+themselves, in a dropout say, comes from torch's global randomness, and no seed of ours repeats it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Networks of one's own; those that are None are ours.
+
+    Attributes:
+        encoder: pictures [n, c, h, w] in [-1, 1], or rows [n, d] → features [n, f], of any number
+            f. The heads that make codes and classes of them are ours.
+        decoder: codes [n, d] → pictures [n, c, h, w] in [-1, 1], or rows. Where the recipe decodes
+            a class, too, it has K columns more: a one-hot label, or probabilities.
+        critic: codes z [n, d] → logits [n] of "drawn from the prior". Where the recipe shows it the
+            label, it has K + 1 columns more: that label one-hot, the last one for "none".
+
+    Example:
+        >>> Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU())).names
+        ('encoder',)
+    """
+
+    encoder: nn.Module | None = None
+    decoder: nn.Module | None = None
+    critic: nn.Module | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which ones there are."""
+        return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+
+OURS = Networks()
+
+
+class Given(nn.Module):
+    """A user's module, as a part of ours: it stands where hidden layers do.
+
+    Args:
+        module: the module; this one works on a copy.
+        low: whether its products may be of the training's type, by autocast. Those of what reads a
+            code are float32, for a code needs all its digits.
+    """
+
+    def __init__(self, module: nn.Module, *, low: bool = False):
+        super().__init__()
+        self.module, self.low = copy.deepcopy(module), low
+        self.dtype = torch.float32
+        """The type of products, which a twin sets."""
+        self.values = 0
+        """Numbers that it and its parts make of an example, as it was `given`."""
+
+    def forward(
+        self, x: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """What the module makes of x, in float32."""
+        low = self.dtype != torch.float32
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
+            y: Tensor = self.module(x)
+        return y.float()
+
+
+def given(
+    name: str,
+    module: nn.Module | None,
+    inputs: Sequence[int],
+    outputs: Sequence[Sequence[int | None]],
+    *,
+    low: bool = False,
+) -> Given | None:
+    """A user's module, tried on two examples; None where there is none.
+
+    Args:
+        name: what it is given as.
+        module: the module.
+        inputs: the shape of an example.
+        outputs: the shapes that the result for an example may have; None is any number.
+        low: see `Given`.
+
+    Raises:
+        ValueError: it does not take such examples, or makes something else of them.
+    """
+    if module is None:
+        return None
+    wrapped, x = Given(module, low=low).eval(), torch.zeros(2, *inputs)
+    took, must = f"the {name} given, for {_rows(inputs)},", " or ".join(map(_rows, outputs))
+
+    def note(part: nn.Module, inputs: object, made: object) -> None:
+        wrapped.values += made.numel() // 2 if isinstance(made, Tensor) else 0
+
+    hooks = [part.register_forward_hook(note) for part in wrapped.modules()]
+    try:
+        with torch.no_grad():
+            y = wrapped(x)
+    except Exception as error:  # a user's module raises what it likes
+        what = " ".join(str(error).split())
+        raise ValueError(f"{took} must make {must}; it fails: {what}") from error
+    for hook in hooks:
+        hook.remove()
+    fits = (
+        y.shape[:1] == (2,)
+        and len(y.shape) == 1 + len(shape)
+        and all(size in (None, made) for size, made in zip(shape, y.shape[1:], strict=True))
+        for shape in outputs
+    )
+    if not any(fits):
+        raise ValueError(f"{took} must make {must}; of two it makes {list(y.shape)}")
+    return wrapped.train()
+
+
+def _rows(shape: Sequence[int | None]) -> str:
+    """The shape of n examples in words."""
+    return f"[{', '.join(['n', *('any' if size is None else str(size) for size in shape)])}]"

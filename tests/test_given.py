@@ -1,0 +1,179 @@
+"""A user's own networks: what they must make, that they are trained as ours are, opened again."""
+
+import pytest
+import torch
+from torch import nn
+
+from aae import inference
+from aae.build import build
+from aae.cli import main
+from aae.evaluate import evaluate
+from aae.fit import fit, resume
+from aae.given import Networks
+from aae.run import Run
+from aae.training.fast import FastJointStep, twin
+from aae.training.step import AlternatingStep, JointStep
+
+
+class Features(nn.Module):
+    """An encoder with what ours lack: a normalisation over the batch, and a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 4, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.scale = nn.Parameter(torch.ones(64))
+
+    def forward(self, x):
+        return self.norm(self.convolution(x)).relu().flatten(1) @ torch.diag(self.scale)
+
+
+def decoder(inputs=2):
+    return nn.Sequential(nn.Linear(inputs, 20), nn.GELU(), nn.Linear(20, 64), nn.Tanh(),
+                         nn.Unflatten(1, (1, 8, 8)))  # fmt: skip
+
+
+def critic(inputs=2, outputs=1):
+    return nn.Sequential(nn.Linear(inputs, 20), nn.ELU(), nn.Linear(20, outputs))
+
+
+def all_three():
+    return Networks(encoder=Features(), decoder=decoder(), critic=critic())
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def made(config, networks):
+    return build(config, (1, 8, 8), 10, seeded(), networks)
+
+
+# --- the contract
+
+
+def test_they_stand_in_the_model_with_their_own_weights(tiny):
+    networks = all_three()
+    model = made(tiny(), networks)
+    for part, own in (
+        (model.encoder, networks.encoder),
+        (model.decoder, networks.decoder),
+        (model.adversaries["z"].critic, networks.critic),
+    ):
+        assert torch.equal(
+            nn.utils.parameters_to_vector(part.trunk.parameters()),
+            nn.utils.parameters_to_vector(own.parameters()),
+        )
+        assert part.trunk.module is not own
+    x = torch.rand(5, 1, 8, 8) * 2 - 1
+    codes = model.eval().encode(x)
+    assert codes.z.shape == (5, 2)
+    torch.testing.assert_close(model.decode(codes.z), networks.decoder(codes.z))
+    assert model.adversaries["z"].fake(codes.z, torch.zeros(5)).shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("variant", "beside_z", "beside_critic"),
+    [("basic", 0, 0), ("supervised", 10, 11), ("labels", 0, 11), ("semi", 10, 0), ("embed", 0, 0)],
+)
+@pytest.mark.parametrize("kind", [JointStep, FastJointStep, AlternatingStep])
+def test_a_step_changes_them_in_every_variant(
+    tiny, batches, variant, beside_z, beside_critic, kind
+):
+    networks = Networks(
+        encoder=Features(), decoder=decoder(2 + beside_z), critic=critic(2 + beside_critic)
+    )
+    config = tiny(model=variant, classification_every=1)
+    model = made(config, networks)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    step = kind(model, config)
+    for count in range(2):
+        step(batches[0], lambda: batches[1], count, seeded())
+    same = [name for name, weight in model.named_parameters() if torch.equal(weight, before[name])]
+    assert [name for name in same if "convolution.bias" not in name] == []  # a norm undoes it
+    assert model.state_dict()["encoder.trunk.module.norm.num_batches_tracked"] > 0
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        ({"encoder": nn.Unflatten(2, (2, 4))}, r"encoder given, for \[n, 1, 8, 8\], must make "
+         r"\[n, any\]; of two it makes \[2, 1, 2, 4, 8\]"),
+        ({"encoder": nn.Conv2d(3, 4, 3)}, r"encoder given, .* it fails: .*to have 3 channels"),
+        ({"encoder": nn.Flatten(0)}, r"of two it makes \[128\]"),
+        ({"encoder": nn.LSTM(8, 3)}, "it fails: "),
+        ({"decoder": nn.Linear(2, 64)}, r"decoder given, for \[n, 2\], must make "
+         r"\[n, 1, 8, 8\]; of two it makes \[2, 64\]"),
+        ({"critic": critic(outputs=2)}, r"critic given, for \[n, 2\], must make "
+         r"\[n\] or \[n, 1\]; of two it makes \[2, 2\]"),
+        ({"critic": critic(inputs=3)}, "critic given, .* it fails: "),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(tiny, digits, tmp_path, networks, words):
+    with pytest.raises(ValueError, match=words):
+        fit(tiny(), tmp_path / "run", dataset=digits, networks=Networks(**networks))
+    assert not (tmp_path / "run").exists()
+
+
+def test_noise_has_no_place_in_an_encoder_of_ones_own(tiny):
+    with pytest.raises(ValueError, match="--posterior universal feeds noise"):
+        made(tiny(posterior="universal"), Networks(encoder=Features()))
+
+
+def test_a_twin_leaves_them_whole_and_codes_keep_their_digits(tiny, batches):
+    networks = all_three()
+    low = twin(made(tiny(), networks), torch.bfloat16)
+    given = low.encoder.trunk, low.decoder.trunk, low.adversaries["z"].critic.trunk
+    assert all(p.dtype == torch.float32 for part in given for p in part.parameters())
+    assert [part.dtype for part in given] == [torch.bfloat16, torch.float32, torch.float32]
+    z = torch.randn(5, 2, generator=seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(low.decode(z), made(tiny(), networks).decode(z))
+    config = tiny(precision="bf16")
+    losses = FastJointStep(made(config, networks), config)(batches[0], lambda: None, 0, seeded())
+    assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_what_they_compute_counts_for_the_size_of_batches(tiny):
+    wide = nn.Sequential(nn.Conv2d(1, 500, 3), nn.Flatten(), nn.Linear(500 * 36, 3))
+    sizes = [inference.batch_size(made(tiny(), Networks(encoder=net))) for net in (wide, wide[1])]
+    assert 100 < sizes[0] < sizes[1] / 10
+
+
+# --- a run
+
+
+@pytest.fixture(scope="module")
+def run(tiny, digits, tmp_path_factory):
+    """A run with an encoder and a critic of one's own."""
+    folder = tmp_path_factory.mktemp("runs") / "own"
+    networks = Networks(encoder=Features(), critic=critic())
+    return fit(tiny(epochs=1), folder, dataset=digits, networks=networks)
+
+
+def test_a_run_is_opened_with_them_again(run, digits, same_state):
+    networks = Networks(encoder=Features(), critic=critic())
+    again = Run(run.folder, networks)
+    assert same_state(again.model(), run.model())
+    assert evaluate(again, dataset=digits, split="validation")["reconstruction_error"] > 0
+    assert resume(run.folder, dataset=digits, networks=networks).epochs_done == 1
+
+
+def test_without_them_it_says_what_it_needs(run, capsys):
+    words = r"was trained with the user's own encoder and critic: open it in Python by Run\("
+    assert Run(run.folder).config.epochs == 1  # the rest of it can be read
+    for networks in (Networks(), Networks(encoder=Features())):
+        with pytest.raises(ValueError, match=words):
+            Run(run.folder, networks).model()
+    assert main(["evaluate", str(run.folder)]) == 2
+    assert "Networks(encoder=…, critic=…))" in capsys.readouterr().err
+
+
+def test_those_of_another_kind_are_refused(run):
+    with pytest.raises(ValueError, match="are not those of this model"):
+        Run(run.folder, Networks(encoder=nn.Flatten(), critic=critic())).model()
+
+
+def test_a_run_of_our_networks_takes_no_others(tiny_run):
+    with pytest.raises(ValueError, match=r"was trained with our networks alone: open it .* by Run"):
+        Run(tiny_run.folder, Networks(critic=critic())).model()
