@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from aae import conv, losses
 from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
+from aae.data import Columns
 from aae.given import OURS, Given, Networks, given
 from aae.models import (
     VAE,
@@ -23,7 +25,7 @@ from aae.models import (
     SemiSupervisedAAE,
     SupervisedAAE,
 )
-from aae.nn import Critic, Decoder, Encoder, HeadedDecoder, initialise
+from aae.nn import Cells, Critic, Decoder, Encoder, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 
 
@@ -33,6 +35,7 @@ def build(
     n_classes: int,
     generator: torch.Generator,
     networks: Networks = OURS,
+    columns: Columns | None = None,
 ) -> Autoencoder:
     """The model that a config asks for, with its weights drawn from a generator.
 
@@ -42,6 +45,7 @@ def build(
         n_classes: classes of the data's labels.
         generator: source of the initial weights, on the CPU.
         networks: a user's own, in place of ours.
+        columns: what the cells of a row stand for, where the data are a table.
 
     Returns:
         The model, on the CPU.
@@ -57,7 +61,8 @@ def build(
         )
     # Layers draw weights when they are made, only to have them overwritten: not from torch's own.
     with torch.random.fork_rng(devices=[]):
-        model = VARIANTS[config.model](_Nouns(config, tuple(shape), n_classes, networks))
+        nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
+        model = VARIANTS[config.model](nouns)
     initialise(model, config.init, generator)
     return model
 
@@ -82,6 +87,21 @@ def choose_network(name: str, shape: Sequence[int]) -> Literal["mlp", "conv"]:
     return "conv" if name == "conv" or (name == "auto" and large) else "mlp"
 
 
+def row_error(
+    columns: Columns, of_numbers: Callable[[Tensor, Tensor], Tensor] = losses.squared_error
+) -> losses.RowError:
+    """The error of rows whose cells stand for columns, with a loss on their numbers."""
+    numbers, masks = len(columns.numeric), columns.masks
+    return losses.RowError(numbers, masks.stop - masks.start, of_numbers)
+
+
+def cells_of(columns: Columns) -> Cells:
+    """The last activation of a decoder of such rows."""
+    numbers, masks = len(columns.numeric), columns.masks
+    widths = [block.width for block in columns.categorical]
+    return Cells(numbers, masks.stop - masks.start, widths)
+
+
 @dataclass(frozen=True)
 class _Nouns:
     """Makes the parts of a model."""
@@ -90,6 +110,7 @@ class _Nouns:
     shape: tuple[int, ...]
     n_classes: int
     networks: Networks
+    columns: Columns | None
 
     @property
     def convolutional(self) -> bool:
@@ -129,6 +150,7 @@ class _Nouns:
             output=self.config.output if len(self.shape) > 1 else "linear",
             pixels=pixels,
             given=own,
+            activation=cells_of(self.columns) if self.columns else None,
         )
 
     def adversary(self, prior: Prior, n_labels: int = 0, *, by_parts: bool = False) -> Adversary:
@@ -152,6 +174,8 @@ class _Nouns:
                 "squared or absolute"
             )
         loss = losses.RECONSTRUCTION[self.config.reconstruction]
+        if self.columns:
+            loss = row_error(self.columns, loss)
         return {"n_classes": self.n_classes, "reconstruction_loss": loss}
 
     def prior(self) -> Prior:

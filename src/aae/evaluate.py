@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import health, inference, metrics, report
+from aae import health, inference, losses, metrics, report
 from aae.autoencoder import Autoencoder
+from aae.build import row_error
 from aae.config import Config, flag
-from aae.data import Dataset
+from aae.data import Columns, Dataset
 from aae.data.download import cache_folder
 from aae.judge import Judge, judge_for, read_as, readable
 from aae.nn import Codes
@@ -56,8 +57,9 @@ def evaluate(
 
         - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``.
         - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1] or over
-          the features of a row, from mean codes; ``reconstruction_error_of_mean``: the same for the
-          training set's mean.
+          the features of a row, from mean codes; in a table over standardised numbers that are
+          there, and for categories the cross-entropy in nats; ``reconstruction_error_of_mean``: the
+          same for the training set's mean.
         - ``prior_distance``: energy distance of codes drawn from the posterior to the prior;
           ``prior_distance_error``: its sampling error.
         - ``component_accuracy``: share of mean codes nearest to their own label's part of prior.
@@ -83,10 +85,12 @@ def evaluate(
         "epochs": run.epochs_in_use,
         "seed": run.config.seed,
         "split": split,
-        "reconstruction_error": _half_squared_error(model, part, model.reconstruct),
+        "reconstruction_error": _error(model, part, model.reconstruct, run.columns),
     }
     mean = _mean(model, splits.train.some(MEASURED))
-    figures["reconstruction_error_of_mean"] = _half_squared_error(model, part, lambda x, _: mean)
+    figures["reconstruction_error_of_mean"] = _error(
+        model, part, lambda x, _: mean.expand_as(x), run.columns
+    )
     match = metrics.prior_distance(
         codes.z, lambda count: model.prior.sample(count, generator=generator)
     )
@@ -108,13 +112,17 @@ def evaluate(
 
 
 @torch.inference_mode()
-def _half_squared_error(
-    model: Autoencoder, part: Part, guess: Callable[[Tensor, Tensor], Tensor]
+def _error(
+    model: Autoencoder,
+    part: Part,
+    guess: Callable[[Tensor, Tensor], Tensor],
+    columns: Columns | None,
 ) -> float:
-    """Half the squared error of a guess at examples, from them and their labels; over features."""
+    """The error of a guess at examples, made from them and their labels."""
+    error = row_error(columns) if columns else losses.squared_error
     total = 0.0
     for x, labels in inference.in_batches(model, part):
-        total += float((within(guess(x, labels)) - x).square().sum()) / 2
+        total += float(error(within(guess(x, labels)), x)) * len(x)
     return total / len(part.labels)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +65,37 @@ RECONSTRUCTION = {
     "bernoulli": cross_entropy,
 }
 """The reconstruction losses by the names that a config has for them."""
+
+
+@dataclass(frozen=True)
+class RowError:
+    """The error of a table's rows: of numbers that are there, and of categories.
+
+    Both are negative log-likelihoods, the second in nats, so that they can be added. Averaged over
+    the batch.
+
+    Attributes:
+        numbers: how many cells hold a number; they come first in a row.
+        masks: how many come next, that say by 1 where a number is missing: as many, or none.
+        of_numbers: the loss on numbers, `squared_error` or another of its form.
+    """
+
+    numbers: int
+    masks: int
+    of_numbers: Callable[[Tensor, Tensor], Tensor] = squared_error
+
+    def __call__(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """The error of a reconstruction.
+
+        Args:
+            x_hat: numbers, and probabilities of categories, [n, d].
+            x: numbers, 0 where missing, masks, and categories one-hot, all 0 where missing, [n, d].
+        """
+        x_hat, n, rest = x_hat.float(), self.numbers, self.numbers + self.masks
+        numbers = x_hat[:, :n] * (1 - x[:, n:rest]) if self.masks else x_hat[:, :n]
+        # What is less probable than this is as wrong as can be told in float32.
+        log_p = x_hat[:, rest:].clamp_min(torch.finfo(torch.float32).tiny).log()
+        return self.of_numbers(numbers, x[:, :n]) - (x[:, rest:] * log_p).sum(1).mean()
 
 
 def discriminator(real: Tensor, fake: Tensor) -> Tensor:

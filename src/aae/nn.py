@@ -218,6 +218,28 @@ class Encoder(nn.Module):
         return logits
 
 
+class Cells(nn.Module):
+    """What a decoder gives → the row of a table that it stands for.
+
+    Numbers stay as they are, categories become probabilities. A row is always whole: cells that say
+    what is missing are 0.
+
+    Args:
+        numbers: how many cells hold a number; they come first.
+        masks: how many come next, that say where a number is missing.
+        categories: the number of categories of each column of them; their cells come last.
+    """
+
+    def __init__(self, numbers: int, masks: int, categories: Sequence[int]):
+        super().__init__()
+        self.widths = [numbers, masks, *categories]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, d] → [n, d]."""
+        numbers, masks, *logits = x.split(self.widths, 1)
+        return torch.cat([numbers, torch.zeros_like(masks), *(k.softmax(1) for k in logits)], 1)
+
+
 class Decoder(nn.Module):
     """Codes → pictures in [-1, 1]: an MLP over one or more codes side by side.
 
@@ -229,6 +251,7 @@ class Decoder(nn.Module):
         output: "tanh" or "linear", the last activation.
         pixels: what comes after the MLP: [n, hidden] → pixels; a linear layer by default.
         given: what comes in place of all: codes side by side → pictures.
+        activation: the last activation whatever else is said, on what is ``given``, too.
     """
 
     def __init__(
@@ -241,13 +264,15 @@ class Decoder(nn.Module):
         output: Literal["tanh", "linear"] = "tanh",
         pixels: nn.Module | None = None,
         given: Given | None = None,
+        activation: nn.Module | None = None,
     ):
         super().__init__()
         self.shape = tuple(shape)
         self.trunk = given or MLP(inputs, hidden, layers, first=FullLinear)
         rest = nn.Identity() if given else None
         self.pixels = rest or pixels or nn.Linear(hidden, math.prod(shape))
-        self.activation = rest or (nn.Tanh() if output == "tanh" else nn.Identity())
+        own = nn.Tanh() if output == "tanh" else nn.Identity()
+        self.activation = activation or rest or own
 
     def forward(
         self, *codes: Tensor, generator: torch.Generator | None = None, drop: float = 0.0

@@ -268,7 +268,8 @@ class Run:
             )
         generator = torch.Generator().manual_seed(self.config.seed)
         config = replace(self.config, network=self._network)
-        return build(config, self.shape, len(self.classes), generator, self.networks)
+        n_classes = len(self.classes)
+        return build(config, self.shape, n_classes, generator, self.networks, self.columns)
 
     @property
     def epochs_done(self) -> int:

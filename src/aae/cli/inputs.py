@@ -15,20 +15,28 @@ Split = Literal["train", "validation", "test"]
 
 
 def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = None) -> Part:
-    """Pictures for a run's model: those of a data set, or of one's own files.
+    """Examples for a run's model: those of a data set, or of one's own files.
 
     Args:
         run: whose model shall see them.
         data: a data set's name; or a folder or .zip of pictures, which are scaled and cropped to
-            the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files. All
-            that a path holds is taken.
+            the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files; or a
+            table or rows with the run's columns. All that a path holds is taken.
         split: which part of a data set, split as the run splits its own.
         data_dir: where the data set's files lie.
 
     Raises:
         ValueError: there is no such data, or it is of another shape than the run's.
     """
-    from aae.data import CATALOG, holds_files, load, open_folder, open_pictures
+    from aae.data import (
+        CATALOG,
+        holds_files,
+        holds_table,
+        load,
+        open_folder,
+        open_pictures,
+        open_rows,
+    )
     from aae.run import Part, Splits
 
     if data in CATALOG:
@@ -46,8 +54,16 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
     if not path.exists():
         raise ValueError(
             f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a folder or .zip of "
-            "pictures, a .npy file of pictures or a folder of such files"
+            "pictures, a .npy file of pictures or a folder of such files, or a table"
         )
+    if (run.columns is not None) != holds_table(path):
+        raise ValueError(
+            f"{data} holds {'pictures' if run.columns else 'a table or rows'}, and the model of "
+            f"{run.folder} learned {'a table' if run.columns else 'other examples'}"
+        )
+    if run.columns is not None:
+        rows = open_rows(path, run.columns)
+        return Part(rows, np.full(len(rows), -1))
     images = (open_folder if holds_files(path) else open_pictures)(path, run.shape)
     return Part(images, np.full(len(images), -1))
 

@@ -14,6 +14,10 @@ from aae.storage import written
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
+
+    from aae.autoencoder import Autoencoder
+    from aae.run import Run
 
 
 def evaluate(
@@ -54,13 +58,14 @@ def evaluate(
 def sample(
     run: Path, /, *, out: Path, count: int = 100, label: int | None = None, seed: int = 0
 ) -> int:
-    """Draw pictures from a run's model.
+    """Draw pictures, or rows, from a run's model.
 
     Args:
         run: The run folder.
         out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width],
-            or float32 [count, features] of a model of rows.
-        count: How many pictures.
+            or float32 [count, features] of a model of rows; of a table a .csv, in the units and
+            categories of its columns, with the class or cluster where the decoder is told it.
+        count: How many pictures or rows.
         label: The class that all shall be of; without it, left to chance.
         seed: Seed of the codes.
     """
@@ -68,7 +73,7 @@ def sample(
         raise ValueError(f"--count must be at least 1, not {count}")
     if label is not None and label < 0:
         raise ValueError(f"--label must be 0 or more, not {label}")
-    out = output(out, ".png", ".npy")
+    out = output(out, ".png", ".npy", ".csv")
     import numpy as np
     import torch
 
@@ -78,14 +83,19 @@ def sample(
 
     place = Run(run)
     rows = len(place.shape) == 1
-    if rows:
-        output(out, ".npy")
+    output(out, *([".csv"] if place.columns else [".npy"] if rows else [".png", ".npy"]))
     model = inference.ready(place.model(place.device), place.config.precision)
     labels = None if label is None else torch.tensor(label).expand(count)
     generator = torch.Generator().manual_seed(seed)
+    if place.columns and model.decodes_labels and labels is None:
+        labels = torch.randint(model.n_classes, (count,), generator=generator)
     pieces = inference.samples(model, labels, count, generator)
     with written(out) as path:
-        if out.suffix.lower() == ".png":
+        if place.columns:
+            drawn = np.random.default_rng(seed)
+            tables = (place.columns.decode(piece.numpy(), drawn) for piece in pieces)
+            _write_table(path, tables, _told(place, model, labels))
+        elif out.suffix.lower() == ".png":
             images = torch.cat(list(pieces)).numpy()
             scale = max(1, round(64 / images.shape[2]))
             plots.write_tiles(images, path, columns_for(count), scale=scale)
@@ -119,13 +129,14 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
 def encode(
     run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
 ) -> int:
-    """Write the codes of pictures: the posterior's means, or their places in an embedding.
+    """Write the codes of pictures or rows: the posterior's means, or their places in an embedding.
 
     Args:
         run: The run folder.
         data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
             learned from; or a .npy file of uint8 pictures ([n, height, width],
-            [n, channels, height, width] or [n, pixels]), or a folder of such files.
+            [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
+            rows with the columns that the run learned from.
         out: A .npy file to write, float32 [n, latent-dim].
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
@@ -151,15 +162,16 @@ def encode(
 def predict(
     run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
 ) -> int:
-    """Write the most probable class, or cluster, of each picture.
+    """Write the most probable class, or cluster, of each picture or row.
 
     Args:
         run: The run folder, of a model that classifies (recipes semi, cluster, embed).
         data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
             learned from; or a .npy file of uint8 pictures ([n, height, width],
-            [n, channels, height, width] or [n, pixels]), or a folder of such files.
-        out: A .csv file to write, with the columns index, label and probability, and file where
-            pictures come from files of their own.
+            [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
+            rows with the columns that the run learned from.
+        out: A .csv file to write, with the columns index, label and probability; and file where
+            pictures come from files of their own, or class, the label's name, of a table.
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
     """
@@ -176,19 +188,51 @@ def predict(
         )
     images = pictures(place, data, split, data_dir).images
     files = names(data)
+    classes = () if place.columns is None or model.finds_clusters else place.classes
     index = itertools.count()
     with written(out) as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["index", "label", "probability", *(["file"] if files else [])])
+        more = [*(["file"] if files else []), *(["class"] if classes else [])]
+        writer.writerow(["index", "label", "probability", *more])
         for codes in inference.codes(model, images):
             assert codes.y is not None
             probabilities, labels = codes.y.max(1)
             rows = zip(labels.tolist(), probabilities.tolist(), strict=True)
             for label, p in rows:
                 k = next(index)
-                writer.writerow([k, label, f"{p:.6f}", *files[k : k + 1]])
+                named = classes[label : label + 1]
+                writer.writerow([k, label, f"{p:.6f}", *files[k : k + 1], *named])
     print(out)
     return 0
+
+
+def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, list[object]]:
+    """The class or cluster that each row was asked to be of, under its column's name."""
+    if labels is None:
+        return {}
+    if model.finds_clusters:
+        return {"cluster": labels.tolist()}
+    named = [place.classes[k] for k in labels.tolist()]
+    return {place.config.label_column or "label": named}
+
+
+def _write_table(
+    path: Path, tables: Iterable[dict[str, np.ndarray]], beside: dict[str, list[object]]
+) -> None:
+    """Write tables of the same columns one after the other, and columns of the whole beside."""
+    start = 0
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for table in tables:
+            columns = [values.tolist() for values in table.values()]
+            end = start + len(columns[0])
+            columns += [values[start:end] for values in beside.values()]
+            if not start:
+                writer.writerow([*table, *beside])
+            for row in zip(*columns, strict=True):
+                # Seven digits are all that float32 has.
+                writer.writerow([f"{v:.7g}" if isinstance(v, float) else v for v in row])
+            start = end
 
 
 def _fill(array: np.ndarray, pieces: Iterable[np.ndarray]) -> None:

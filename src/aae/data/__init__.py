@@ -11,7 +11,7 @@ from aae.data.dataset import Dataset
 from aae.data.decoding import Reading
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
-from aae.data.given import dataset_of
+from aae.data.given import dataset_of, open_rows
 from aae.data.loading import holds_table, in_full, load, load_source
 from aae.data.splits import choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
@@ -41,6 +41,7 @@ __all__ = [
     "names_in",
     "open_folder",
     "open_pictures",
+    "open_rows",
     "refuse_untrainable",
     "split_validation",
     "spread",

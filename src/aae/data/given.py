@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.columns import Columns
 from aae.data.dataset import Dataset
 from aae.data.splits import split_test
-from aae.data.tables import PLAINLY, TableReading, from_table
+from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table
 
 _NAMES = {
     "x": ("x", "X", "x_train", "X_train", "data"),
@@ -88,6 +89,31 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
     Raises:
         ValueError: it holds something else; says what it may hold.
     """
+    found = _arrays(place)
+    parts = [("x", "y"), ("x_test", "y_test")][: 1 + ("x_test" in found)]
+    whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
+    return _built(str(place), whole, reading)
+
+
+def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
+    """All rows of a file, for columns that were learned from another; see `Columns.encode`.
+
+    Args:
+        place: a CSV or Parquet file; or a ``.npz`` with an array ``x``, or a ``.npy``.
+        columns: the columns.
+
+    Raises:
+        ValueError: the file cannot be read, or has other columns.
+    """
+    table = read_table(place) if place.suffix.lower() in SUFFIXES else _arrays(place)["x"]
+    try:
+        return columns.encode(table)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _arrays(place: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in a ``.npy`` or ``.npz`` file, by what they are."""
     try:
         if place.suffix.lower() == ".npz":
             with np.load(place, allow_pickle=False) as file:
@@ -110,9 +136,7 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
             f"{place} holds the arrays {held}; call them x, and y, x_test and y_test where there "
             "are labels and a test set"
         )
-    parts = [("x", "y"), ("x_test", "y_test")][: 1 + ("x_test" in found)]
-    whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
-    return _built(str(place), whole, reading)
+    return found
 
 
 def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset:
