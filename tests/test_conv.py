@@ -184,6 +184,28 @@ def test_stacked_replicas_are_those_alone(small, batch, variant):
         torch.testing.assert_close(stacked.state_dict(), single.state_dict(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "variant", "share"),
+    [((1, 28, 28), "basic", 1), ((1, 8, 8), "basic", 1), ((3, 32, 32), "basic", 784 / 3072),
+     ((3, 64, 64), "semi", 784 / 12288), ((3, 32, 32), "vae", 1), ((3072,), "basic", 1)],
+)  # fmt: skip
+def test_a_larger_picture_weighs_as_much_as_one_of_mnist(small, shape, variant, share):
+    model = build(small(model=variant, network="auto"), shape, 3, seeded())
+    assert {phase.name: phase.share for phase in model.phases()}["reconstruction"] == share
+
+
+@pytest.mark.parametrize("kind", [JointStep, FastJointStep, AlternatingStep])
+def test_a_share_of_a_weight_is_a_smaller_weight(small, batch, kind):
+    def trained(share, weight):
+        config = small(reconstruction_weight=weight, **SGD)
+        model = build(config, (3, 12, 9), 4, seeded())
+        model.reconstruction_share = share
+        losses = kind(model, config)(batch, lambda: batch, 0, seeded())
+        return model.state_dict(), losses["reconstruction"]  # which is told as it is
+
+    torch.testing.assert_close(trained(0.25, 2.0), trained(1.0, 0.5))
+
+
 # --- number formats and sizes of batches
 
 

@@ -182,12 +182,15 @@ def test_an_embedding_is_drawn_around_its_heads(make, drawn, part):
     assert options["limit"] > float(model.decoder.centres.detach().abs().max())
 
 
-def test_reconstructions_are_of_the_first_pictures(make, drawn, part):
-    model = make()
-    gallery.reconstructions(model, part, count=12)
+def test_reconstructions_are_of_pictures_of_all_classes(make, drawn, part):
+    model, order = make(), np.argsort(part.labels)  # class after class, as folders are read
+    part = Part(part.images[order], part.labels[order])
+    gallery.reconstructions(model, part, count=30)
     (inputs, outputs), options = drawn["reconstructions"][0]
-    np.testing.assert_allclose(inputs, part.images[:12] / 255)
-    expected = inference.reconstruct(model, part)[:12]
+    some = part.some(30)
+    assert set(some.labels) == set(range(10))
+    np.testing.assert_allclose(inputs, some.images / 255)
+    expected = inference.reconstruct(model, some)
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
     assert options["columns"] == 10
 

@@ -147,6 +147,8 @@ class Phase:
     changes: tuple[nn.Module, ...]
     side: Literal["autoencoder", "critic"] = "autoencoder"
     """Whose losses it is added to in a joint step."""
+    share: float = 1.0
+    """What part of the config's weight its loss has."""
     labelled: bool = False
     """Whether it sees labelled pictures only, every few steps."""
 
@@ -165,6 +167,8 @@ class Autoencoder(nn.Module, ABC):
     """Whether the decoder needs a class beside z."""
     finds_clusters = False
     """Whether y names clusters that the model found, and not the data's classes."""
+    reconstruction_share = 1.0
+    """What part of its weight the reconstruction has, which is summed over pixels."""
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
     """How a loss takes a gradient within itself."""
 
@@ -231,6 +235,7 @@ class Autoencoder(nn.Module, ABC):
             "reconstruction",
             lambda p: self.reconstruction_loss(p.reconstruction, p.batch.x),
             (self.encoder, self.decoder),
+            share=self.reconstruction_share,
         )
 
     def _regularization(

@@ -64,9 +64,15 @@ def build(
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
     initialise(model, config.init, generator)
+    if model.adversaries and len(shape) == 3:
+        model.reconstruction_share = min(1.0, BALANCED / math.prod(shape))
     return model
 
 
+BALANCED = 28 * 28
+"""Values of a picture, each colour of a pixel being one, up to which its reconstruction error has
+its full weight. The error is summed over them, and the recipes' weights hold for MNIST's sum: a
+larger picture's counts as much. Not so in a VAE, whose two losses are one likelihood."""
 LARGEST_GREY = 32 * 32
 """Pixels of a grey picture up to which ``--network auto`` takes fully connected layers."""
 

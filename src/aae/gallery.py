@@ -161,7 +161,7 @@ def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
 
 def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
     """Held-out pictures, and what comes back through the code."""
-    some = Part(part.images[:count], part.labels[:count])
+    some = part.some(count)
     columns = min(10, len(some.images))
     shown: NDArray[Any] = np.asarray(some.images)
     return plots.reconstructions(

@@ -18,7 +18,6 @@ import torch
 
 from aae import events, gallery, inference, plots
 from aae.autoencoder import Autoencoder
-from aae.data import at_hand
 from aae.run import Part, Run, Splits
 from aae.storage import written
 from aae.training import checkpoint
@@ -171,7 +170,7 @@ class Painter(Observer):
         self, trainer: Trainer, model: Autoencoder, held_out: Part, generator: torch.Generator
     ) -> None:
         """Pictures as they go in and as they come out."""
-        some = Part(at_hand(held_out.images[:64]), held_out.labels[:64])
+        some = held_out.some(64)
         x = to_model(torch.from_numpy(np.asarray(some.images)))
         noise = torch.randn(x.shape, generator=generator)
         sheets = {

@@ -134,7 +134,7 @@ class Step(ABC):
         return [p for p in self.phases if not p.labelled or (count + 1) % every == 0]
 
     def _weighted(self, phase: Phase, loss: Tensor) -> Tensor:
-        return self.weights[phase.name] * loss
+        return self.weights[phase.name] * phase.share * loss
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.dtype == torch.float32:
