@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from aae.about import FORMAT
 from aae.fit import make_trainer, resume
-from aae.run import FORMAT, Run, Splits
+from aae.run import Run, Splits
 from aae.training import checkpoint
 
 KEPT = Path(__file__).parent / "old_runs"

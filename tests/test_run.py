@@ -288,7 +288,9 @@ def test_a_line_of_metrics_cut_short_is_passed_over(tiny_run, tmp_path):
     assert Run(folder).records() == whole != []
 
 
-@pytest.mark.parametrize("line", ["{", "3", "{}", "[" * 99_999, '{"step": 1}', "\0"])
+@pytest.mark.parametrize(
+    "line", ["{", "3", "{}", "[" * 99_999, '{"step": 1}', '{"step": "1", "split": "train"}', "\0"]
+)
 def test_a_line_of_metrics_that_is_none_is_named(tiny_run, tmp_path, line):
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.folder, folder)

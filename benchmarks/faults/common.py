@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
 
 from aae.config import Config
-from aae.fit import fit, make_trainer
+from aae.fit import fit, make_trainer, resume
 from aae.run import Run, Splits, versions
 from aae.storage import written
+from aae.training.trainer import Observer
 
 RESULTS = Path(__file__).parents[1] / "results" / "faults"
 SMALL = Config(
@@ -24,11 +27,16 @@ SMALL = Config(
 """A training with all that has a memory: batch statistics, noise, a schedule, labelled pictures."""
 
 
+def without_pictures() -> AbstractContextManager[object]:
+    """Trainings draw nothing: it would take most of their time, and is no part of what is tried."""
+    return mock.patch("aae.fit.Painter", return_value=Observer())
+
+
 def begin_or_resume(folder: Path, config: Config = SMALL) -> Run:
     """Train in a folder, from its newest checkpoint where there is one."""
-    from aae.fit import resume
-
-    return resume(folder) if (folder / "config.json").exists() else fit(config, folder)
+    if (folder / "config.json").exists():
+        return resume(folder)
+    return fit(config, folder)
 
 
 def end(run: Run) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from common import SMALL, asked, end, same, write
+from common import SMALL, asked, end, same, without_pictures, write
 
 from aae import fit
 from aae.run import Run
@@ -103,5 +103,5 @@ class _Stop(Observer):
 
 
 if __name__ == "__main__":
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, without_pictures():
         write("corruption", corruption(Path(folder), count=asked(200), seed=0))

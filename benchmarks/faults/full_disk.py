@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from common import SMALL, asked, begin_or_resume, end, same, write
+from common import SMALL, asked, begin_or_resume, end, same, without_pictures, write
 
 from aae.run import Run
 from aae.training import checkpoint
@@ -73,7 +73,7 @@ def _small(disk: Path) -> Iterator[tuple[str, Any]]:
         try:
             yield f"tmpfs of {SIZE // 2**20} MiB", lambda room: _filled(disk, room)
         finally:
-            subprocess.run(["umount", str(disk)], check=True)
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
     else:
         yield "limit on the size of a file", _limited
 
@@ -104,5 +104,5 @@ def _limited(room: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, without_pictures():
         write("full_disk", full_disks(Path(folder), count=asked(50), seed=0))

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from common import SMALL, asked, begin_or_resume, end, same, write
+from common import SMALL, asked, begin_or_resume, end, same, without_pictures, write
 
 from aae.data import load
 from aae.run import Run
@@ -87,5 +87,5 @@ def _in_a_child(work: Callable[[], object], limit: float | None) -> bool:
 
 
 if __name__ == "__main__":
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, without_pictures():
         write("kills", kills(Path(folder), count=asked(200), seed=0))

@@ -216,6 +216,8 @@ class Config:
                 raise ValueError(
                     f"{flag(name)} must be at least {least}, not {getattr(self, name)}"
                 )
+        if self.layers > 1000:
+            raise ValueError(f"--layers must be at most 1000, not {self.layers}")
         positive = [
             "prior_std",
             "vat_radius",

@@ -20,11 +20,10 @@ def undo(folder: Path, is_past: Callable[[int, str], bool]) -> None:
         is_past: whether to keep what was written at a step under a tag.
     """
     for file in _files(folder):
-        content = file.read_bytes()
-        kept = b"".join(record for record in _records(content) if _is_kept(record, is_past))
-        if kept != content:
-            with written(file) as path:
-                path.write_bytes(kept)
+        with written(file) as path, path.open("wb") as kept:
+            for record in _records(file):
+                if _is_kept(record, is_past):
+                    kept.write(record)
 
 
 def flush_all(folder: Path) -> None:
@@ -34,19 +33,19 @@ def flush_all(folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("events.out.tfevents.*"))
+    return sorted(path for path in folder.glob("events.out.tfevents.*") if path.is_file())
 
 
-def _records(content: bytes) -> Iterator[bytes]:
+def _records(file: Path) -> Iterator[bytes]:
     """The records of a file, with all that frames them, up to the first that is cut short."""
-    start = 0
-    while start + _LENGTH.size <= len(content):
-        (length,) = _LENGTH.unpack_from(content, start)
-        end = start + _LENGTH.size + _CHECKSUM + length + _CHECKSUM
-        if end > len(content):
-            return
-        yield content[start:end]
-        start = end
+    left = file.stat().st_size
+    with file.open("rb") as stream:
+        while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
+            rest = _CHECKSUM + _LENGTH.unpack(head)[0] + _CHECKSUM
+            left -= len(head) + rest
+            if left < 0:
+                return
+            yield head + stream.read(rest)
 
 
 def _is_kept(record: bytes, is_past: Callable[[int, str], bool]) -> bool:
@@ -57,5 +56,4 @@ def _is_kept(record: bytes, is_past: Callable[[int, str], bool]) -> bool:
         event = Event.FromString(record[_LENGTH.size + _CHECKSUM : -_CHECKSUM])
     except DecodeError:
         return False
-    tags = [value.tag for value in event.summary.value]
-    return all(is_past(event.step, tag) for tag in tags)
+    return all(is_past(event.step, value.tag) for value in event.summary.value)

@@ -233,8 +233,14 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
         yield lambda: False  # whoever owns that one handles signals
         return
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = False
     try:
         yield lambda: bool(asked)
+    except BaseException:
+        heeded = True
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if asked and not heeded:  # it came when there was no step left to stop after
+            signal.raise_signal(asked[0])

@@ -46,17 +46,17 @@ class Recorder(Observer):
             # they are still to come.
             return step + (split != "train" and progress.batch > 0) <= progress.count
 
-        kept = [r for r in run.records() if is_past(int(r["step"]), r["split"])]
+        kept = [r for r in run.records() if is_past(r["step"], r["split"])]
         with written(run.metrics) as path:
             path.write_text("".join(json.dumps(record) + "\n" for record in kept))
         events.undo(run.folder, lambda step, tag: is_past(step, tag.partition("/")[0]))
-        self.run, self.file = run, run.metrics.open("a", buffering=1)
-        self.tensorboard: SummaryWriter = SummaryWriter(str(run.folder))
-
-        self._open = ExitStack()
-        self._open.enter_context(_no_traces_of_writers())
-        self._open.callback(self.tensorboard.close)
-        self._open.enter_context(self.file)
+        self.run = run
+        with ExitStack() as opening:
+            opening.enter_context(_no_traces_of_writers())
+            self.tensorboard: SummaryWriter = SummaryWriter(str(run.folder))
+            opening.callback(self.tensorboard.close)
+            self.file = opening.enter_context(run.metrics.open("a", buffering=1))
+            self._open = opening.pop_all()
 
     def __enter__(self) -> Recorder:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 import aae
+from aae.about import FORMAT, are, of_today
 from aae.autoencoder import Autoencoder
 from aae.build import build, choose_network
 from aae.config import Config
@@ -29,13 +31,14 @@ from aae.data import (
     spread,
 )
 from aae.given import OURS, Networks
-from aae.storage import parse_json, read_json, written
+from aae.storage import parse_json, read_bounded, read_json, refuse_links, written
 from aae.training import checkpoint
 from aae.training.device import choose_device
 
-FORMAT = 2
-"""Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
-`aae.training.old_formats`), 2 as safetensors."""
+SURELY_HELD = 10**8
+"""Weights of a model that is made without asking whether its checkpoint has as many."""
+MOST_METRICS = 2**30
+"""Bytes of metrics that are read, at most: some four million lines."""
 IN_MEMORY = "(given in Python)"
 """What the config of a run has for data that have no name and no place."""
 
@@ -142,7 +145,8 @@ class Run:
                 f"{self.folder} is not a run folder (it has no config.json); "
                 "'aae train RECIPE --out RUN' makes one"
             ) from None
-        self._about = _of_today(about, self.folder)
+        refuse_links(self.folder, ".lock", "checkpoints", "figures", "figures/history")
+        self._about = of_today(about, self.folder)
         self._is_old = self._about != about
         self.config = Config.from_json(self._about["config"])
         self.shape: tuple[int, ...] = tuple(self._about["data"]["shape"])
@@ -268,8 +272,33 @@ class Run:
             )
         generator = torch.Generator().manual_seed(self.config.seed)
         config = replace(self.config, network=self._network)
+        self._refuse_promises(config)
+        return self._build(config, generator)
+
+    def _build(self, config: Config, generator: torch.Generator) -> Autoencoder:
         n_classes = len(self.classes)
         return build(config, self.shape, n_classes, generator, self.networks, self.columns)
+
+    def _refuse_promises(self, config: Config) -> None:
+        """Refuse a model that is larger than the weights that are there, before it is made.
+
+        Raises:
+            ValueError: the config in the folder promises more than the folder holds.
+        """
+        places = checkpoint.found(self.checkpoints)
+        side = config.hidden + 8 * config.width
+        codes = config.latent_dim + config.components + config.clusters + len(self.classes)
+        guess = side * (math.prod(self.shape) + side * config.layers + codes)
+        if not places or guess < SURELY_HELD:  # counting takes seconds: torch imports for it
+            return
+        with torch.device("meta"):
+            model = self._build(config, torch.Generator())
+        needed = sum(each.numel() * each.element_size() for each in model.state_dict().values())
+        if needed > (held := max(map(checkpoint.bytes_of_weights, places))):
+            raise ValueError(
+                f"the config in {self.folder} is of a model of {needed:,} bytes, and its largest "
+                f"checkpoint has {held:,}: it is not that model's"
+            )
 
     @property
     def epochs_done(self) -> int:
@@ -308,32 +337,15 @@ class Run:
         if not self.metrics.exists():
             return []
         # What follows the last line's end was being written when the process died.
-        lines = self.metrics.read_bytes().split(b"\n")[:-1]
+        lines = read_bounded(self.metrics, MOST_METRICS).split(b"\n")[:-1]
         records = []
         for number, line in enumerate(lines, 1):
             record = parse_json(line, f"{self.metrics}, line {number}")
-            if not isinstance(record, dict) or not record.keys() >= {"step", "split"}:
+            known = isinstance(record, dict) and are(int, [record.get("step")])
+            if not known or not are(str, [record.get("split")]):
                 raise ValueError(f"{self.metrics}, line {number}, is no record of a training")
             records.append(record)
         return records
-
-
-def _of_today(about: Any, folder: Path) -> dict[str, Any]:
-    """What a run folder says of itself, brought to today's format.
-
-    Raises:
-        ValueError: it is of a later format, or of none.
-    """
-    version = about.get("format") if isinstance(about, dict) else None
-    if type(version) is not int or version < 1:
-        raise ValueError(f"{folder} has the format {version!r}; aae reads 1 to {FORMAT}")
-    if version > FORMAT:
-        raise ValueError(
-            f"{folder} has the format {version}, of a later version of aae; this one reads "
-            f"1 to {FORMAT}: install the newest"
-        )
-    # 1 and 2 differ by what is in a checkpoint, which is looked at there.
-    return {**about, "format": FORMAT}
 
 
 def refuse_used(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_JSON = 64 * 2**20
-"""Bytes of JSON that are read at most: a long training's metrics have a tenth of it."""
+"""Bytes of a file of JSON that are read, at most."""
 
 
 @contextmanager
@@ -22,6 +22,7 @@ def written(place: Path) -> Iterator[Path]:
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}")
+    aside.unlink(missing_ok=True)  # it might be a link to elsewhere
     try:
         yield aside
         flush(aside)
@@ -77,8 +78,10 @@ def read_bounded(path: Path, most: int) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is longer than ``most`` bytes.
+        ValueError: it is longer than ``most`` bytes, or no file that ends.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is no file")
     with path.open("rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > most:
             raise ValueError(f"{path} has {size:,} bytes; at most {most:,} are expected there")
@@ -105,3 +108,21 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """Refuse a folder to be written to that leads elsewhere.
+
+    Args:
+        folder: the folder.
+        names: what is written to in it, where it is there.
+
+    Raises:
+        ValueError: one of these is a link.
+    """
+    for name in names:
+        if (folder / name).is_symlink():
+            raise ValueError(
+                f"{folder / name} is a link, and writing would leave the folder: put there what "
+                "it links to"
+            )

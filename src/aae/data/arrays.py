@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.dataset import Dataset
+from aae.data.npy import map_array
 from aae.data.splits import split_test
 from aae.data.stored import Stored, at_hand
 
@@ -70,7 +71,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _pictures(file: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    array = _map(file)
+    array = map_array(file)
     if shape is not None:
         known = [shape, (math.prod(shape),), *([shape[1:]] if shape[0] == 1 else [])]
         fits = array.shape[1:] in known
@@ -97,8 +98,8 @@ def _labels(path: Path) -> NDArray[np.int64]:
     """The labels of all pictures at a path, -1 where there is none."""
     parts = []
     for file in _files(path):
-        count, beside = len(_map(file)), file.with_name(file.stem + _LABELS)
-        labels = _map(beside) if beside.is_file() else np.full(count, -1)
+        count, beside = len(map_array(file)), file.with_name(file.stem + _LABELS)
+        labels = map_array(beside) if beside.is_file() else np.full(count, -1)
         if labels.dtype.kind not in "iu" or labels.shape != (count,):
             raise ValueError(
                 f"{beside} holds {labels.dtype} {list(labels.shape)}; "
@@ -106,14 +107,3 @@ def _labels(path: Path) -> NDArray[np.int64]:
             )
         parts.append(labels.astype(np.int64))
     return np.concatenate(parts)
-
-
-def _map(file: Path) -> np.ndarray:
-    """An array as it lies in its file; nothing is read but its header."""
-    try:
-        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(
-            f"{file} is no .npy file of numbers ({error}); write it with numpy.save"
-        ) from None
-    return array

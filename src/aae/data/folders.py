@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +190,9 @@ class _Zip:
         self.place = place
         try:
             self.zip = ZipFile(place)
-        except BadZipFile as error:
+        except OSError:
+            raise
+        except Exception as error:  # zipfile raises what it likes on what is damaged
             raise ValueError(f"{place} is no zip file: {error}") from None
         self.infos = {info.filename: info for info in self.zip.infolist()}
 
@@ -209,8 +210,8 @@ class _Zip:
         _refuse_large(self.infos[name].file_size)  # no more than that is ever unpacked
         try:
             content = self.zip.read(name)
-        except (BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
-            raise UnreadableError(str(error)) from None
+        except Exception as error:  # as do its decompressors
+            raise UnreadableError(str(error) or type(error).__name__) from None
         yield io.BytesIO(content)
 
 

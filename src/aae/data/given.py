@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
+from aae.data.npy import map_array, read_archive
 from aae.data.splits import split_test
 from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table
 
@@ -114,23 +115,17 @@ def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
 
 def _arrays(place: Path) -> dict[str, NDArray[Any]]:
     """The arrays in a ``.npy`` or ``.npz`` file, by what they are."""
-    try:
-        if place.suffix.lower() == ".npz":
-            with np.load(place, allow_pickle=False) as file:
-                found = {
-                    key: file[name]
-                    for key, names in _NAMES.items()
-                    for name in names
-                    if name in file.files
-                }
-                held = ", ".join(file.files)
-        else:
-            held, found = "", {"x": np.load(place, allow_pickle=False)}
-            beside = place.with_name(place.stem + ".labels.npy")
-            if beside.is_file():
-                found["y"] = np.load(beside, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{place} is no file of numpy's arrays ({error})") from None
+    if place.suffix.lower() == ".npz":
+        arrays = read_archive(place)
+        found = {
+            key: arrays[name] for key, names in _NAMES.items() for name in names if name in arrays
+        }
+        held = ", ".join(arrays)
+    else:
+        held, found = "", {"x": np.array(map_array(place))}
+        beside = place.with_name(place.stem + ".labels.npy")
+        if beside.is_file():
+            found["y"] = np.array(map_array(beside))
     if "x" not in found:
         raise ValueError(
             f"{place} holds the arrays {held}; call them x, and y, x_test and y_test where there "

@@ -17,6 +17,7 @@ from aae.data.files import find_local, read_local
 from aae.data.folders import holds_files, load_folder
 from aae.data.given import load_arrays_file
 from aae.data.idx import parse_idx
+from aae.data.npy import map_array
 from aae.data.splits import split_validation
 from aae.data.tables import PLAINLY, SUFFIXES, TableReading, load_table
 
@@ -88,9 +89,9 @@ def holds_table(place: Path) -> bool:
     if not place.is_file() or ending != ".npy":
         return place.is_file() and ending in (*SUFFIXES, ".npz")
     try:
-        array: np.ndarray = np.load(place, mmap_mode="r", allow_pickle=False)
+        array = map_array(place)
         return array.dtype.kind == "f" and array.ndim == 2
-    except (ValueError, EOFError):  # which whoever reads pictures tells of
+    except ValueError:  # which whoever reads pictures tells of
         return False
 
 

@@ -19,13 +19,16 @@ from typing import Any
 from torch import Tensor
 
 from aae.autoencoder import Autoencoder
-from aae.storage import flush, read_json
+from aae.storage import flush, read_bounded, read_json
 from aae.training import old_formats
 from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.training.trainer import Trainer
 
 _WEIGHTS, _STATE, _MANIFEST = "weights.safetensors", "training.safetensors", "manifest.json"
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-batch-(\d{1,9}))?")
+
+MOST = 16 * 2**30
+"""Bytes of a checkpoint's file that are read into memory, at most."""
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +156,12 @@ def epoch_of(place: Path) -> int:
     return _age(place)[0]
 
 
+def bytes_of_weights(place: Path) -> int:
+    """How large the file of a checkpoint's weights is; 0 where there is none."""
+    file = place / _WEIGHTS
+    return file.stat().st_size if file.is_file() else 0
+
+
 def load_weights(place: Path, model: Autoencoder) -> None:
     """Give a model the weights of a checkpoint.
 
@@ -210,9 +219,7 @@ def _first_whole(places: list[Path]) -> Path | None:
     damages: list[str] = []
     for place in places:
         try:
-            for file in _manifest(place)["sha256"]:
-                if file != _MANIFEST:
-                    _content(place, file)
+            _verify(place)
         except DamagedError as error:
             damages.append(str(error))
             continue
@@ -259,6 +266,26 @@ def _signed(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"sha256": files | {_MANIFEST: _sha256(text.encode())}}
 
 
+def _verify(place: Path) -> None:
+    """Hold a checkpoint's files to their checksums, a piece at a time.
+
+    Raises:
+        DamagedError: one is not there, or not as it was written.
+    """
+    for file, expected in _manifest(place)["sha256"].items():
+        if file == _MANIFEST:
+            continue
+        try:
+            if not (place / file).is_file():
+                raise FileNotFoundError(f"{file} is missing")
+            with (place / file).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise DamagedError(f"the checkpoint {place} cannot be read: {error}") from None
+        if found != expected:
+            raise DamagedError(f"the checkpoint {place} is damaged: {file} changed on disk")
+
+
 def _content(place: Path, file: str) -> bytes:
     """A file of a checkpoint, held to its checksum.
 
@@ -267,8 +294,8 @@ def _content(place: Path, file: str) -> bytes:
     """
     expected = _manifest(place)["sha256"][file]
     try:
-        content = (place / file).read_bytes()
-    except OSError as error:
+        content = read_bounded(place / file, MOST)
+    except (OSError, ValueError) as error:
         raise DamagedError(f"the checkpoint {place} cannot be read: {error}") from None
     if _sha256(content) != expected:
         raise DamagedError(f"the checkpoint {place} is damaged: {file} changed on disk")

@@ -1,0 +1,42 @@
+"""What a run folder says of itself: its format, and what earlier ones said, brought to today's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FORMAT = 2
+"""Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
+`aae.training.old_formats`), 2 as safetensors."""
+
+
+def of_today(about: Any, folder: Path) -> dict[str, Any]:
+    """What a run folder says of itself, brought to today's format.
+
+    Raises:
+        ValueError: it is of a later format, or of none.
+    """
+    version = about.get("format") if isinstance(about, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError(f"{folder} has the format {version!r}; aae reads 1 to {FORMAT}")
+    if version > FORMAT:
+        raise ValueError(
+            f"{folder} has the format {version}, of a later version of aae; this one reads "
+            f"1 to {FORMAT}: install the newest"
+        )
+    data = about.get("data")
+    if (
+        not isinstance(about.get("config"), dict)
+        or not isinstance(data, dict)
+        or not are(int, data.get("shape")) or not data["shape"] or min(data["shape"]) < 1
+        or not are(str, data.get("classes"))
+        or not are(int, [data.get("train") or 0])
+    ):  # fmt: skip
+        raise ValueError(f"{folder / 'config.json'} is none that aae wrote: no config, or no data")
+    # 1 and 2 differ by what is in a checkpoint, which is looked at there.
+    return {**about, "format": FORMAT}
+
+
+def are(kind: type, values: object) -> bool:
+    """Whether a value of JSON is a list of values of one kind."""
+    return isinstance(values, list) and all(type(value) is kind for value in values)

@@ -1,0 +1,81 @@
+"""NumPy's files, from anybody: no pickle, and no more memory than a file has bytes."""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_UNPACKED = 16 * 2**30
+"""Bytes that the arrays of a .npz file have in all, at most: they are read into memory."""
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0,
+}  # fmt: skip
+
+
+def map_array(file: Path) -> NDArray[Any]:
+    """An array as it lies in a ``.npy`` file; nothing is read but its header.
+
+    Raises:
+        ValueError: it is no such file, or shorter than its header says.
+    """
+    try:
+        array: Any = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # numpy raises what it likes on what is damaged
+        raise ValueError(
+            f"{file} is no .npy file of numbers ({_words(error)}); write it with numpy.save"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        array.close()  # a zip, whatever it is called
+        raise ValueError(f"{file} is no .npy file of numbers, but of several arrays: call it .npz")
+    return array
+
+
+def read_archive(file: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in a ``.npz`` file, by their names.
+
+    Raises:
+        ValueError: it is no such file, or one of its arrays is damaged, or they are too large.
+    """
+    try:
+        with ZipFile(file) as packed:
+            members = packed.infolist()
+            unpacked = sum(member.file_size for member in members)
+            if unpacked > MOST_UNPACKED:
+                raise ValueError(
+                    f"{unpacked:,} bytes unpacked, at most {MOST_UNPACKED:,} are read into memory; "
+                    "put the arrays into .npy files of their own"
+                )
+            return {
+                member.filename.removesuffix(".npy"): _array(packed.read(member))
+                for member in members
+            }
+    except OSError:
+        raise
+    except Exception as error:  # zipfile and its decompressors raise what they like
+        raise ValueError(f"{file} is no file of numpy's arrays ({_words(error)})") from None
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """The array that a member of an archive holds, its header held against what is there."""
+    stream = BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"version {version} of the format is not read")
+    shape, fortran, dtype = _HEADERS[version](stream)
+    held = len(content) - stream.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != held:
+        raise ValueError(f"its header says {dtype} {list(shape)}, and {held:,} bytes follow")
+    array = np.frombuffer(content, dtype, offset=stream.tell())
+    return array.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
