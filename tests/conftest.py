@@ -11,6 +11,7 @@ from aae.build import build
 from aae.cli import main
 from aae.config import Config
 from aae.data import load
+from aae.explorer import site
 from aae.fit import fit
 from aae.run import Part
 from aae.training.batches import Batches
@@ -103,6 +104,12 @@ def tiny_run(tiny, tmp_path_factory):
     """A finished run of the semi-supervised model, with all its pictures; only for reading."""
     config = tiny(model="semi", labels=100, epochs=3, sample_every=2, noise_std=0.3)
     return fit(config, tmp_path_factory.mktemp("runs") / "semi")
+
+
+@pytest.fixture(scope="session")
+def tiny_site(tiny_run, tmp_path_factory):
+    """The explorer of that run, as a folder; only for reading."""
+    return site.write(tiny_run, tmp_path_factory.mktemp("explorer") / "site")
 
 
 @pytest.fixture

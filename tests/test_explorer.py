@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import math
+import shutil
 import threading
 from http.server import ThreadingHTTPServer
 
@@ -112,30 +113,35 @@ def test_rows_cannot_be_shown(drawn, monkeypatch):
         content(run, model, count=10)
 
 
-@pytest.fixture(scope="module")
-def folder(tiny_run, tmp_path_factory):
-    return site.write(tiny_run, tmp_path_factory.mktemp("site"), count=50)
-
-
-def test_the_folder_holds_what_the_page_asks_for(folder):
-    about = json.loads((folder / "about.json").read_text())
+def test_the_folder_holds_what_the_page_asks_for(tiny_site):
+    about = json.loads((tiny_site / "about.json").read_text())
     for name, kind in about["arrays"].items():
-        raw = gzip.decompress((folder / f"{name}.gz").read_bytes())
+        raw = gzip.decompress((tiny_site / f"{name}.gz").read_bytes())
         assert np.frombuffer(raw, kind["type"]).size == math.prod(kind["shape"])
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(tiny_site).as_posix() for path in tiny_site.rglob("*") if path.is_file()
+    }
     licences = {"ort/LICENSE", "ort/ThirdPartyNotices.txt"}
     assert {"index.html", "encoder.onnx", "decoder.onnx", "ort/ort.wasm.gz"} | licences <= names
 
 
-def test_a_folder_in_use_is_refused(tiny_run, folder):
+def test_no_more_is_written_than_asked_for(drawn, monkeypatch, tmp_path):
+    run, model = drawn()
+    monkeypatch.setattr(Run, "model", lambda self: model)
+    monkeypatch.setattr("aae.export.write_onnx", lambda *_: None)
+    about = json.loads((site.write(run, tmp_path / "new", count=20) / "about.json").read_text())
+    assert about["arrays"]["codes"]["shape"] == [20, 2]
+
+
+def test_a_folder_in_use_is_refused(tiny_run, tiny_site):
     with pytest.raises(ValueError, match="holds something already"):
-        site.write(tiny_run, folder)
+        site.write(tiny_run, tiny_site)
 
 
 @pytest.fixture
-def ask(folder):
+def ask(tiny_site):
     """Asks a server of the folder; gives status, headers and body."""
-    with server.serve(folder) as served:
+    with server.serve(tiny_site) as served:
         threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True).start()
 
         def ask(method, path, **headers):
@@ -151,13 +157,13 @@ def ask(folder):
 
 
 class TestServer:
-    def test_listens_on_the_loopback_alone(self, folder):
-        with server.serve(folder) as served:
+    def test_listens_on_the_loopback_alone(self, tiny_site):
+        with server.serve(tiny_site) as served:
             assert served.server_address[0] == "127.0.0.1"
 
-    def test_hands_out_files(self, ask, folder):
+    def test_hands_out_files(self, ask, tiny_site):
         status, headers, body = ask("GET", "/")
-        assert (status, body) == (200, (folder / "index.html").read_bytes())
+        assert (status, body) == (200, (tiny_site / "index.html").read_bytes())
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert ask("GET", "/main.js")[1]["Content-Type"].startswith("text/javascript")
         assert ask("HEAD", "/encoder.onnx")[0] == 200
@@ -184,8 +190,12 @@ class TestServer:
 
 
 class TestCommand:
-    def test_serves_until_it_is_interrupted(self, run, tiny_run, monkeypatch):
-        seen, opened = [], []
+    def test_serves_until_it_is_interrupted(self, run, tiny_run, tiny_site, monkeypatch):
+        seen, asked, opened = [], [], []
+
+        def write(run, folder, **how):
+            asked.append(how)
+            shutil.copy(tiny_site / "about.json", folder)
 
         def once(served):
             """A first request; then Ctrl-C."""
@@ -193,7 +203,7 @@ class TestCommand:
             def get():
                 connection = http.client.HTTPConnection(*served.server_address, timeout=10)
                 connection.request("GET", "/about.json")
-                seen.append(json.loads(connection.getresponse().read()))
+                seen.append(json.loads(connection.getresponse().read())["recipe"])
                 connection.close()
 
             asking = threading.Thread(target=get)
@@ -202,13 +212,14 @@ class TestCommand:
             asking.join()
             raise KeyboardInterrupt
 
+        monkeypatch.setattr(site, "write", write)
         monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", once)
         monkeypatch.setattr("webbrowser.open", opened.append)
         code, out, err = run("explore", tiny_run.folder, "--count", 20)
         assert (code, err) == (0, "")
         assert out.startswith(f"{opened[0]} (Ctrl-C ends it)")
         assert opened[0].startswith("http://127.0.0.1:")
-        assert seen[0]["arrays"]["codes"]["shape"] == [20, 2]
+        assert (seen, asked) == (["tiny"], [{"count": 20, "data_dir": None}])
 
     def test_opens_no_browser_unasked(self, run, tiny_run, monkeypatch):
         def stop(_):

@@ -60,9 +60,9 @@ def serving():
 
 
 @pytest.fixture(scope="module")
-def semi(tiny_run, serving, tmp_path_factory):
+def semi(tiny_site, serving):
     """A run with two dimensions and a classifier, as `aae explore` shows it."""
-    return serving(server.serve(site.write(tiny_run, tmp_path_factory.mktemp("semi"))))
+    return serving(server.serve(tiny_site))
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,7 @@ export class Explorer {
     this.put(this.data.code(i), since);
     const { reconstruction, y } = await this.reconstruct(x, label);
     if (this.state.chosen !== i) return;
+    if (this.about.told && this.about.clusters) this.chooseClass(y.indexOf(Math.max(...y)));
     $("chosen-hint").hidden = true;
     const title = `No. ${i + 1}: ${this.data.className(label)}`;
     const names = ["original", "reconstruction"], score = "Reconstruction error";
@@ -138,17 +139,21 @@ export class Explorer {
     return { z, y, reconstruction: all[off.indexOf(Math.min(...off))] };
   }
 
+  asWhat(k) {
+    return this.about.clusters ? `cluster ${k}` : this.about.y[k];
+  }
+
   check(k) {
     this.state.y = k;
     this.classes.check(k);
-    if (this.about.told) $("here-name").textContent = `Decoded as ${this.about.y[k]}`;
+    if (this.about.told) $("here-name").textContent = `Decoded as ${this.asWhat(k)}`;
     if (this.state.strip) this.interpolate(this.state.strip.from, this.state.strip.to);
   }
 
   chooseClass(k) {
     this.check(k);
     this.show();
-    this.say(`Decoded as ${this.about.y[k]}`);
+    this.say(`Decoded as ${this.asWhat(k)}`);
   }
 
   /** Pictures from one code to another. */

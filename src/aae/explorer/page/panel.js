@@ -132,7 +132,8 @@ export function showPair(place, data, { x, names, title, reconstruction, y, scor
 }
 
 function top(data, y, count = 3) {
-  return [...y].map((p, k) => ({ name: data.about.y[k], p, words: `${data.about.y[k]}, ${(100 * p).toFixed(1)} %` }))
+  const name = (k) => data.about.clusters ? `cluster ${k}` : data.about.y[k];
+  return [...y].map((p, k) => ({ name: name(k), p, words: `${name(k)}, ${(100 * p).toFixed(1)} %` }))
     .sort((a, b) => b.p - a.p).slice(0, count);
 }
 
