@@ -8,7 +8,8 @@ import torch
 
 from aae.cli import main
 from aae.data import load
-from aae.fit import fit
+from aae.fit import resume
+from aae.replicas import training
 from aae.reproduce import catalog, measures, page, work
 from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, settings
 from aae.reproduce.measures import MEASURES, Subject
@@ -36,14 +37,16 @@ def small(tiny, monkeypatch):
 
 @pytest.fixture
 def trainings(monkeypatch, no_pictures):
-    """The folders that were trained into."""
+    """The runs that were trained, in this process and one after the other, by folder and seed."""
     seen = []
 
-    def spy(config, folder, **options):
-        seen.append(folder)
-        return fit(config, folder, **options)
+    def one_by_one(folder, runs, dataset, asked, tell, say):
+        for name in runs:
+            resume(folder / name, dataset=dataset)
+            seen.append((folder.name, name))
+        return {}
 
-    monkeypatch.setattr(work, "fit", spy)
+    monkeypatch.setattr(training, "in_processes", one_by_one)
     return seen
 
 
@@ -102,22 +105,32 @@ def test_an_unknown_experiment_is_refused_with_the_nearest_name():
         settings(["tabel2"])
 
 
+def test_a_single_setting():
+    one = settings(["table2/labels-100", "fig2"])
+    assert [(s.name, s.recipe) for s in one[:3]] == [
+        ("labels-100", "tuned"), ("labels-100", "paper"), ("aae-gaussian", "tuned"),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"table2 has no setting 'labels-7'; it has labels-100, "):
+        settings(["table2/labels-7"])
+
+
 # --- the work
 
 
 def test_each_seed_is_trained_once_and_figures_are_kept(small, trainings, tmp_path):
     first = go(small, tmp_path)
     # The second setting wants the same training.
-    assert len(trainings) == 2
+    assert [name for _, name in trainings] == ["seed-0", "seed-1"]
     assert [(s.name, seed) for s, seed, _ in first] == [
-        ("one", 0), ("same", 0), ("one", 1), ("same", 1),
+        ("one", 0), ("one", 1), ("same", 0), ("same", 1),
     ]  # fmt: skip
-    assert first[0][2]["error"] != first[2][2]["error"]
+    assert first[0][2]["error"] != first[1][2]["error"]
     assert {"probe_accuracy", "seconds", "versions", "config"} <= first[0][2].keys()
     assert go(small, tmp_path) == first
     assert len(trainings) == 2
-    by_setting = sorted(first, key=lambda each: each[0].name)
-    assert list(work.found(tmp_path / "out")) == by_setting
+    assert list(work.found(tmp_path / "out")) == first
+    go(small, tmp_path, seeds=3)
+    assert [name for _, name in trainings] == ["seed-0", "seed-1", "seed-2"]
 
 
 def test_figures_of_another_config_are_measured_again(small, trainings, tmp_path):
@@ -135,10 +148,10 @@ def test_a_run_that_was_stopped_goes_on(small, trainings, tmp_path, monkeypatch)
     monkeypatch.setattr(work, "measure", fails)
     with pytest.raises(OSError, match="no space left"):
         go(small[:1], tmp_path, seeds=1)
-    monkeypatch.undo()
-    monkeypatch.setattr(work, "fit", lambda *_, **__: pytest.fail("trained from the start"))
+    monkeypatch.setattr(work, "measure", measures.measure)
     [(_, _, figures)] = go(small[:1], tmp_path, seeds=1)
     assert figures["epochs"] == 1
+    assert len(trainings) == 1
 
 
 def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_path):
@@ -153,12 +166,18 @@ def test_a_setting_may_ask_for_fewer_seeds(small, trainings, tmp_path):
     assert len(trainings) == 1
 
 
-def test_processes_give_what_one_gives(small, no_pictures, tmp_path):
-    apart = go(small, tmp_path / "apart", seeds=2, jobs=2)
-    alone = go(small, tmp_path / "alone", seeds=2)
-    assert [figures["error"] for _, _, figures in apart] == [
-        figures["error"] for _, _, figures in alone
-    ]
+def test_a_training_that_fails_is_said_and_the_others_are_measured(
+    small, trainings, tmp_path, monkeypatch
+):
+    def one_fails(folder, runs, dataset, asked, tell, say):
+        resume(folder / "seed-1", dataset=dataset)
+        return {"seed-0": "the loss is not finite"}
+
+    monkeypatch.setattr(training, "in_processes", one_fails)
+    said = []
+    done = go(small[:1], tmp_path, say=said.append)
+    assert [seed for _, seed, _ in done] == [1]
+    assert said[-1].endswith("seed-0: the loss is not finite")
 
 
 def test_data_that_are_not_at_hand_are_said_and_the_rest_is_measured(small, trainings, tmp_path):
@@ -169,10 +188,10 @@ def test_data_that_are_not_at_hand_are_said_and_the_rest_is_measured(small, trai
     )  # fmt: skip
     assert [setting.name for setting, _, _ in done] == ["one"]
     [words] = said
-    assert words.startswith("table/absent-tuned, seed 0: not measured: svhn not found: no train_")
+    assert words.startswith("table/absent-tuned: not measured: svhn not found: no train_")
 
 
-def test_pictures_of_the_first_seed_lie_beside_the_figures(small, tmp_path):
+def test_pictures_of_the_first_seed_lie_beside_the_figures(small, tmp_path):  # in processes
     shown = replace(small[0], pictures=("latent", "manifold"))
     go([shown], tmp_path, seeds=2)
     names = {path.name for path in (tmp_path / "out" / "table").glob("*.png")}

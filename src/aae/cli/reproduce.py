@@ -18,21 +18,20 @@ def reproduce(
     out: Path = Path("benchmarks/fidelity"),
     runs: Path = Path("runs/fidelity"),
     page: Path | None = None,
-    jobs: int = 1,
     data_dir: str | None = None,
     json: bool = False,
 ) -> int:
     """Reproduce figures and tables of the paper, beside the paper's own values.
 
     Args:
-        experiments: Which (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or all.
+        experiments: Which (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or all;
+            or a single setting, as table2/labels-100.
         seeds: Runs of each setting, with seeds 0, 1, …
         quick: One tenth of the epochs; for a look, not for the record.
         recipe: tuned, paper, or both.
         out: Folder of the figures; what lies there is not measured again.
         runs: Folder of the run folders; a run that was stopped goes on.
         page: A Markdown page to put the tables and pictures of all that was measured into.
-        jobs: Trainings at a time; more than one are processes of one thread each.
         data_dir: Folder that holds the data set's files.
         json: Print the rows as one JSON list instead of a table.
     """
@@ -44,14 +43,12 @@ def reproduce(
 
     if seeds < 1:
         raise ValueError(f"--seeds must be at least 1, not {seeds}")
-    if jobs < 1:
-        raise ValueError(f"--jobs must be at least 1, not {jobs}")
     if not experiments:
         raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
     chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
     results = []
     for setting, seed, figures in run_all(
-        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir, jobs=jobs,
+        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir,
         say=lambda words: print(words, file=sys.stderr, flush=True),
     ):  # fmt: skip
         results.append((setting, seed, figures))

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import multiprocessing
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
-import torch
-
 from aae.config import Config
-from aae.data import Dataset, DownloadError, load
-from aae.fit import fit, resume
+from aae.data import Dataset, DownloadError, in_full
+from aae.replicas import training
 from aae.reproduce.catalog import Setting
 from aae.reproduce.catalog import settings as settings_of
 from aae.reproduce.measures import measure
-from aae.run import Run, versions
+from aae.run import Run, data_of, versions
 from aae.storage import written
 
 Figures = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One training, and all that is to be measured on it."""
-
-    config: Config
-    wanted: tuple[tuple[Setting, Path], ...]
-    """Settings, each with the file of its figures."""
-    runs: Path
+Say = Callable[[str], None]
 
 
 def reproduce(
@@ -46,52 +32,64 @@ def reproduce(
     seeds: int,
     quick: bool = False,
     data_dir: str | None = None,
-    jobs: int = 1,
-    say: Callable[[str], None] = lambda words: None,
+    say: Say = lambda words: None,
 ) -> Iterator[tuple[Setting, int, Figures]]:
     """Train and measure each setting with each seed, or read what was measured before.
 
-    Figures of a config that has changed since are measured again.
+    The seeds of a setting are trained at once, as `aae.replicas` does it on this machine; settings
+    that want the same training share it. Figures of a config that has changed since are measured
+    again. On a CPU this starts processes: a script must call it under
+    ``if __name__ == "__main__":``.
 
     Args:
         settings: what to reproduce.
         out: folder of the figures, a JSON file for each run, and the pictures of seed 0.
-        runs: folder of the run folders; a run that was stopped goes on.
+        runs: folder of the run folders; trainings that were stopped go on.
         seeds: how many of them, from 0; a setting may ask for fewer.
         quick: a tenth of the epochs; its figures lie apart.
         data_dir: where the data sets' files lie.
-        jobs: trainings at a time; more than one are processes of one thread each.
-        say: is told in words what could not be measured, because its data are not at hand.
+        say: is told in words how it is done, and what could not be measured.
 
     Yields:
         The setting, the seed and the figures of each run as soon as they are known.
+
+    Raises:
+        Interrupted: on Ctrl-C, after a checkpoint of each training.
     """
-    tasks: dict[Config, list[tuple[Setting, Path]]] = {}
+    sharing: dict[Config, list[Setting]] = {}
     for setting in settings:
-        for seed in range(min(seeds, setting.seeds)):
-            config = replace(setting.config, seed=seed, data_dir=data_dir)
-            if quick:
-                config = replace(config, epochs=max(1, config.epochs // 10))
-            place = _place(out, setting, quick)
-            result = place.with_name(f"{place.name}-seed{seed}.json")
-            tasks.setdefault(config, []).append((setting, result))
-    ordered = [_Task(config, tuple(wanted), runs) for config, wanted in tasks.items()]
-    if jobs == 1:
-        yield from _told(ordered, map(_done, ordered), say)
-        return
-    # Forked children would inherit the locks of a parent whose threads hold them.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        jobs, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        yield from _told(ordered, pool.map(_done, ordered), say)
+        config = replace(setting.config, data_dir=data_dir)
+        if quick:
+            config = replace(config, epochs=max(1, config.epochs // 10))
+        sharing.setdefault(config, []).append(setting)
+    for config, wanted in sharing.items():
+        places = {
+            (setting, seed): _figures_at(out, setting, seed, quick)
+            for setting in wanted
+            for seed in range(min(seeds, setting.seeds))
+        }
+        missing = {
+            (setting, seed): place
+            for (setting, seed), place in places.items()
+            if not _holds(place, replace(config, seed=seed))
+        }
+        if missing:
+            try:
+                _work(config, missing, runs, say)
+            except (DownloadError, ValueError) as error:  # its data are not at hand
+                for setting in wanted:
+                    say(f"{setting.place}: not measured: {error}")
+        for (setting, seed), place in places.items():
+            if _holds(place, replace(config, seed=seed)):
+                yield setting, seed, json.loads(place.read_text())
 
 
 def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Figures]]:
     """All that has been measured so far, in the catalogue's order."""
     for setting in settings_of(["all"]):
-        place = _place(out, setting, quick)
-        for path in sorted(place.parent.glob(f"{place.name}-seed*.json"), key=_seed):
+        first = _figures_at(out, setting, 0, quick)
+        every = first.parent.glob(first.name.replace("seed0", "seed*"))
+        for path in sorted(every, key=_seed):
             yield setting, _seed(path), json.loads(path.read_text())
 
 
@@ -101,77 +99,67 @@ def write(path: Path, values: Any) -> None:
         aside.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def _told(
-    tasks: list[_Task], done: Iterable[str | None], say: Callable[[str], None]
-) -> Iterator[tuple[Setting, int, Figures]]:
-    for task, trouble in zip(tasks, done, strict=True):
-        for setting, result in task.wanted:
-            if trouble:
-                say(f"{setting.place}, seed {task.config.seed}: not measured: {trouble}")
-            else:
-                yield setting, task.config.seed, json.loads(result.read_text())
-
-
-def _done(task: _Task) -> str | None:
-    """Have a training and its figures on the disk; says why not where its data are not at hand."""
-    missing = [(s, result) for s, result in task.wanted if not _holds(result, task.config)]
-    if not missing:
-        return None
-    try:
-        dataset = _dataset(task.config.data, task.config.data_dir)
-    except (DownloadError, ValueError) as error:
-        return str(error)
-    run, seconds = _trained(task, dataset)
-    for setting, result in missing:
+def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say) -> None:
+    """Train what is missing of one config, and measure it."""
+    dataset = data_of(config)
+    trained = _trained(config, sorted({seed for _, seed in missing}), runs, dataset, say)
+    for (setting, seed), place in missing.items():
+        if seed not in trained:
+            continue
+        run, seconds = trained[seed]
         figures = measure(run, {target.metric for target in setting.targets}, dataset)
-        about = {"seconds": seconds, "versions": versions(), "config": task.config.to_json()}
-        if task.config.seed == 0:
-            _publish(run, setting, result)
-        write(result, figures | about)
-    return None
+        if seed == 0:
+            _publish(run, setting, place)
+        about = {"seconds": seconds, "versions": versions(), "config": run.config.to_json()}
+        write(place, figures | about)
 
 
-@functools.lru_cache(1)
-def _dataset(data: str, data_dir: str | None) -> Dataset:
-    return load(data, data_dir)
-
-
-def _trained(task: _Task, dataset: Dataset) -> tuple[Run, float]:
-    """A training's run, and the seconds that it took; a run that was stopped goes on."""
-    config = task.config
+def _trained(
+    config: Config, seeds: list[int], runs: Path, dataset: Dataset, say: Say
+) -> dict[int, tuple[Run, float]]:
+    """The run of each seed that came to its end, and its share of the seconds that all took."""
     name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
-    folder = task.runs / f"{config.recipe}-{name.hexdigest()[:10]}"
+    folder = runs / f"{config.recipe}-{name.hexdigest()[:10]}"
+    whole = replace(config, data=in_full(config.data))
+    for seed in seeds:
+        if not (folder / f"seed-{seed}" / "config.json").exists():
+            Run.create(folder / f"seed-{seed}", replace(whole, seed=seed), dataset)
     since = time.perf_counter()
-    if (folder / "config.json").exists():
-        run = resume(folder, dataset=dataset)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)  # it was stopped before its first checkpoint
-        run = fit(config, folder, dataset=dataset)
-    clock = folder / "seconds.json"  # of a run that was stopped, or that is measured again, too
-    before: float = json.loads(clock.read_text()) if clock.exists() else 0.0
-    write(clock, before + round(time.perf_counter() - since, 1))
-    return run, json.loads(clock.read_text())
+    outcome = training.resume(folder, dataset=dataset, data_dir=config.data_dir, say=say)
+    passed = time.perf_counter() - since
+    for lost, words in outcome.failed.items():
+        say(f"{folder / lost}: {words}")
+    found = {}
+    for seed in seeds:
+        if (run := outcome.finished.get(f"seed-{seed}")) is None:
+            continue
+        clock = run.folder / "seconds.json"  # of trainings that were stopped, too
+        before: float = json.loads(clock.read_text()) if clock.exists() else 0.0
+        write(clock, round(before + passed / len(seeds), 1))
+        found[seed] = run, json.loads(clock.read_text())
+    return found
 
 
-def _publish(run: Run, setting: Setting, result: Path) -> None:
+def _publish(run: Run, setting: Setting, place: Path) -> None:
     """Put a run's pictures beside its figures."""
     for name in setting.pictures:
         picture = run.figures / f"{name}.png"
         if picture.exists():
-            result.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture, result.parent / f"{setting.name}-{setting.recipe}-{name}.png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copyfile(picture, place.parent / f"{setting.name}-{setting.recipe}-{name}.png")
 
 
-def _holds(result: Path, config: Config) -> bool:
+def _holds(place: Path, config: Config) -> bool:
     """Whether figures are there, and are those of this config as it is today."""
-    if not result.exists():
+    if not place.exists():
         return False
-    told = Config.from_json(json.loads(result.read_text())["config"])
+    told = Config.from_json(json.loads(place.read_text())["config"])
     return replace(told, data_dir=None) == replace(config, data_dir=None)
 
 
-def _place(out: Path, setting: Setting, quick: bool) -> Path:
-    return (out / "quick" if quick else out) / setting.place
+def _figures_at(out: Path, setting: Setting, seed: int, quick: bool) -> Path:
+    place = (out / "quick" if quick else out) / setting.place
+    return place.with_name(f"{place.name}-seed{seed}.json")
 
 
 def _seed(path: Path) -> int:
