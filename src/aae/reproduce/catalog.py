@@ -168,9 +168,10 @@ def _semi() -> list[Setting]:
         ("all", 0.0085, 0.0057, ""),
     ]
     for labels, paper, ladder, public in rows:
-        tuned = replace(recipe("semi"), labels=labels)
-        if labels == 100:  # must be carried far, and no class may be given up
-            tuned = replace(tuned, vat_weight=100.0, balance_weight=100.0, epochs=20)
+        # Few labels must be carried far, and no class may be given up.
+        tuned = replace(
+            recipe("semi"), labels=labels, vat_weight=100.0, balance_weight=100.0, epochs=20
+        )
         asked = {"tuned": Target("error", ladder, public), "paper": Target("error", paper, public)}
         for setting in _both("table2", f"labels-{labels}", tuned):
             settings.append(replace(setting, targets=(asked[setting.recipe],)))
