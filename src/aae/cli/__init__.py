@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import aae
 from aae.cli import catalog, share, use
 from aae.cli.bench import bench
+from aae.cli.completion import completion
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.reproduce import reproduce
 from aae.cli.training import summary, train
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "reproduce": reproduce,
     "list": catalog.list_all,
     "bench": bench,
+    "completion": completion,
 }
 
 _HELP = """\
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
-        lines = (f"  {name:<10}{summary(command)}" for name, command in COMMANDS.items())
+        lines = (f"  {name:<12}{summary(command)}" for name, command in COMMANDS.items())
         print(_HELP.format(commands="\n".join(lines)), end="")
         return 0 if args else USAGE
     name, rest = args[0], args[1:]

@@ -20,7 +20,7 @@ from tyro.conf import Suppress
 from aae.cli.failures import unknown
 from aae.config import Config, Model, flag
 
-_LOOKS = (
+LOOKS = (
     tyro.conf.DisallowNone,
     tyro.conf.FlagCreatePairsOff,
     tyro.conf.PositionalMetavarFromFieldName,
@@ -90,7 +90,7 @@ def parse(
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(shown):
             made, rest = tyro.cli(
                 target, prog=program, args=args, default=default, description=description,
-                return_unknown_args=True, config=_LOOKS,
+                return_unknown_args=True, config=LOOKS,
             )  # fmt: skip
     except SystemExit as stop:
         plain.seek(0)
