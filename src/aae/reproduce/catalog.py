@@ -144,7 +144,7 @@ def _style() -> list[Setting]:
 
 
 def _svhn_style() -> list[Setting]:
-    """Fig. 7: the same on SVHN; a discriminator of its own judges nothing there."""
+    """Fig. 7: style and content of street view house numbers (SVHN), a code of 10 dimensions."""
     config = replace(recipe("style"), data="svhn", latent_dim=10)
     targets = (Target("prior_distance"), Target("reconstruction_error"))
     return _both("fig7", "code-10", config, *targets, pictures=("style",))

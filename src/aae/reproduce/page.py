@@ -45,41 +45,53 @@ def tables(summary: list[dict[str, Any]], pictures: Path, beside: Path) -> str:
 
 def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: Path) -> str:
     make = catalog.EXPERIMENTS[name]
-    lines = [f"### {(make.__doc__ or name).splitlines()[0].rstrip('.')}", ""]
-    lines += ["| setting | recipe | figure | asked | public | ours | seeds | epochs | s a run |"]
-    lines += ["|---" * 9 + "|"]
-    shown: list[str] = []
+    rows, absent, shown = [], [], []
     for setting in make():
-        rows = [
+        measured = [
             row for row in summary
             if (row["experiment"], row["setting"], row["recipe"])
             == (name, setting.name, setting.recipe)
         ]  # fmt: skip
-        for target in setting.targets:
-            row = next((row for row in rows if row["metric"] == target.metric), None)
-            lines.append(_row([setting.name, setting.recipe], target.metric, target.value,
-                              target.public, row))  # fmt: skip
+        rows += measured
+        if not measured:
+            absent.append(f"{setting.name} ({setting.recipe})")
         for picture in setting.pictures:
             file = pictures / name / f"{setting.name}-{setting.recipe}-{picture}.png"
             if file.exists():
                 link = Path(os.path.relpath(file, beside)).as_posix()
                 shown.append(f"![{setting.name}, {setting.recipe}: {picture}]({link})")
-    return "\n".join([*lines, "", *_in_rows(shown)])
+    lines = [f"### {(make.__doc__ or name).splitlines()[0].rstrip('.')}", ""]
+    if rows:
+        heads = (
+            "setting",
+            "recipe",
+            "figure",
+            "asked",
+            "public",
+            "ours",
+            "seeds",
+            "epochs",
+            "s a run",
+        )
+        lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        lines += [*map(_row, rows), ""]
+    if absent:
+        lines += [f"Not measured yet: {', '.join(absent)}.", ""]
+    return "\n".join([*lines, *_in_rows(shown)])
 
 
-def _row(
-    first: list[str], metric: str, value: float | None, public: str, row: dict[str, Any] | None
-) -> str:
-    asked = "" if value is None else number(metric, value)
-    cells = [*first, metric.replace("_", " "), asked, public]
-    if row is None:
-        return "| " + " | ".join([*cells, "not measured", "", "", ""]) + " |"
+def _row(row: dict[str, Any]) -> str:
+    metric = row["metric"]
+    asked = "" if row["target"] is None else number(metric, row["target"])
     ours = number(metric, row["mean"])
     if row["std"] is not None:
         ours += f" ± {number(metric, row['std'])}"
     if row["reached"] is not None:
         ours = f"**{ours}**" if row["reached"] else f"{ours}, not reached"
-    cells += [ours, str(row["n_seeds"]), str(row["epochs"]), f"{row['seconds']:.0f}"]
+    cells = [
+        row["setting"], row["recipe"], metric.replace("_", " "), asked, row["public"], ours,
+        str(row["n_seeds"]), str(row["epochs"]), f"{row['seconds']:.0f}",
+    ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 
 
