@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -47,18 +47,64 @@ def write(
         ValueError: if a figure is not a PNG.
     """
     tables = _section("Training health", _health(health)) + _section("Metrics", _metrics(metrics))
-    page = _PAGE.substitute(
-        style=_STYLE,
-        title=escape(title),
-        summary=_summary(summary, health),
-        tables=_tag("div", tables, kind="tables"),
-        figures=_section("Figures", _tag("div", *map(_figure, figures), kind="figures")),
-        command=_section("Run it again", _tag("pre", escape(command))),
+    return _page(
+        path,
+        title,
+        _summary(summary, health),
+        _tag("div", tables, kind="tables"),
+        _section("Figures", _tag("div", *map(_figure, figures), kind="figures")),
+        _section("Run it again", _tag("pre", escape(command))),
     )
+
+
+def write_side_by_side(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    tables: Mapping[str, tuple[Sequence[str], Mapping[str, Sequence[Value | None]]]],
+    pictures: Mapping[str, Sequence[tuple[str, str | os.PathLike[str]]]],
+) -> Path:
+    """Write what several runs have, each in a column, atomically.
+
+    Args:
+        path: the HTML file; missing folders are made.
+        title: of the page.
+        tables: by heading, the names of the columns, the first that of the rows' names; and by
+            row's name its values.
+        pictures: by heading, (caption, PNG file), embedded in this order.
+
+    Returns:
+        The path written.
+
+    Raises:
+        FileNotFoundError: if a picture does not exist.
+        ValueError: if a picture is not a PNG.
+    """
+    parts = [
+        _section(heading, _table(map(escape, columns), [_row(*row) for row in rows.items()]))
+        for heading, (columns, rows) in tables.items()
+    ]
+    parts += [
+        _section(heading, _tag("div", *map(_figure, figures), kind="figures beside"))
+        for heading, figures in pictures.items()
+    ]
+    return _page(path, title, "", *parts)
+
+
+def _page(path: str | os.PathLike[str], title: str, summary: str, *parts: str) -> Path:
+    """Write a page of a title, a summary and parts that are HTML already."""
+    head = _tag("header", _tag("h1", escape(title)), summary)
+    body = "\n".join(filter(None, (head, *parts)))
+    page = _PAGE.substitute(style=_STYLE, title=escape(title), body=body)
     path = Path(path)
     with written(path) as aside:
         aside.write_text(page, encoding="utf-8", newline="\n")
     return path
+
+
+def _row(name: str, values: Sequence[Value | None]) -> list[str]:
+    """A row's name, and its values; a dash stands for one that is not there."""
+    return [escape(name.replace("_", " ")), *("–" if v is None else _value(v) for v in values)]
 
 
 def _tag(name: str, *parts: str, kind: str = "", **attributes: object) -> str:
@@ -173,6 +219,8 @@ td p { color: var(--soft); font-size: 0.875rem; margin-top: 0.35rem; }
 figure { background: #fff; border-radius: 0.75rem; box-shadow: 0 0 0 1px var(--rule);
   overflow: hidden; display: flex; flex-direction: column; }
 figure.wide { grid-column: 1 / -1; }
+.beside figure.wide { grid-column: auto; }
+.beside { align-items: start; }
 img { display: block; max-width: 100%; height: auto; margin: auto; }
 figcaption { background: var(--card); border-top: 1px solid var(--rule); color: var(--soft);
   font-size: 0.875rem; padding: 0.75rem 1rem; }
@@ -197,13 +245,7 @@ $style</style>
 </head>
 <body>
 <main>
-<header>
-<h1>$title</h1>
-$summary
-</header>
-$tables
-$figures
-$command
+$body
 </main>
 </body>
 </html>

@@ -16,6 +16,7 @@ from aae.cli.training import summary, train
 COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": use.evaluate,
+    "compare": use.compare,
     "sample": use.sample,
     "plot": use.plot,
     "encode": use.encode,

@@ -61,6 +61,17 @@ def summary(measured: dict[str, Any]) -> Table:
     return made
 
 
+def side_by_side(title: str, columns: list[str], rows: dict[str, list[Any]]) -> Table:
+    """What several runs have, each in a column."""
+    made = table(title, *columns, numbers=columns[1:])
+    for name, values in rows.items():
+        cells = (
+            _number(v) if isinstance(v, float) else "–" if v is None else str(v) for v in values
+        )
+        made.add_row(name.replace("_", " "), *cells)
+    return made
+
+
 def health(measured: dict[str, Any]) -> Table:
     """The verdict on a training, check by check."""
     made = table(

@@ -1,4 +1,4 @@
-"""What is done with a run: ``aae evaluate``, ``sample``, ``plot``, ``encode``, ``predict``."""
+"""What is done with runs: ``aae evaluate``, ``compare``, ``sample``, ``plot``, and so on."""
 
 from __future__ import annotations
 
@@ -52,6 +52,50 @@ def evaluate(
     from aae.cli import tables
 
     Console().print(tables.figures(figures), tables.health(figures))
+    return 0
+
+
+def compare(
+    runs: tuple[Path, ...],
+    /,
+    *,
+    split: Literal["test", "validation"] = "validation",
+    data_dir: str | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Put runs side by side: where their settings differ, and what each measures.
+
+    Args:
+        runs: Two or more run folders.
+        split: The validation set, for choices, or the test set, for the final figure.
+        data_dir: Folder that holds the data sets' files, if elsewhere than when the runs began.
+        out: A .html to write as well, with the runs' pictures.
+        json: Print one JSON object instead of tables.
+    """
+    out = None if out is None else output(out, ".html")
+    from aae import compare as comparing
+    from aae.run import Run
+
+    places = [Run(run) for run in runs]
+    compared = comparing.compare(places, split=split, data_dir=data_dir)
+    if out is not None:
+        comparing.write_page(out, places, compared)
+    if json:
+        print(json_format.dumps(compared, indent=1))
+        return 0
+    from rich.console import Console
+
+    from aae.cli import tables
+
+    names = list(compared["runs"])
+    figures = comparing.figures(compared)
+    Console().print(
+        tables.side_by_side("Settings that differ", ["setting", *names], compared["settings"]),
+        tables.side_by_side(f"Figures of the {split} set", ["figure", *names], figures),
+    )
+    if out is not None:
+        print(out)
     return 0
 
 

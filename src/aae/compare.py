@@ -1,0 +1,93 @@
+"""Runs side by side: where their settings differ, what each measures, and their pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aae import report
+from aae.config import flag
+from aae.evaluate import CAPTIONS, Split, evaluate
+from aae.run import Run
+
+
+def compare(
+    runs: Sequence[Run], *, split: Split = "validation", data_dir: str | None = None
+) -> dict[str, Any]:
+    """Measure runs on the same kind of held-out examples.
+
+    Args:
+        runs: two or more.
+        split: see `aae.evaluate.evaluate`.
+        data_dir: where the data sets lie now, if elsewhere than the configs say.
+
+    Returns:
+        Plain values, ready for JSON:
+
+        - ``split``.
+        - ``settings``: by flag, for each run its value; those that are not the same in all.
+        - ``runs``: by name (of its folder, where that is its alone), what `aae.evaluate.evaluate`
+          gave.
+
+    Raises:
+        ValueError: fewer than two runs, or one of them twice.
+    """
+    places = [run.folder.resolve() for run in runs]
+    if len(set(places)) < max(2, len(places)):
+        raise ValueError(f"name two or more different runs to compare, not {len(places)}")
+    configs = [run.config.to_json() for run in runs]
+    settings = {
+        flag(name): [config[name] for config in configs]
+        for name in configs[0]
+        if any(config[name] != configs[0][name] for config in configs)
+    }
+    often = Counter(place.name for place in places)
+    names = [place.name if often[place.name] == 1 else str(place) for place in places]
+    measured = [evaluate(run, split=split, data_dir=data_dir, judge=False) for run in runs]
+    return {
+        "split": split,
+        "settings": settings,
+        "runs": dict(zip(names, measured, strict=True)),
+    }
+
+
+def figures(compared: dict[str, Any]) -> dict[str, list[float | str | None]]:
+    """What `compare` measured, by figure: for each run its value, None where it has none."""
+    runs = list(compared["runs"].values())
+    names = dict.fromkeys(
+        name for run in runs for name, value in run.items() if isinstance(value, float)
+    )
+    return {name: [run.get(name) for run in runs] for name in ("health", "epochs", *names)}
+
+
+def write_page(path: Path, runs: Sequence[Run], compared: dict[str, Any]) -> Path:
+    """Write runs side by side as one page that loads nothing.
+
+    Args:
+        path: the HTML file.
+        runs: the runs that `compare` was given.
+        compared: what it gave.
+
+    Returns:
+        The path.
+    """
+    names = list(compared["runs"])
+    pictures = {
+        caption: [
+            (name, found[0])
+            for name, run in zip(names, runs, strict=True)
+            if (found := sorted(run.figures.glob(f"{kind}*.png")))
+        ]
+        for kind, caption in CAPTIONS.items()
+    }
+    return report.write_side_by_side(
+        path,
+        title=" · ".join(names),
+        tables={
+            "Settings that differ": (["Setting", *names], compared["settings"]),
+            f"Figures of the {compared['split']} set": (["Figure", *names], figures(compared)),
+        },
+        pictures=pictures,
+    )
