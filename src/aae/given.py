@@ -27,7 +27,7 @@ class Networks:
         critic: codes z [n, d] → logits [n] of "drawn from the prior". Where the recipe shows it the
             label, it has K + 1 columns more: that label one-hot, the last one for "none".
 
-    Example:
+    Examples:
         >>> Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU())).names
         ('encoder',)
     """

@@ -91,7 +91,7 @@ class Check:
 def examine(measured: Measurements) -> list[Check]:
     """A check for each thing that was measured, in a fixed order.
 
-    Example:
+    Examples:
         >>> [check] = examine(Measurements(discriminator_accuracy=0.97))
         >>> check.verdict
         'the discriminator has won: codes and prior can be told apart'

@@ -50,7 +50,7 @@ class Judge(nn.Module):
     Raises:
         ValueError: there are no pictures, they are too small, or there are fewer than two classes.
 
-    Example:
+    Examples:
         >>> Judge((1, 8, 8), 10).probabilities(torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3, 10])
     """

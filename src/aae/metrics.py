@@ -30,7 +30,7 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
     Raises:
         ValueError: there are too few points, or their dimensions differ.
 
-    Example:
+    Examples:
         >>> energy_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[10.0], [11.0]]))
         18.0
     """
@@ -88,7 +88,7 @@ def prior_distance(
     Raises:
         ValueError: there are too few codes or repeats, or the dimensions differ.
 
-    Example:
+    Examples:
         >>> generator = torch.Generator().manual_seed(0)
         >>> match = prior_distance(
         ...     torch.randn(500, 2, generator=generator),
@@ -162,7 +162,7 @@ def component_accuracy(component_log_prob: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: numbers do not fit, or there is no label.
 
-    Example:
+    Examples:
         >>> component_accuracy(torch.tensor([[-1.0, -9.0], [-1.0, -9.0]]), torch.tensor([0, 1]))
         0.5
     """
@@ -179,7 +179,7 @@ def error_rate(predicted: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: numbers do not fit, or there is no label.
 
-    Example:
+    Examples:
         >>> error_rate(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, -1]))
         0.3333333333333333
     """
@@ -246,7 +246,7 @@ def cluster_error(
     Arguments and errors are those of `cluster_names`. To name clusters on one set and score them
     on another: `error_rate(cluster_names(...)[assignments], labels)`.
 
-    Example:
+    Examples:
         >>> clusters, labels = torch.tensor([0, 0, 0, 1]), torch.tensor([7, 7, 3, 3])
         >>> cluster_error(clusters, labels, n_clusters=2)
         0.25

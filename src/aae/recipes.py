@@ -1,7 +1,7 @@
 """One function for each experiment of the paper and of the reference program → a full config.
 
 The config's defaults keep the reference program's networks, batch and losses, and change what
-measurement favoured; the README has the list with reasons. The literal recipe is that of
+measurement favoured; ``docs/migration.md`` has the list with reasons. The literal recipe is that of
 ``experiment/aae_mnist.py``. A recipe changes only what makes it that experiment.
 """
 

@@ -59,7 +59,7 @@ class Columns:
         missing: whether missing values are refused, or imputed: a number by the mean, a category by
             none, and neither counts in the reconstruction loss.
 
-    Example:
+    Examples:
         >>> columns = Columns.of({"age": [20, 40], "smoker": ["no", "yes"]})
         >>> columns.encode({"smoker": ["yes"], "age": [35]})
         array([[0.5, 0. , 1. ]], dtype=float32)
@@ -125,14 +125,6 @@ class Columns:
         """Cells of a row, d."""
         masks = len(self.numeric) if self.missing == "impute" else 0
         return masks + sum(block.width for block in self.blocks)
-
-    def known(self, block: Block, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which of some rows [n, width] have a value in a block of these columns: [n]."""
-        if block.kind == "categorical":
-            return np.asarray(rows[:, block.cells].any(1))
-        if self.missing == "refuse":
-            return np.ones(len(rows), bool)
-        return np.asarray(rows[:, self.masks.start + block.start] == 0)
 
     def encode(self, table: object) -> NDArray[np.float32]:
         """Rows [n, width] of a table; columns are found by name, and others passed over.

@@ -34,7 +34,7 @@ class Dataset:
         ValueError: an array has the wrong type or shape or a feature that is not finite, or a label
             is out of range.
 
-    Example:
+    Examples:
         >>> images, labels = np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 1])
         >>> Dataset("mine", ("cat", "dog"), images, labels, images[:1], labels[:1]).shape
         (1, 8, 8)

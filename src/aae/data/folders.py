@@ -109,7 +109,7 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     Raises:
         ValueError: ``test`` has other classes than there are to learn.
 
-    Example:
+    Examples:
         >>> tree = arrange(["train/dog/a.png", "train/cat/b.png", "test/cat/c.png"], Path("pets"))
         >>> tree.names, tree.classes, tree.labels.tolist(), tree.is_test.tolist()
         (('test/cat/c.png', 'train/cat/b.png', 'train/dog/a.png'), ('cat', 'dog'), [0, 0, 1], \

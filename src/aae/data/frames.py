@@ -62,7 +62,7 @@ def by_name(table: object) -> dict[str, Series]:
     Raises:
         ValueError: it is no table, or a column holds neither numbers nor categories.
 
-    Example:
+    Examples:
         >>> {k: s.numeric for k, s in by_name({"age": [1, 2], "name": ["a", None]}).items()}
         {'age': True, 'name': False}
     """

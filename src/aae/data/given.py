@@ -52,7 +52,7 @@ def dataset_of(
     Raises:
         ValueError: the data are of another kind, or do not fit one another.
 
-    Example:
+    Examples:
         >>> rows = np.random.default_rng(0).normal(size=(70, 3))
         >>> dataset_of(rows, np.arange(70) % 2).shape
         (3,)

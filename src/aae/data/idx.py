@@ -26,7 +26,7 @@ def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
     Raises:
         ValueError: this is not such a file, or it is cut short or too long.
 
-    Example:
+    Examples:
         >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3]) + bytes([7, 8, 9]), "labels").tolist()
         [7, 8, 9]
     """

@@ -54,7 +54,7 @@ def load(
             not the published one; or one's own cannot be read as asked.
         DownloadError: a file could not be downloaded from any mirror.
 
-    Example:
+    Examples:
         >>> digits = load("digits")
         >>> digits.train_images.shape, digits.test_images.shape
         ((1437, 1, 8, 8), (360, 1, 8, 8))
@@ -75,7 +75,7 @@ def load(
 def in_full(data: str) -> str:
     """What names a data set, and a path so that it holds in any folder.
 
-    Example:
+    Examples:
         >>> in_full("mnist")
         'mnist'
     """

@@ -32,7 +32,7 @@ def split_validation(
     Raises:
         ValueError: `share` is out of range.
 
-    Example:
+    Examples:
         >>> train, validation = split_validation(np.repeat([0, 1], 5), share=0.2, seed=0)
         >>> len(train), len(validation)
         (8, 2)
@@ -93,7 +93,7 @@ def choose_labels(
     Raises:
         ValueError: `count` is not possible; says what is.
 
-    Example:
+    Examples:
         >>> shown = choose_labels(np.repeat([0, 1], 50), count=6, seed=0, n_classes=2)
         >>> [int((shown == label).sum()) for label in (-1, 0, 1)]
         [94, 3, 3]

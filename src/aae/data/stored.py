@@ -26,7 +26,7 @@ class Stored:
             pictures are numbered on from one to the next.
         chosen: int64 [n] the pictures of this view; all by default.
 
-    Example:
+    Examples:
         >>> files = [np.full((3, 1, 2, 2), k, np.uint8) for k in range(2)]
         >>> np.asarray(Stored(files)[1:5])[:, 0, 0, 0]
         array([0, 0, 1, 1], dtype=uint8)
@@ -101,7 +101,7 @@ def at_hand(images: Examples) -> Examples:
 def spread(count: int, most: int) -> slice | NDArray[np.int64]:
     """An index that picks at most so many of ``count`` pictures, evenly spaced.
 
-    Example:
+    Examples:
         >>> np.arange(10)[spread(10, 4)], np.arange(3)[spread(3, 4)]
         (array([0, 3, 6, 9]), array([0, 1, 2]))
     """

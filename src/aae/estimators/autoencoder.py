@@ -35,7 +35,7 @@ class AdversarialAutoencoder(Labelled):
     Attributes:
         score_quantiles_: of `score_samples` on the training examples, at a thousand levels.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
         >>> model = AdversarialAutoencoder(2, n_epochs=3, random_state=0).fit(X)

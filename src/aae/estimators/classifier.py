@@ -26,7 +26,7 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
         hidden: see `aae.estimators.base.Adversarial` for this and all others.
         no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> X, y = load_iris(return_X_y=True)
         >>> y[::2] = -1  # not known

@@ -27,7 +27,7 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
     Attributes:
         labels_: the cluster of each training example, int64 [n].
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
         >>> AdversarialClustering(3, n_epochs=3, random_state=0).fit_predict(X).shape

@@ -29,7 +29,7 @@ class AdversarialEmbedding(Labelled):
         hidden: see `aae.estimators.base.Adversarial` for this and all others.
         no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
         >>> AdversarialEmbedding(n_epochs=3, random_state=0).fit_transform(X).shape

@@ -16,7 +16,7 @@ def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
     There is none where ``y`` equals ``no_label``, is a string that reads like it (NumPy makes one
     of -1 among strings), or is missing: None, NaN or pandas' NA.
 
-    Example:
+    Examples:
         >>> known(np.array(["cat", -1, "dog"]))
         array([ True, False,  True])
         >>> known(np.array(["cat", None], dtype=object), no_label=None)

@@ -22,7 +22,7 @@ class SupervisedAdversarialAutoencoder(Labelled):
         hidden: see `aae.estimators.base.Adversarial` for this and all others.
         no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> X, y = load_iris(return_X_y=True)
         >>> model = SupervisedAdversarialAutoencoder(2, n_epochs=3, random_state=0).fit(X, y)

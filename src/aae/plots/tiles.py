@@ -34,7 +34,7 @@ def tile(images: ArrayLike, columns: int, *, scale: int = 1) -> Array:
     Raises:
         ValueError: if the images have another shape, are not finite, or leave [0, 1].
 
-    Example:
+    Examples:
         >>> tile(np.zeros((5, 1, 28, 28)), columns=3).shape
         (59, 88, 1)
     """
