@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from aae import gallery, inference
 from aae.priors import Gaussian, Mixture, SwissRoll, Uniform
-from aae.run import Part
+from aae.run import Part, Splits
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_the_seed_chooses_samples_and_styles(make, drawn, part, variant):
 
 def test_all_of_a_run(tiny_run, drawn, part, monkeypatch):
     monkeypatch.setattr(gallery, "SIDE", 3)
-    figures = gallery.draw(tiny_run, tiny_run.model(), part)
+    figures = gallery.draw(tiny_run, tiny_run.model(), Splits(part, part, part))
     assert figures.keys() == {"latent", "samples", "style", "reconstructions", "learning-curves"}
     (codes, _), _ = drawn["latent"][0]
     assert np.array_equal(codes, inference.encode(tiny_run.model(), part.images).mean)

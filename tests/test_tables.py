@@ -216,6 +216,7 @@ def trained(people, tiny, tmp_path_factory):
 def test_it_learns(trained):
     figures = evaluate(trained)
     assert figures["error"] < 0.1
+    assert 0 < figures["column_distance_of_training"] < figures["column_distance"] < 0.3
     assert figures["reconstruction_error"] < 0.6 * figures["reconstruction_error_of_mean"]
 
 
@@ -245,6 +246,13 @@ def test_samples_are_people(trained, tmp_path, run):
     code, _, err = run("sample", trained.folder, "--out", tmp_path / "rows.npy")
     assert code == 2
     assert "must end in .csv" in err
+
+
+def test_its_pictures(trained, run):
+    drawn = {path.stem for path in trained.figures.glob("*.png")}
+    assert drawn == {"latent", "pairs", "columns", "learning-curves"}
+    code, out, _ = run("plot", trained.folder)
+    assert (code, len(out.splitlines())) == (0, 4)
 
 
 def test_new_people_are_read(trained, tmp_path, run):

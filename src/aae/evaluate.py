@@ -16,7 +16,7 @@ from aae import health, inference, losses, metrics, report
 from aae.autoencoder import Autoencoder
 from aae.build import row_error
 from aae.config import Config, flag
-from aae.data import Columns, Dataset
+from aae.data import Columns, Dataset, column_distances
 from aae.data.download import cache_folder
 from aae.judge import Judge, judge_for, read_as, readable
 from aae.nn import Codes
@@ -71,6 +71,9 @@ def evaluate(
           ``style_variety``: pixel variance within a generated class, over the real one.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
           least share of a class among them; ``classes_drawn``: classes that any sample is read as.
+        - ``column_distance``: how far generated rows of a table are from these, the mean over its
+          columns, see `aae.data.column_distances`; ``column_distance_of_training``: the same of the
+          training rows.
         - ``health``, ``health_checks``: see `aae.health`.
     """
     dataset = dataset or run.dataset(data_dir)
@@ -105,6 +108,8 @@ def evaluate(
         judge = judged and bool((dataset.test_labels >= 0).any())
     if judge:
         figures |= _judged(model, dataset.sample(JUDGED), generator, names)
+    if run.columns is not None:
+        figures |= _column_distances(run.columns, model, splits.train, part)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
@@ -147,6 +152,22 @@ def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
     if codes.y_logits is not None and not model.finds_clusters:
         figures["error"] = metrics.error_rate(codes.y_logits.argmax(1), labels)
     return figures
+
+
+def _column_distances(
+    columns: Columns, model: Autoencoder, train: Part, part: Part
+) -> dict[str, float]:
+    """How far generated rows and training rows are from held-out ones, the mean over columns."""
+    generator = torch.Generator().manual_seed(0)
+    rows = {
+        "column_distance": inference.sample(model, None, GENERATED, generator).numpy(),
+        "column_distance_of_training": np.asarray(train.some(MEASURED).images, np.float32),
+    }
+    held_out = np.asarray(part.images, np.float32)
+    return {
+        name: float(np.nanmean([*column_distances(columns, held_out, each).values()]))
+        for name, each in rows.items()
+    }
 
 
 ClusterNames = dict[Literal["confident", "majority"], torch.Tensor]
@@ -260,6 +281,8 @@ CAPTIONS = {
     "manifold": "What the decoder makes of a grid of codes",
     "clusters": "Clusters, and held-out pictures of each",
     "samples": "Random samples",
+    "pairs": "Real and generated rows, two columns at a time",
+    "columns": "How far each generated column is from the real one",
     "style": "Class by row, style by column",
     "reconstructions": "Held-out pictures and their reconstructions",
     "learning-curves": "Learning curves",

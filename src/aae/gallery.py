@@ -1,6 +1,6 @@
 """The pictures of a model: what its codes look like, and what its decoder makes of codes.
 
-A model of rows shows its codes alone; tiles are for pictures.
+A model of rows shows its codes alone, and one of a table its columns; tiles are for pictures.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from torch import Tensor
 
 from aae import inference, plots
 from aae.autoencoder import Autoencoder
+from aae.data import Columns, column_distances
 from aae.priors import Prior
-from aae.run import Part, Run
+from aae.run import Part, Run, Splits
 
 CODES = 10_000
 """Pictures whose codes are drawn, at most."""
+ROWS, SHOWN = 10_000, 1_000
+"""Rows that a model of a table generates to be measured, and rows that are drawn as points."""
 SIDE = 20
 """Tiles along each side of a manifold or a sheet of samples."""
 
@@ -59,10 +62,47 @@ def _tiles(
     return figures
 
 
-def draw(run: Run, model: Autoencoder, part: Part) -> dict[str, Figure]:
+def draw(run: Run, model: Autoencoder, splits: Splits) -> dict[str, Figure]:
     """All the pictures of a run as it stands, with its learning curves, by file name."""
-    figures = pictures(model, part, run.classes, seed=run.config.seed)
+    figures = pictures(model, splits.validation, run.classes, seed=run.config.seed)
+    if run.columns is not None:
+        figures |= of_table(run.columns, model, splits, seed=run.config.seed)
     return figures | {"learning-curves": plots.learning_curves(run.records())}
+
+
+def of_table(
+    columns: Columns, model: Autoencoder, splits: Splits, *, seed: int = 0
+) -> dict[str, Figure]:
+    """Generated rows beside the training rows, in pairs of columns and by the column's distance."""
+    train, held_out, shown = (
+        np.asarray(part.images, np.float32)
+        for part in (
+            splits.train.some(CODES), splits.validation.some(CODES), splits.train.some(SHOWN),
+        )
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    made = inference.sample(model, None, ROWS, generator).numpy()
+    drawn = columns.decode(made[: len(shown)], np.random.default_rng(seed))
+    return {
+        "pairs": plots.pairs(_with_gaps(columns, shown), drawn, title="Real and generated rows"),
+        "columns": plots.column_distances(
+            column_distances(columns, made, train),
+            column_distances(columns, held_out, train),
+            [block.name for block in columns.categorical],
+            title="How far each generated column is off",
+        ),
+    }
+
+
+def _with_gaps(columns: Columns, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """The table of encoded rows, with nothing where nothing was."""
+    table = columns.decode(rows)
+    for block in columns.blocks:
+        numeric = block.kind == "numeric"
+        values = table[block.name].astype(np.float64) if numeric else table[block.name]
+        values[~columns.known(block, rows)] = np.nan if numeric else None
+        table[block.name] = values
+    return table
 
 
 def latent(

@@ -151,7 +151,7 @@ class Painter(Observer):
             return
         epoch = trainer.progress.epoch
         model = inference.ready(trainer.model, trainer.config.precision)
-        figures = gallery.draw(self.run, model, self.splits.validation)
+        figures = gallery.draw(self.run, model, self.splits)
         for name, figure in figures.items():
             plots.save(figure, self.run.figures / f"{name}.png")
             if name in ("latent", "manifold", "samples", "style"):

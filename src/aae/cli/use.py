@@ -163,9 +163,9 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
     from aae.run import Run, Splits
 
     place = Run(run)
-    held_out = Splits.of(place.config, place.dataset(data_dir)).validation
+    splits = Splits.of(place.config, place.dataset(data_dir))
     model = inference.ready(place.model(), place.config.precision)
-    for name, figure in gallery.draw(place, model, held_out).items():
+    for name, figure in gallery.draw(place, model, splits).items():
         print(plots.save(figure, place.figures / f"{name}.png"))
     return 0
 

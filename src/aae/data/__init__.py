@@ -9,6 +9,7 @@ from aae.data.checks import refuse_untrainable
 from aae.data.columns import Block, Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import Reading
+from aae.data.distances import column_distances
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.given import dataset_of, open_rows
@@ -32,6 +33,7 @@ __all__ = [
     "TableReading",
     "at_hand",
     "choose_labels",
+    "column_distances",
     "dataset_of",
     "holds_files",
     "holds_table",

@@ -126,6 +126,14 @@ class Columns:
         masks = len(self.numeric) if self.missing == "impute" else 0
         return masks + sum(block.width for block in self.blocks)
 
+    def known(self, block: Block, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which of some rows [n, width] have a value in a block of these columns: [n]."""
+        if block.kind == "categorical":
+            return np.asarray(rows[:, block.cells].any(1))
+        if self.missing == "refuse":
+            return np.ones(len(rows), bool)
+        return np.asarray(rows[:, self.masks.start + block.start] == 0)
+
     def encode(self, table: object) -> NDArray[np.float32]:
         """Rows [n, width] of a table; columns are found by name, and others passed over.
 

@@ -1,0 +1,107 @@
+"""Figures of tables, read back from their artists; and the distances that they show."""
+
+import numpy as np
+import pytest
+import torch
+
+from aae import gallery, plots
+from aae.build import build
+from aae.data import Columns, column_distances, dataset_of
+from aae.data.tables import TableReading
+from aae.run import Splits
+
+RNG = np.random.default_rng(0)
+
+
+def table(count, shift=0.0):
+    return {
+        "size": RNG.normal(shift, 1, count),
+        "kind": np.array(["a", "b", "c"], object)[RNG.choice(3, count, p=[0.5, 0.3, 0.2])],
+    }
+
+
+def panels(figure):
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
+def test_pairs_draws_every_pair_of_columns_of_both_tables():
+    real, made = table(200), table(150, shift=1)
+    figure = plots.pairs(real, made, title="Both")
+    assert len(panels(figure)) == 4
+    by_both = panels(figure)[1]  # size over kind
+    first, second = (c.get_offsets() for c in by_both.collections)
+    assert (len(first), len(second)) == (200, 150)
+    assert np.allclose(first[:, 1], real["size"])
+    kinds = np.array(["a", "b", "c"])[np.rint(first[:, 0]).astype(int)]
+    assert (kinds == real["kind"]).all()
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["real", "generated"]
+    shares = [bar.get_height() for bar in panels(figure)[3].patches]
+    assert np.allclose(shares[:3], [np.mean(real["kind"] == k) for k in "abc"])
+    assert np.allclose(shares[3:], [np.mean(made["kind"] == k) for k in "abc"])
+
+
+def test_pairs_leaves_out_what_is_missing_and_what_is_too_much():
+    real = {str(k): RNG.normal(size=50) for k in range(9)}
+    real["0"][:10] = np.nan
+    figure = plots.pairs(real, {name: values + 1 for name, values in real.items()})
+    assert len(panels(figure)) == 36
+    assert np.isfinite(panels(figure)[0].get_xlim()).all()
+
+
+def test_pairs_of_other_columns_or_of_nothing_are_refused():
+    for made in ({"size": np.zeros(3)}, {k: v[:0] for k, v in table(3).items()}):
+        with pytest.raises(ValueError, match="two tables of the same columns"):
+            plots.pairs(table(3), made)
+
+
+def test_a_bar_is_as_long_as_the_distance():
+    made, held_out = {"size": 0.25, "kind": 0.5, "none": np.nan}, {"size": 0.1, "kind": 0.2}
+    figure = plots.column_distances(made, held_out, ["kind"])
+    (axes,) = panels(figure)
+    assert [bar.get_width() for bar in axes.patches] == [0.25, 0.5]
+    assert list(axes.lines[0].get_xdata()) == [0.1, 0.2]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["size", "kind"]
+    with pytest.raises(ValueError, match="no distance"):
+        plots.column_distances({"none": np.nan}, {})
+
+
+def test_distances_are_those_of_the_definitions():
+    columns = Columns.of(table(300), missing="impute")
+    a, b = (columns.encode(t) for t in (table(400), table(400, shift=3)))
+    found = column_distances(columns, a, b)
+    moved = np.sort(a[:, 0]) - np.sort(b[:, 0])
+    assert found["size"] == pytest.approx(np.abs(moved).mean(), rel=1e-5)
+    apart = np.abs(a[:, 2:].mean(0) - b[:, 2:].mean(0)).sum() / 2
+    assert found["kind"] == pytest.approx(apart, rel=1e-5)
+    assert set(column_distances(columns, a, a).values()) == {0.0}
+
+
+def test_what_is_missing_has_no_part_in_a_distance():
+    columns = Columns.of({"x": [0.0, 2.0], "k": ["a", "b"]}, missing="impute")
+    full = columns.encode({"x": [0.0, 2.0], "k": ["a", "b"]})
+    gaps = columns.encode({"x": [0.0, None, 2.0], "k": ["a", None, "b"]})
+    assert column_distances(columns, full, gaps) == {"x": 0.0, "k": 0.0}
+    nothing = columns.encode({"x": [None], "k": ["a"]})
+    assert np.isnan(column_distances(columns, full, nothing)["x"])
+
+
+def test_the_gallery_of_a_table(tiny):
+    rows = table(200)
+    rows["size"][:20] = np.nan
+    data = dataset_of(rows, reading=TableReading(missing="impute"))
+    config = tiny()
+    model = build(config, data.shape, 0, torch.Generator().manual_seed(0), columns=data.columns)
+    splits = Splits.of(config, data)
+    figures = gallery.of_table(data.columns, model.eval(), splits)
+    assert list(figures) == ["pairs", "columns"]
+    (axes,) = panels(figures["columns"])
+    train, held_out = splits.train.images, splits.validation.images
+    expected = column_distances(data.columns, held_out, train)
+    assert list(axes.lines[0].get_xdata()) == pytest.approx(list(expected.values()))
+    again = gallery.of_table(data.columns, model, splits)
+    for name, figure in figures.items():
+        points, same = (
+            [c.get_offsets().tolist() for axes in panels(each) for c in axes.collections]
+            for each in (figure, again[name])
+        )
+        assert repr(points) == repr(same)
