@@ -154,8 +154,8 @@ def _discriminator(measured: Measurements) -> Check | None:
             name,
             value,
             "the discriminator is dead: codes are off the prior, and it does not see it",
-            "raise --discriminator-weight or lower --generator-weight; try --step alternating "
-            "or another --lr",
+            "let it learn faster than the encoder (--lr 2e-4 --adversarial-lr 2e-3), or lower "
+            "--generator-weight; try --step alternating",
             ok=False,
         )
     if value < DISCRIMINATOR_BEHIND:
@@ -163,7 +163,7 @@ def _discriminator(measured: Measurements) -> Check | None:
             name,
             value,
             "the discriminator takes codes for the prior and the prior for codes: it lags behind",
-            "raise --discriminator-weight or lower --generator-weight; lower --lr",
+            "lower --lr, with --adversarial-lr above it, or lower --generator-weight",
             ok=False,
         )
     return _fine(name, value)
