@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "predict": use.predict,
     "export": share.export,
     "explore": share.explore,
+    "push": share.push,
     "reproduce": reproduce,
     "list": catalog.list_all,
     "bench": bench,

@@ -1,4 +1,4 @@
-"""What a run is handed on as, and shown by: ``aae export``, ``explore``."""
+"""What a run is handed on as, and shown by: ``aae export``, ``explore``, ``push``."""
 
 from __future__ import annotations
 
@@ -73,4 +73,20 @@ def explore(
                 served.serve_forever()
             except KeyboardInterrupt:
                 print()
+    return 0
+
+
+def push(run: Path, name: str, /, *, private: bool = False, license: str | None = None) -> int:
+    """Share a run on the Hugging Face Hub, with a model card.
+
+    Args:
+        run: The run folder.
+        name: USER/NAME there; it is made if there is none.
+        private: Whether a new one is private.
+        license: Of the weights, as the Hub abbreviates it: mit, cc-by-4.0, …
+    """
+    from aae import hub
+    from aae.run import Run
+
+    print(hub.push(Run(run), name, private=private or None, license=license))
     return 0

@@ -80,12 +80,19 @@ def save(estimator: Adversarial, folder: Path) -> Path:
 def load(folder: str | Path) -> Adversarial:
     """Open a run folder as an estimator: one that `save` wrote, or ``aae train``.
 
+    ``hf:USER/NAME`` is a folder that ``aae push`` shared on the Hugging Face Hub, see
+    `aae.hub.fetch`.
+
     A run of ``aae train`` takes pictures uint8 [n, c, h, w], or rows as they were given, and has
     the names of its classes for labels.
 
     Raises:
         ValueError: it is no run folder, is damaged, or holds no checkpoint yet.
     """
+    if str(folder).startswith("hf:"):
+        from aae import hub
+
+        folder = hub.fetch(str(folder))
     run = Run(folder)
     place = run.in_use
     if place is None:

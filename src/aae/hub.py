@@ -1,0 +1,246 @@
+"""Runs on the Hugging Face Hub: what is shared of a run folder, its model card, and the way back.
+
+What goes there and what is taken from there is JSON, safetensors and pictures: nothing is pickled,
+and nothing that came from there is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any
+
+from aae.data import CATALOG
+from aae.evaluate import CAPTIONS, command
+from aae.run import IN_MEMORY, Run
+from aae.storage import read_json
+
+try:
+    from huggingface_hub import ModelCard, ModelCardData, ModelHubMixin, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+except ImportError:
+    raise ValueError(
+        "the Hub needs the package huggingface_hub: pip install 'adversarial-autoencoders[hub]'"
+    ) from None
+
+SCHEME = "hf:"
+"""What a name on the Hub begins with, where a folder could stand."""
+FILES = ("config.json", "estimator.json", "metrics.jsonl")
+"""Of a run folder, beside the checkpoint in use and the pictures."""
+TAKEN = (*FILES, "checkpoints/*/*.json", "checkpoints/*/*.safetensors")
+"""What is downloaded; whatever else lies there is left there."""
+PAPER = "https://arxiv.org/abs/1511.05644"
+_NETWORK: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
+"""Errors of the network, those of the HTTP library that the Hub's client has among them."""
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Shared(ModelHubMixin):
+    """A run as huggingface_hub shares models.
+
+    Args:
+        run: the run.
+        license: of the weights, as the Hub abbreviates it (``mit``, ``cc-by-4.0``); None says
+            nothing of it.
+        name: USER/NAME, for the card.
+
+    Raises:
+        ValueError: it has no checkpoint, or networks of the user's own, whose code it does not
+            hold.
+    """
+
+    def __init__(self, run: Run, license: str | None = None, name: str = "USER/NAME"):
+        if run.networks.names:
+            raise ValueError(
+                f"{run.folder} has networks of your own ({', '.join(run.networks.names)}), and a "
+                "run folder does not hold their code: others could not open it"
+            )
+        run.new_model()  # refuses one of such networks that is opened without them
+        if run.in_use is None:
+            raise ValueError(f"{run.folder} holds no checkpoint yet")
+        self.run, self.license, self.name = run, license, name
+        self._hub_mixin_config = None  # the folder has a config.json of its own
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write what is shared; see `huggingface_hub.ModelHubMixin`."""
+        run, place = self.run, self.run.in_use
+        assert place is not None
+        for name in FILES[1:]:
+            if (run.folder / name).exists():
+                shutil.copyfile(run.folder / name, save_directory / name)
+        about = read_json(run.folder / "config.json")
+        about["config"] |= {"data": self.data, "data_dir": None}
+        (save_directory / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+        shutil.copytree(place, save_directory / "checkpoints" / place.name)
+        (save_directory / "figures").mkdir()
+        for name in CAPTIONS:
+            for picture in run.figures.glob(f"{name}*.png"):
+                shutil.copyfile(picture, save_directory / "figures" / picture.name)
+
+    @property
+    def data(self) -> str:
+        """What it was trained on, without its place on the user's machine."""
+        data = self.run.config.data
+        return data if data in CATALOG or data == IN_MEMORY else PurePath(data).name
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The card of the run; see `huggingface_hub.ModelHubMixin`."""
+        about = ModelCardData(
+            license=self.license,
+            library_name="adversarial-autoencoders",
+            pipeline_tag=self._task(),
+            tags=["adversarial-autoencoder", self.run.config.recipe, "arxiv:1511.05644"],
+        )
+        parts = [
+            f"---\n{about.to_yaml()}\n---",
+            f"# {self.name.rpartition('/')[2]}",
+            *self._words(),
+        ]
+        return ModelCard("\n\n".join(parts) + "\n")
+
+    def _task(self) -> str | None:
+        if len(self.run.shape) == 1:
+            return None
+        classifies = self.run.config.model in ("semi", "embed")
+        return "image-classification" if classifies else "unconditional-image-generation"
+
+    def _words(self) -> Iterator[str]:
+        """The card below its title, paragraph by paragraph."""
+        run, config = self.run, self.run.config
+        known = CATALOG.get(config.data)
+        shape = " × ".join(map(str, run.shape))
+        labels = f"{config.labels} labels" if config.needs_labels else "no labels"
+        yield (
+            f"An [adversarial autoencoder]({PAPER}) of the recipe `{config.recipe}`, trained on "
+            f"{self.data}{f' ({known.description})' if known else ''} with {labels}."
+        )
+        yield _table(
+            ("examples", f"{run.count or 'unknown'} for training, each {shape}"),
+            ("classes", ", ".join(run.classes) or "none"),
+            ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
+            ("epochs", run.epochs_in_use),
+            ("seed", config.seed),
+        )
+        if figures := self._figures():
+            yield "Of held-out training examples, the validation set, after these epochs:"
+            yield _table(*((name, f"{value:.4g}") for name, value in figures.items()))
+        for name, caption in CAPTIONS.items():
+            for picture in sorted(run.figures.glob(f"{name}*.png")):
+                yield f"![{caption}](figures/{picture.name})"
+        yield "## Use"
+        use = [
+            "import aae",
+            "",
+            f'model = aae.load("{SCHEME}{self.name}")',
+            "codes = model.transform(X)",
+        ]
+        use += ["labels = model.predict(X)"] if config.model in ("semi", "cluster", "embed") else []
+        takes = (
+            "rows [n, features]"
+            if len(run.shape) == 1
+            else f"pictures, uint8 [n, {shape}]".replace(" ×", ",")
+        )
+        yield f"`pip install 'adversarial-autoencoders[hub]'`; X are {takes}."
+        yield "```python\n" + "\n".join(use) + "\n```"
+        yield (
+            "The weights are safetensors, and all else is JSON: opening it runs nothing that came "
+            "with it."
+        )
+        if (words := command(config)) and known:
+            yield f"Trained by `{words}`; data and their terms: see the data set's own page."
+        if self.license is None:
+            yield "No licence has been stated for these weights."
+
+    def _figures(self) -> dict[str, float]:
+        """What was last measured on the validation set by the epoch in use."""
+        until = self.run.epochs_in_use
+        found = [
+            r for r in self.run.records() if r["split"] == "validation" and r["epoch"] <= until
+        ]
+        skipped = ("step", "epoch", "split", "learning_rate")
+        last = found[-1] if found else {}
+        return {name: value for name, value in last.items() if name not in skipped}
+
+
+def push(run: Run, name: str, *, private: bool | None = None, license: str | None = None) -> str:
+    """Share a run on the Hub, in one commit; the repository is made if there is none.
+
+    Args:
+        run: the run.
+        name: USER/NAME.
+        private: whether a new repository is private; None leaves it to the account.
+        license: see `Shared`.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ValueError: see `Shared`; or the name is none, or may not be written to.
+        OSError: the Hub cannot be reached.
+    """
+    _refuse_no_name(name)
+    shared = Shared(run, license, name)
+    with _told(name):
+        return str(
+            shared.push_to_hub(
+                name, private=private, commit_message=f"aae push: {run.config.recipe}"
+            )
+        )
+
+
+def fetch(name: str) -> Path:
+    """A run folder from the Hub, in the Hub's cache.
+
+    Args:
+        name: ``hf:USER/NAME``, or ``hf:USER/NAME@REVISION`` for a branch, tag or commit of it.
+
+    Returns:
+        The folder; the one in the cache where the Hub cannot be reached.
+
+    Raises:
+        ValueError: the name is none, or there is nothing of that name.
+        OSError: the Hub cannot be reached, and it is not in the cache.
+    """
+    repository, _, revision = name.removeprefix(SCHEME).partition("@")
+    _refuse_no_name(repository)
+    with _told(repository):
+        return Path(
+            snapshot_download(repository, revision=revision or None, allow_patterns=list(TAKEN))
+        )
+
+
+def _refuse_no_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name on the Hub: it is USER/NAME")
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say in our words what the Hub said."""
+    try:
+        yield
+    except RepositoryNotFoundError:
+        raise ValueError(
+            f"the Hub has no {name} that you may see; look at the name, or log in (hf auth login)"
+        ) from None
+    except HfHubHTTPError as error:
+        if error.response is not None and error.response.status_code in (401, 403):
+            raise ValueError(
+                f"the Hub does not let you write or read {name}: log in (hf auth login, or "
+                "HF_TOKEN) with a token that may"
+            ) from None
+        raise OSError(f"the Hub failed on {name}: {error}") from error
+    except _NETWORK as error:
+        raise OSError(
+            f"the Hub cannot be reached for {name}: look at the network, or give a run folder "
+            f"({type(error).__name__})"
+        ) from error
+
+
+def _table(*rows: tuple[str, object]) -> str:
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join(["| | |", "|---|---|", *lines])

@@ -1,0 +1,242 @@
+"""Runs shared on the Hub and fetched from it: against a stand-in for it on 127.0.0.1."""
+
+import base64
+import hashlib
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from huggingface_hub import constants
+from torch import nn
+
+import aae
+from aae import hub
+from aae.given import Networks
+from aae.run import Run
+
+COMMIT = "c" * 40
+
+
+class Hub(ThreadingHTTPServer):
+    """As much of the Hub as its client asks for: one commit of each repository, and a log."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.repositories, self.asked, self.refuses = {}, [], False
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def handle_one(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = unquote(self.path.partition("?")[0])
+        self.server.asked.append((self.command, path))
+        if self.server.refuses:
+            return self.answer(403, {"error": "no"})
+        kind, *rest = path.strip("/").split("/")
+        if kind == "api":
+            return self.api(rest, body)
+        return self.file("/".join([kind, rest[0]]), "/".join(rest[3:]))
+
+    do_GET = do_HEAD = do_POST = handle_one  # noqa: N815
+
+    def api(self, words, body):
+        if words == ["repos", "create"]:
+            asked = json.loads(body)
+            name = f"{asked['organization']}/{asked['name']}"
+            self.server.repositories.setdefault(name, {})
+            return self.answer(200, {"url": f"{self.server.url}/{name}", "id": name})
+        if words == ["validate-yaml"]:
+            return self.answer(200, {"errors": [], "warnings": []})
+        name, verb = "/".join(words[1:3]), words[3] if len(words) > 3 else ""
+        if name not in self.server.repositories:
+            return self.answer(404, {"error": "none"}, {"X-Error-Code": "RepoNotFound"})
+        files = self.server.repositories[name]
+        if verb == "preupload":
+            asked = json.loads(body)["files"]
+            plain = [{**f, "uploadMode": "regular", "shouldIgnore": False} for f in asked]
+            return self.answer(200, {"files": plain})
+        if verb == "commit":
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            url = f"{self.server.url}/{name}/commit/{COMMIT}"
+            return self.answer(200, {"commitUrl": url, "commitOid": COMMIT})
+        if verb == "tree":
+            listed = [
+                {"type": "file", "path": path, "size": len(content), "oid": oid(content)}
+                for path, content in files.items()
+            ]
+            return self.answer(200, listed)
+        siblings = [{"rfilename": path} for path in files]
+        return self.answer(200, {"id": name, "sha": COMMIT, "siblings": siblings})
+
+    def file(self, name, path):
+        content = self.server.repositories.get(name, {}).get(path)
+        if content is None:
+            return self.answer(404, {}, {"X-Error-Code": "EntryNotFound"})
+        about = {"ETag": f'"{oid(content)}"', "X-Repo-Commit": COMMIT}
+        return self.answer(200, content, about)
+
+    def answer(self, code, content, headers=None):
+        content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(code)
+        for name, value in {"Content-Length": len(content), **(headers or {})}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+def oid(content):
+    return hashlib.sha1(content).hexdigest()
+
+
+def point(monkeypatch, url):
+    """Have the Hub's client ask there."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    server = Hub()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    point(monkeypatch, server.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "hf_stand_in")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
+    code, out, err = run("push", tiny_run.folder, "me/digits", "--license", "mit")
+    assert (code, err) == (0, ""), err
+    assert COMMIT in out
+    files = server.repositories["me/digits"]
+    assert {Path(name).suffix for name in files} == {
+        ".md",
+        ".json",
+        ".jsonl",
+        ".safetensors",
+        ".png",
+    }
+    assert sum(name.startswith("checkpoints/") for name in files) == 3  # of one checkpoint
+    again = aae.load("hf:me/digits")
+    here = aae.load(tiny_run.folder)
+    pictures = digits.test_images[:20]
+    assert np.array_equal(again.predict_proba(pictures), here.predict_proba(pictures))
+    # The second time nothing is downloaded.
+    server.asked.clear()
+    aae.load("hf:me/digits@main")
+    assert not [path for verb, path in server.asked if verb == "GET" and "/resolve/" in path]
+    # Pictures and card stayed there.
+    folder = hub.fetch("hf:me/digits")
+    assert not list(folder.glob("figures/*"))
+    assert not (folder / "README.md").exists()
+
+
+def test_the_card_says_what_it_is(server, tiny_run):
+    hub.push(tiny_run, "me/digits")
+    card = server.repositories["me/digits"]["README.md"].decode()
+    assert card.startswith("---\nlibrary_name: adversarial-autoencoders\n")
+    last = [r for r in tiny_run.records() if r["split"] == "validation"][-1]
+    for words in (
+        "pipeline_tag: image-classification", "with 100 labels", "8 × 8", "| epochs | 3 |",
+        f"| error | {last['error']:.4g} |", 'aae.load("hf:me/digits")', "model.predict(X)",
+        "![Random samples](figures/samples.png)", "No licence has been stated",
+    ):  # fmt: skip
+        assert words in card, words
+    for picture in [line for line in card.splitlines() if line.startswith("![")]:
+        assert picture.partition("](")[2].rstrip(")") in server.repositories["me/digits"]
+
+
+def test_places_on_this_machine_stay_here(server, tiny_run, tmp_path):
+    about = json.loads((tiny_run.folder / "config.json").read_text())
+    about["config"] |= {"data": str(tmp_path / "private" / "faces"), "data_dir": str(tmp_path)}
+    copy = tmp_path / "run"
+    copy.mkdir()
+    (copy / "config.json").write_text(json.dumps(about))
+    shutil.copytree(tiny_run.checkpoints, copy / "checkpoints")
+    hub.push(Run(copy), "me/faces")
+    files = server.repositories["me/faces"]
+    assert json.loads(files["config.json"])["config"]["data"] == "faces"
+    for name, content in files.items():
+        assert str(tmp_path).encode() not in content, name
+        assert b"private" not in content, name
+
+
+def test_only_what_is_ours_is_taken(server, tiny_run):
+    hub.push(tiny_run, "me/digits")
+    files = server.repositories["me/digits"]
+    files |= {"model.pkl": b"no", "checkpoints/epoch-0003/hook.py": b"no", "aae.py": b"no"}
+    folder = hub.fetch("hf:me/digits")
+    kept = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert kept == {".json", ".jsonl", ".safetensors"}
+    assert not [path for _, path in server.asked if path.endswith((".pkl", ".py"))]
+
+
+def test_what_was_changed_on_the_way_is_refused(server, tiny_run):
+    hub.push(tiny_run, "me/digits")
+    files = server.repositories["me/digits"]
+    (name,) = [name for name in files if name.endswith("weights.safetensors")]
+    files[name] = files[name][:-1] + b"\1"
+    with pytest.raises(ValueError, match="damaged"):
+        aae.load("hf:me/digits")
+
+
+@pytest.mark.parametrize("name", ["hf:digits", "hf:a/b/c", "hf:../x y", "hf:"])
+def test_a_name_that_is_none(server, name):
+    with pytest.raises(ValueError, match="is no name on the Hub: it is USER/NAME"):
+        aae.load(name)
+    assert server.asked == []
+
+
+def test_a_name_that_is_not_there(server):
+    with pytest.raises(ValueError, match="the Hub has no me/nothing that you may see"):
+        aae.load("hf:me/nothing")
+
+
+def test_who_may_not_write_is_told_how(server, tiny_run, run):
+    server.refuses = True
+    code, _, err = run("push", tiny_run.folder, "you/digits")
+    assert code == 2
+    assert "hf auth login" in err
+
+
+def test_without_a_network_it_says_so(server, tiny_run, run, monkeypatch):
+    hub.push(tiny_run, "me/digits")
+    aae.load("hf:me/digits")
+    point(monkeypatch, "http://127.0.0.1:9")  # where nobody listens
+    assert aae.load("hf:me/digits").n_iter_ == 3  # from the cache
+    with pytest.raises(OSError, match="the Hub cannot be reached for me/other"):
+        aae.load("hf:me/other")
+    code, _, err = run("push", tiny_run.folder, "me/digits")
+    assert code == 1
+    assert "the Hub cannot be reached for me/digits" in err
+
+
+def test_networks_of_ones_own_are_not_shared(tiny, digits, tmp_path):
+    networks = Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()))
+    theirs = Run.create(tmp_path / "run", tiny(), digits, networks)
+    with pytest.raises(ValueError, match=r"has networks of your own \(encoder\)"):
+        hub.Shared(theirs)
+    with pytest.raises(ValueError, match="was trained with the user's own encoder"):
+        hub.Shared(Run(theirs.folder))
+
+
+def test_a_run_without_a_checkpoint_is_not_shared(tiny, digits, tmp_path):
+    with pytest.raises(ValueError, match="holds no checkpoint yet"):
+        hub.Shared(Run.create(tmp_path / "run", tiny(), digits))
