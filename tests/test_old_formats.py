@@ -65,6 +65,15 @@ def test_it_goes_on_and_is_of_today_then(first, no_pictures):
     assert Run(run.folder).epochs_done == 3
 
 
+def test_a_gpus_run_is_used_and_goes_on_on_a_cpu(first, no_pictures):
+    file = first.folder / "config.json"
+    file.write_text(file.read_text().replace('"device": "cpu"', '"device": "cuda:7"'))
+    run = Run(first.folder)
+    assert run.config.device == "cuda:7"
+    assert run.model().encode(torch.zeros(1, 1, 8, 8)).z.shape == (1, 2)
+    assert resume(first.folder, device="cpu").epochs_done == 3
+
+
 @pytest.mark.parametrize("name", ["training.pt", "weights.safetensors"])
 def test_damage_is_noticed(first, name):
     file = first.folder / PLACE / name

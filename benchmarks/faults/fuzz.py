@@ -24,6 +24,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -46,7 +47,14 @@ class HangError(Exception):
     """A parser took too long."""
 
 
-def fuzz(where: Path, *, count: int, seed: int, only: tuple[str, ...] = ()) -> dict[str, Any]:
+def fuzz(
+    where: Path,
+    *,
+    count: int,
+    seed: int,
+    only: tuple[str, ...] = (),
+    tell: Callable[[dict[str, Any]], object] = lambda figures: None,
+) -> dict[str, Any]:
     """Give each parser ``count`` damaged files; see the module.
 
     Args:
@@ -54,6 +62,7 @@ def fuzz(where: Path, *, count: int, seed: int, only: tuple[str, ...] = ()) -> d
         count: inputs for each parser.
         seed: of the damage.
         only: the parsers to try; all by default.
+        tell: is told the figures so far, after each parser.
     """
     torch.set_num_threads(1)
     os.environ["AAE_CACHE_DIR"] = str(where / "sandbox" / "cache")
@@ -63,6 +72,7 @@ def fuzz(where: Path, *, count: int, seed: int, only: tuple[str, ...] = ()) -> d
         for name, (seeds, parse) in fuzz_targets.targets(where / "sound").items():
             if not only or name in only:
                 figures[name] = _one(where, seeds, parse, count, random.Random(f"{seed} {name}"))
+                tell(figures)
     return figures
 
 
@@ -200,5 +210,7 @@ def _alarms() -> Any:
 if __name__ == "__main__":
     faulthandler.enable()
     with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        figures = fuzz(Path(folder) / "x", count=asked(10_000), seed=0, only=tuple(sys.argv[2:]))
-    write("fuzz", figures)
+        fuzz(
+            Path(folder) / "x", count=asked(10_000), seed=0, only=tuple(sys.argv[2:]),
+            tell=partial(write, "fuzz"),
+        )  # fmt: skip

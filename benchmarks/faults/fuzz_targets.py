@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -17,7 +18,7 @@ from common import SMALL
 from PIL import Image
 
 from aae import events, fit
-from aae.data import load
+from aae.data import folders, load
 from aae.data.decoding import UnreadableError, decode, look
 from aae.data.files import read_bounded
 from aae.data.idx import parse_idx
@@ -90,7 +91,8 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
              for packed in (False, True)], file("a.npz", own),
         ),
         "npz, its arrays": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npz", _member)),
-        "zip of pictures": ([_zip_of_pictures(pictures)], file("a.zip", own)),
+        "zip": ([_zip_of_pictures(pictures)], file("a.zip", _unzip)),
+        "zip, loaded": ([_zip_of_pictures(pictures)], file("a.zip", own)),
         "pictures": ([_picture(pictures[0], kind) for kind in
                       ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")], picture),
         "safetensors": (
@@ -121,6 +123,14 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
         "TensorBoard's events": ([log.read_bytes()], undo),
     }  # fmt: skip
     return found
+
+
+def _unzip(path: Path) -> None:
+    """Read all that a zip of pictures holds, but for what cannot be."""
+    files = folders._open(path)
+    for name in files.names:
+        with contextlib.suppress(UnreadableError), files.open(name) as member:
+            member.read()
 
 
 def _member(path: Path) -> object:

@@ -1,0 +1,117 @@
+"""What this program stands on: the licence of each package, and whether any is known to be weak.
+
+``python benchmarks/dependencies.py licences`` writes docs/dependencies.md from what is installed.
+``python benchmarks/dependencies.py audit`` asks pip-audit (``pip install pip-audit``), and fails
+where a vulnerability is known; packages that the index at hand knows nothing of, or all where there
+is no network, are named as not audited.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+from aae.storage import written
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "dependencies.md"
+_HEAD = """\
+# Dependencies and their licences
+
+Of each package that `pyproject.toml` names, as its own metadata say; written by
+`python benchmarks/dependencies.py licences`. Why each is there stands in
+[CONTRIBUTING.md](../CONTRIBUTING.md). `python benchmarks/dependencies.py audit` looks for known
+vulnerabilities.
+
+| package | needed for | licence |
+|---|---|---|
+"""
+
+
+def named() -> dict[str, str]:
+    """What each package that is named in pyproject.toml is needed for: "all", or an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = {"all": project["dependencies"], **project["optional-dependencies"]}
+    found: dict[str, str] = {}
+    for group, packages in groups.items():
+        for package in packages:
+            name = package.split("[")[0].split(">")[0].strip()
+            if name != project["name"]:
+                found.setdefault(name, group)
+    return dict(sorted(found.items()))
+
+
+def licence(package: str) -> str | None:
+    """A package's licence in a few words; None where it is not installed."""
+    try:
+        about = metadata(package)
+    except PackageNotFoundError:
+        return None
+    kinds = [
+        line.split("::")[-1].strip()
+        for line in about.get_all("Classifier", [])
+        if line.startswith("License ::")
+    ]
+    stated = about.get("License-Expression") or ", ".join(kinds) or about.get("License") or ""
+    return stated.strip().splitlines()[0][:99] if stated.strip() else "not stated"
+
+
+def page() -> str:
+    """The page of licences; what is not installed keeps the row it has."""
+    rows = dict(_rows(PAGE.read_text())) if PAGE.exists() else {}
+    for name, group in named().items():
+        rows[name] = f"| {name} | {group} | {licence(name) or 'not installed here'} |"
+    return _HEAD + "\n".join(rows[name] for name in named()) + "\n"
+
+
+def _rows(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    return [(line.split("|")[1].strip(), line) for line in lines]
+
+
+def audit() -> int:
+    """Ask pip-audit of all that is installed; see the module."""
+    command = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        seen = weak(json.loads(done.stdout))
+    except ValueError:
+        print(
+            f"not audited: {(done.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1]}"
+        )
+        return 0
+    for line in seen["vulnerable"]:
+        print(line)
+    print(f"{seen['audited']} packages audited, {len(seen['vulnerable'])} vulnerabilities known; "
+          f"{len(seen['unknown'])} not audited: {', '.join(seen['unknown'])}")  # fmt: skip
+    return 1 if seen["vulnerable"] else 0
+
+
+def weak(report: dict[str, Any]) -> dict[str, Any]:
+    """What a report of pip-audit's says: how many were audited, which are vulnerable or unknown."""
+    packages = report["dependencies"]
+    return {
+        "audited": sum("skip_reason" not in each for each in packages),
+        "vulnerable": [
+            f"{each['name']} {each['version']}: {hole['id']}, mended in "
+            f"{', '.join(hole['fix_versions']) or 'no version yet'}"
+            for each in packages
+            for hole in each.get("vulns", [])
+        ],
+        "unknown": [each["name"] for each in packages if "skip_reason" in each],
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["audit"]:
+        sys.exit(audit())
+    if sys.argv[1:] != ["licences"]:
+        sys.exit("usage: python benchmarks/dependencies.py licences|audit")
+    with written(PAGE) as path:
+        path.write_text(page())
+    print(PAGE.read_text())
