@@ -175,6 +175,7 @@ class TestServer:
         assert ask("GET", "/", Host=name)[0] == 403
         assert ask("HEAD", "/", Host=name)[0] == 403
         assert ask("GET", "/", Host="localhost:1")[0] == 200
+        assert ask("GET", "/", Host="127.0.0.1")[0] == 200  # at port 80
 
     @pytest.mark.parametrize("path", ["/../run.py", "/%2e%2e/%2e%2e/etc/passwd", "/ort/", "/none"])
     def test_nothing_else_is_to_be_had(self, ask, path):

@@ -266,6 +266,25 @@ def test_a_class_is_told_to_the_decoder(visit, semi, tiny_run):
     seen.wait_for("#here", decoded(tiny_run, (0, 0), 4))
 
 
+def test_a_picture_of_a_cluster_is_decoded_as_its_cluster(
+    chromium, semi, tiny_run, test_part, lone
+):
+    def clusters(route):
+        route.fulfill(json={**route.fetch().json(), "clusters": True})
+
+    page = chromium.new_page(viewport={"width": 1300, "height": 850})
+    page.route("**/about.json", clusters)
+    seen, (i, z) = Explored(page, semi), lone
+    page.mouse.click(*seen.to_page(z))
+    y = inference.encode(tiny_run.model(), test_part.images[i : i + 1]).y
+    assert y is not None
+    own = int(y.argmax())
+    page.get_by_role("heading", name=f"Decoded as cluster {own}", exact=True).wait_for()
+    seen.wait_for("#here", decoded(tiny_run, z, own))
+    assert seen.text("#chosen .bars div:nth-of-type(1) b") == f"cluster {own}"
+    page.close()
+
+
 def png(image):
     """A picture of bytes [h, w], each pixel sixteen wide, as PNG in base64."""
     file = io.BytesIO()

@@ -15,9 +15,10 @@ from safetensors import safe_open
 from aae import inference
 from aae.build import build
 from aae.config import Config
-from aae.export import TOLERANCE, Network, export, networks, write_onnx
+from aae.data import Columns
+from aae.export import TOLERANCE, Network, about, export, networks, write_onnx
 from aae.recipes import recipe
-from aae.run import Part
+from aae.run import Part, Run, data_of
 
 VARIANTS = {
     "basic": {"output": "linear"},
@@ -123,6 +124,17 @@ def test_a_file_says_what_it_takes(tiny_run, exported):
         for value in (*model.graph.input, *model.graph.output)
     ]
     assert sizes == [["n", 2], ["n", 10], ["n", 1, 8, 8]]
+
+
+def test_a_table_says_what_its_cells_are(tiny, tmp_path):
+    rows = "\n".join(f"{k % 7},{'red' if k % 3 else 'blue'}" for k in range(60))
+    (tmp_path / "table.csv").write_text("size,colour\n" + rows)
+    config = tiny(data=str(tmp_path / "table.csv"))
+    dataset = data_of(config)
+    run = Run.create(tmp_path / "run", config, dataset)
+    told = about(run, run.new_model())
+    assert Columns.from_json(json.loads(told["columns"])) == dataset.columns
+    assert "cells" in told["scaling"]
 
 
 def test_a_file_tells_nothing_of_the_machine(exported):

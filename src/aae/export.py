@@ -151,6 +151,9 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
         "latent_dim": config.latent_dim,
         "config": config.to_json() | {"data": Path(config.data).name, "data_dir": None},
     }
+    if run.columns is not None:
+        values["columns"] = run.columns.to_json()
+        values["scaling"] = "rows are float32 [n, cells], which columns says how to make and read"
     if not model.places_need_class and model.encoder.classes is None:
         del values["y"]
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}

@@ -36,7 +36,7 @@ class _Files(SimpleHTTPRequestHandler):
 
     def _named(self) -> bool:
         """Whether the request is to this server by name: another site's name may lead here, too."""
-        name = self.headers.get("Host", "").rpartition(":")[0]
+        name = self.headers.get("Host", "").rsplit(":", 1)[0]
         if name in (HOST, "localhost"):
             return True
         self.send_error(403, "This server answers to 127.0.0.1 and localhost")
