@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -317,3 +318,11 @@ def test_likelihood_is_larger_where_pictures_are_generated(subject):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measures.inference, "samples", draw)
         assert measures.parzen(one, 300) > noise + 10
+
+
+def test_the_published_page_shows_the_published_figures():
+    root = Path(__file__).parents[1]
+    figures = root / "benchmarks" / "fidelity"
+    told = (root / "docs" / "reproduction.md").read_text()
+    shown = page.tables(json.loads((figures / "summary.json").read_text()), figures, root / "docs")
+    assert told.split(page.BEGIN)[1].split(page.END)[0] == "\n" + shown
