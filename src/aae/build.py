@@ -64,9 +64,18 @@ def build(
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
     initialise(model, config.init, generator)
-    if model.adversaries and len(shape) == 3:
-        model.reconstruction_share = min(1.0, BALANCED / math.prod(shape))
+    if model.adversaries:
+        model.reconstruction_share = reconstruction_share(shape)
     return model
+
+
+def reconstruction_share(shape: Sequence[int]) -> float:
+    """What part of its weight the reconstruction has beside a critic, by the shape of an example.
+
+    >>> reconstruction_share((1, 28, 28)), reconstruction_share((3, 28, 28)) == 1 / 3
+    (1.0, True)
+    """
+    return min(1.0, BALANCED / math.prod(shape)) if len(shape) == 3 else 1.0
 
 
 BALANCED = 28 * 28

@@ -18,6 +18,9 @@ from aae.estimators.labelled import Labelled
 class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
     """Class and style of examples, few of which need a label ([AAE], Fig. 8).
 
+    With a few dozen labels, and far fewer examples than MNIST has, classes must be smooth around
+    all examples before anything else: these losses weigh more here than in ``aae train semi``.
+
     ``y`` has a label for each example, and ``no_label`` for those without. `transform` gives the
     style.
 
@@ -37,7 +40,10 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
     latent_dim: int = 10
 
     def _recipe(self, n_classes: int) -> Config:
-        return replace(recipes.semi(), latent_dim=self.latent_dim, labels="all")
+        return replace(
+            recipes.semi(), latent_dim=self.latent_dim, labels="all", classification_weight=1000.0,
+            vat_weight=1000.0, balance_weight=100.0, y_generator_weight=10.0,
+        )  # fmt: skip
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on examples and the labels that there are.
