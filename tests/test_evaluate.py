@@ -14,7 +14,7 @@ from aae.fit import fit
 from aae.recipes import RECIPES, recipe
 from aae.run import Run, Splits
 
-ALWAYS = {
+ALWAYS = {"examples",
     "recipe", "data", "epochs", "seed", "split", "reconstruction_error",
     "reconstruction_error_of_mean", "prior_distance", "prior_distance_error", "health",
     "health_checks",
@@ -184,7 +184,9 @@ def test_the_report_shows_figures_verdict_and_command(trained, digits):
     page = write_report(run, figures).read_text()
     assert "reconstruction error" in page
     assert "offset from centre" in page
-    assert "the validation set" in page
+    assert f"the validation set, {figures['examples']} examples" in page
+    assert f"{figures['prior_distance']:.4g} ± {figures['prior_distance_error']:.2g}" in page
+    assert f"trained with torch</th>\n<td>{torch.__version__}</td>" in page
     assert "aae train" in page
 
 

@@ -73,6 +73,7 @@ def arguments(tmp_path):
         "metrics": [("reconstruction_error", 34.234567), ("split", "test"), ("n", 10000)],
         "figures": [("Codes", tmp_path / "a.png"), ("Curves", str(tmp_path / "b.png"))],
         "command": "aae train labels --seed 0",
+        "settings": [("lr", 0.001)],
     }
 
 
@@ -94,11 +95,13 @@ def test_the_page_says_what_it_was_given(page):
     assert page.texts("th") == [
         *("Check", "Value", "Verdict", "accuracy", "balance"),
         *("Metric", "Value", "reconstruction_error", "split", "n"),
+        *("Setting", "Value", "lr"),
     ]
-    assert page.texts("td") == ["0.5312", "0.3", "34.23", "test", "10000"]
+    assert page.texts("td") == ["0.5312", "0.3", "34.23", "test", "10000", "0.001"]
     assert page.texts("p") == ["Raise --weight."]
     assert page.texts("figcaption") == ["Codes", "Curves"]
     assert page.texts("pre") == ["aae train labels --seed 0"]
+    assert page.texts("summary") == ["All settings"]
     assert page.texts("h2") == ["Training health", "Metrics", "Figures", "Run it again"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,6 +32,9 @@ MEASURED = 100_000
 JUDGED = 2**28
 """Bytes of pictures that the judge learns from, where they do not fit into memory."""
 
+_OF_EXAMPLES = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
+_OF_GENERATED = ("style_accuracy", "readable", "smallest_class")
+
 Split = Literal["test", "validation"]
 
 
@@ -55,7 +59,8 @@ def evaluate(
     Returns:
         Plain values, ready for JSON:
 
-        - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``.
+        - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``; ``examples``, how many
+          of it.
         - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1] or over
           the features of a row, from mean codes; in a table over standardised numbers that are
           there, and for categories the cross-entropy in nats; ``reconstruction_error_of_mean``: the
@@ -88,6 +93,7 @@ def evaluate(
         "epochs": run.epochs_in_use,
         "seed": run.config.seed,
         "split": split,
+        "examples": len(part.labels),
         "reconstruction_error": _error(model, part, model.reconstruct, run.columns),
     }
     mean = _mean(model, splits.train.some(MEASURED))
@@ -277,6 +283,7 @@ def _measurements(
 
 
 CAPTIONS = {
+    "learning-curves": "Learning curves",
     "latent": "Held-out codes over the prior",
     "manifold": "What the decoder makes of a grid of codes",
     "clusters": "Clusters, and held-out pictures of each",
@@ -285,7 +292,6 @@ CAPTIONS = {
     "columns": "How far each generated column is from the real one",
     "style": "Class by row, style by column",
     "reconstructions": "Held-out pictures and their reconstructions",
-    "learning-curves": "Learning curves",
 }
 
 
@@ -301,16 +307,23 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         for name, caption in CAPTIONS.items()
         for path in sorted(run.figures.glob(f"{name}*.png"), key=_number)
     ]
-    measured = [(k.replace("_", " "), v) for k, v in figures.items() if isinstance(v, float)]
+    measured = [
+        (name.replace("_", " "), with_error(name, figures))
+        for name, value in figures.items()
+        if isinstance(value, float) and name != "prior_distance_error"
+    ]
+    settings = config.to_json() | {"trained with " + k: v for k, v in run.versions.items()}
+    shape = "×".join(map(str, run.shape))
+    labels = f"{config.labels} labels" if config.needs_labels else "no labels"
     return report.write(
         run.folder / "report.html",
         title=f"{config.recipe} on {config.data}",
         summary=[
-            ("data", f"{config.data}, {config.labels} labels"),
+            ("data", f"{config.data}: {run.count or '?'} training examples, {shape}, {labels}"),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),
-            ("figures of", f"the {figures['split']} set"),
+            ("figures of", f"the {figures['split']} set, {figures['examples']} examples"),
         ],
         health=[
             (c["name"], c["value"], c["verdict"], c["advice"]) for c in figures["health_checks"]
@@ -318,7 +331,25 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         metrics=measured,
         figures=found,
         command=command(config),
+        settings=[(name, str(value)) for name, value in settings.items()],
     )
+
+
+def with_error(name: str, figures: dict[str, Any]) -> str:
+    """A figure, with its sampling error where that is known: of a share, √(p(1 - p)/n).
+
+    Examples:
+        >>> with_error("error", {"error": 0.02, "examples": 10_000})
+        '0.02 ± 0.0014'
+    """
+    value = figures[name]
+    counts = dict.fromkeys(_OF_EXAMPLES, figures["examples"]) | dict.fromkeys(
+        _OF_GENERATED, GENERATED
+    )
+    error = figures.get(f"{name}_error")
+    if error is None and name in counts:
+        error = math.sqrt(value * (1 - value) / counts[name])
+    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
 def command(config: Config) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from aae import events, gallery, inference, plots
+from aae import events, gallery, inference, plots, projector
 from aae.autoencoder import Autoencoder
 from aae.run import Part, Run, Splits
 from aae.storage import written
@@ -165,6 +165,17 @@ class Painter(Observer):
         if len(model.decoder.shape) > 1:
             self._sheets(trainer, model, held_out, generator)
         self._histograms(trainer, model, held_out, generator)
+        self._projector(model, self.splits.validation.some(projector.POINTS))
+
+    def _projector(self, model: Autoencoder, part: Part) -> None:
+        """Codes to be turned and searched, with labels and thumbnails."""
+        pictures, classes = None, self.run.classes
+        if len(model.decoder.shape) > 1:
+            x = to_model(torch.from_numpy(np.asarray(part.images)))
+            pictures = to_unit(x).numpy()
+        labels = [classes[k] if k >= 0 else "?" for k in part.labels] if classes else None
+        codes = inference.encode(model, part.images).mean
+        projector.write(self.run.folder, codes.numpy(), labels, pictures)
 
     def _sheets(
         self, trainer: Trainer, model: Autoencoder, held_out: Part, generator: torch.Generator

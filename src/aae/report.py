@@ -27,6 +27,7 @@ def write(
     metrics: Sequence[tuple[str, Value]] = (),
     figures: Sequence[tuple[str, str | os.PathLike[str]]] = (),
     command: str = "",
+    settings: Sequence[tuple[str, Value]] = (),
 ) -> Path:
     """Write the report of a run, atomically; the same arguments give the same bytes.
 
@@ -38,6 +39,7 @@ def write(
         metrics: (name, value): what was measured.
         figures: (caption, PNG file), embedded in this order.
         command: what repeats the run.
+        settings: (name, value): the whole config, folded away.
 
     Returns:
         The path written.
@@ -54,6 +56,7 @@ def write(
         _tag("div", tables, kind="tables"),
         _section("Figures", _tag("div", *map(_figure, figures), kind="figures")),
         _section("Run it again", _tag("pre", escape(command))),
+        _folded("All settings", settings),
     )
 
 
@@ -118,6 +121,12 @@ def _tag(name: str, *parts: str, kind: str = "", **attributes: object) -> str:
 
 def _section(heading: str, body: str) -> str:
     return _tag("section", _tag("h2", heading), body) if body else ""
+
+
+def _folded(heading: str, rows: Sequence[tuple[str, Value]]) -> str:
+    """A table that is shown when it is asked for."""
+    table = _table(("Setting", "Value"), [(escape(name), _value(value)) for name, value in rows])
+    return _tag("section", _tag("details", _tag("summary", heading), table)) if table else ""
 
 
 def _summary(
@@ -224,6 +233,8 @@ figure.wide { grid-column: 1 / -1; }
 img { display: block; max-width: 100%; height: auto; margin: auto; }
 figcaption { background: var(--card); border-top: 1px solid var(--rule); color: var(--soft);
   font-size: 0.875rem; padding: 0.75rem 1rem; }
+summary { cursor: pointer; font-weight: 600; }
+details table { margin-top: 0.75rem; table-layout: fixed; overflow-wrap: anywhere; }
 pre { background: var(--card); border-radius: 0.75rem; box-shadow: 0 0 0 1px var(--rule);
   padding: 0.9rem 1rem; font: 0.875rem/1.6 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
   overflow-x: auto; }

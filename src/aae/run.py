@@ -145,7 +145,7 @@ class Run:
                 f"{self.folder} is not a run folder (it has no config.json); "
                 "'aae train RECIPE --out RUN' makes one"
             ) from None
-        refuse_links(self.folder, ".lock", "checkpoints", "figures", "figures/history")
+        refuse_links(self.folder, ".lock", "checkpoints", "figures", "figures/history", "projector")
         self._about = of_today(about, self.folder)
         self._is_old = self._about != about
         self.config = Config.from_json(self._about["config"])
@@ -206,6 +206,11 @@ class Run:
             return
         with written(self.folder / "config.json") as path:
             path.write_text(json.dumps(self._about, indent=1) + "\n")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What it was made with; see `versions`."""
+        return {str(name): str(value) for name, value in self._about.get("versions", {}).items()}
 
     @property
     def checkpoints(self) -> Path:
