@@ -237,7 +237,7 @@ def test_a_stream_goes_on_to_the_bit(
     tiny, tmp_path, in_files, same_state, no_pictures, monkeypatch, count
 ):
     config = tiny(model="semi", labels=200, sample_every=3, **HARD)  # labelled ones streamed too
-    monkeypatch.setattr("aae.run.load", lambda data, data_dir, reading: in_files)
+    monkeypatch.setattr("aae.run.load", lambda *_, **__: in_files)
     expected = fit(config, tmp_path / "whole", dataset=in_files)
     with pytest.raises(Interrupted):
         fit(config, tmp_path / "run", [At(count, press_ctrl_c)], dataset=in_files)
