@@ -163,16 +163,21 @@ def test_the_card_says_what_it_is(server, tiny_run):
         assert picture.partition("](")[2].rstrip(")") in server.repositories["me/digits"]
 
 
-def test_places_on_this_machine_stay_here(server, tiny_run, tmp_path):
+@pytest.mark.parametrize(("given", "said"), [("private/faces", "faces"), ("mnist", "mnist")])
+def test_places_on_this_machine_stay_here(server, tiny_run, tmp_path, given, said):
     about = json.loads((tiny_run.folder / "config.json").read_text())
-    about["config"] |= {"data": str(tmp_path / "private" / "faces"), "data_dir": str(tmp_path)}
+    about["config"] |= {
+        "recipe": "semi",  # whose command the card names
+        "data": given if given == said else str(tmp_path / given),
+        "data_dir": str(tmp_path),
+    }
     copy = tmp_path / "run"
     copy.mkdir()
     (copy / "config.json").write_text(json.dumps(about))
     shutil.copytree(tiny_run.checkpoints, copy / "checkpoints")
     hub.push(Run(copy), "me/faces")
     files = server.repositories["me/faces"]
-    assert json.loads(files["config.json"])["config"]["data"] == "faces"
+    assert json.loads(files["config.json"])["config"]["data"] == said
     for name, content in files.items():
         assert str(tmp_path).encode() not in content, name
         assert b"private" not in content, name

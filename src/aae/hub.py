@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -150,7 +151,7 @@ class Shared(ModelHubMixin):
             "The weights are safetensors, and all else is JSON: opening it runs nothing that came "
             "with it."
         )
-        if (words := command(config)) and known:
+        if (words := command(replace(config, data_dir=None))) and known:
             yield f"Trained by `{words}`; data and their terms: see the data set's own page."
         if self.license is None:
             yield "No licence has been stated for these weights."
