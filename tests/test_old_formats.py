@@ -134,3 +134,12 @@ def test_code_and_bombs_are_refused_and_not_run(first, tmp_path, digits, content
     with pytest.raises(ValueError, match=r"training\.pt in .* cannot be trusted"):
         make_trainer(first, Splits.of(first.config, digits))
     assert not (tmp_path / "taken").exists()
+
+
+def test_whatever_torch_raises_is_told_in_one_way(first, digits, monkeypatch):
+    def load(*args, **settings):
+        raise AssertionError("saved_id must be a tuple, got int")  # a flipped bit once made it so
+
+    monkeypatch.setattr("torch.load", load)
+    with pytest.raises(ValueError, match=r"training\.pt in .* cannot be trusted: .*saved_id"):
+        make_trainer(first, Splits.of(first.config, digits))
