@@ -186,7 +186,7 @@ def test_the_newest_that_is_whole_is_used_saying_so(trainer, tmp_path, caplog):
         f"the checkpoint {places[2]} is damaged: weights.safetensors changed on disk; "
         "going by epoch-0001 instead"
     )
-    assert "epoch-0002 cannot be read: FileNotFoundError" in second
+    assert "epoch-0002 cannot be read: manifest.json, FileNotFoundError" in second
     damage(places[0], "training.safetensors")
     with pytest.raises(DamagedError, match=r"epoch-0003 .*epoch-0001 .*; no checkpoint is whole"):
         checkpoint.newest(tmp_path)

@@ -252,7 +252,7 @@ def _manifest(place: Path) -> dict[str, Any]:
         if files.keys() != names:
             raise ValueError(f"it lists {', '.join(files) or 'nothing'}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"{type(error).__name__}: {error}"
+        what = f"{_MANIFEST}, {type(error).__name__}: {error}"
         raise DamagedError(f"the checkpoint {place} cannot be read: {what}") from None
     if own and _signed(manifest)["sha256"][_MANIFEST] != own:
         raise DamagedError(f"the checkpoint {place} is damaged: {_MANIFEST} changed on disk")
