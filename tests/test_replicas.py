@@ -156,7 +156,7 @@ def two_cores(monkeypatch):
 def test_processes_stopped_and_resumed_give_the_runs_alone_to_the_bit(
     tiny, tmp_path, two_cores, same_state, no_pictures
 ):
-    config = tiny(epochs=30, sample_every=50, noise_std=0.3)
+    config = tiny(epochs=60, sample_every=100, noise_std=0.3)
     configs = training.seeds(config, 3)
     said, names = [], set()
 
@@ -174,7 +174,7 @@ def test_processes_stopped_and_resumed_give_the_runs_alone_to_the_bit(
     assert said == ["3 replicas on the CPU, 2 at a time, each in a process of 1 thread"]
     runs = training.found(tmp_path / "all")
     assert list(runs) == ["seed-0", "seed-1", "seed-2"]
-    assert 0 < runs["seed-0"].records()[-1]["epoch"] < 30
+    assert 0 < runs["seed-0"].records()[-1]["epoch"] < 60
     assert runs["seed-0"].checkpoints.is_dir()
     assert not runs["seed-2"].checkpoints.exists()
 

@@ -81,7 +81,12 @@ def take(steps, stacked, own, batches, count, others):
 def test_a_few_steps_are_those_of_each_alone(both, batches, variant, posterior, step):
     if (variant, step) == ("vae", "alternating"):
         step = "joint-plain"  # it has nothing to alternate
-    steps, models, stacked, own = both(variant, posterior=posterior, step=step, init="he", **HARD)
+    # Adam's first steps are the signs of gradients: where they are near 0 rounding decides, and
+    # virtual adversarial training has many such.
+    optimizer = "sgd" if variant == "vat" else "adam"
+    steps, models, stacked, own = both(
+        variant, posterior=posterior, step=step, init="he", optimizer=optimizer, **HARD
+    )
     others = generators()
     for count in (NOT_DUE, DUE, DUE + 1):
         alone, whole = take(steps, stacked, own, batches, count, others)

@@ -153,7 +153,7 @@ class Watch(Observer):
 def use(name, validation):
     watch, data = Watch(), f"{name}.npy"
     config = Config(recipe="x", model="basic", data=data, hidden=16, epochs=1, batch_size=500,
-                    validation=validation, device="cpu", precision="float32")
+                    validation=validation, network="mlp", device="cpu", precision="float32")
     run = aae.fit.fit(config, name, [watch])
     evaluate(run, judge=False)
     assert cli.main(["encode", name, data, "--out", f"{name}-codes.npy"]) == 0

@@ -20,8 +20,9 @@ _PLAIN = "plain.json"
 def pack(state: dict[Any, Any]) -> bytes:
     """Nested dictionaries of tensors and plain values (numbers, words, lists of them) as bytes.
 
-    >>> unpack(pack({"a": {0: torch.ones(2)}, "b": (1.5, None)}), "a state")
-    {'b': [1.5, None], 'a': {0: tensor([1., 1.])}}
+    >>> state = unpack(pack({"a": {0: torch.ones(2)}, "b": (1.5, None)}), "a state")
+    >>> state["a"], state["b"]
+    ({0: tensor([1., 1.])}, [1.5, None])
     """
     tensors: dict[str, Tensor] = {}
 
