@@ -160,6 +160,11 @@ def test_a_config_that_promises_a_huge_model(copy, change):
         lambda about: about["data"].update(classes=[1]),
         lambda about: about["data"].update(classes="cat"),
         lambda about: about["data"].update(train="many"),
+        lambda about: about["data"].update(columns=7),
+        lambda about: about["data"].update(columns=[1]),
+        lambda about: about.update(networks=3),
+        lambda about: about.update(networks=[1]),
+        lambda about: about.update(network=["mlp"]),
     ],
 )
 def test_a_config_of_another_make_is_refused(copy, change):

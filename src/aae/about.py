@@ -8,6 +8,8 @@ from typing import Any
 FORMAT = 2
 """Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
 `aae.training.old_formats`), 2 as safetensors."""
+KINDS = ["mlp", "conv"]
+"""Kinds of network that a run folder may name."""
 
 
 def of_today(about: Any, folder: Path) -> dict[str, Any]:
@@ -32,9 +34,16 @@ def of_today(about: Any, folder: Path) -> dict[str, Any]:
         or not are(str, data.get("classes"))
         or not are(int, [data.get("train") or 0])
     ):  # fmt: skip
-        raise ValueError(f"{folder / 'config.json'} is none that aae wrote: no config, or no data")
+        raise none_of_ours(folder, "no config, or no data")
+    if not are(str, about.get("networks", [])) or about.get("network", "mlp") not in KINDS:
+        raise none_of_ours(folder, "its networks are none")
     # 1 and 2 differ by what is in a checkpoint, which is looked at there.
     return {**about, "format": FORMAT}
+
+
+def none_of_ours(folder: Path, why: str) -> ValueError:
+    """The error for a config that this program did not write."""
+    return ValueError(f"{folder / 'config.json'} is none that aae wrote: {why}")
 
 
 def are(kind: type, values: object) -> bool:

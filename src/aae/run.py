@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import aae
-from aae.about import FORMAT, are, of_today
+from aae.about import FORMAT, are, none_of_ours, of_today
 from aae.autoencoder import Autoencoder
 from aae.build import build, choose_network
 from aae.config import Config
@@ -154,7 +154,10 @@ class Run:
         self.count: int | None = self._about["data"].get("train")
         """Training examples; None where an early version wrote it."""
         columns = self._about["data"].get("columns")
-        self.columns = columns and Columns.from_json(columns)
+        try:
+            self.columns = columns and Columns.from_json(columns)
+        except (TypeError, KeyError, AttributeError, IndexError):
+            raise none_of_ours(self.folder, "its columns are none") from None
         self._given: list[str] = self._about.get("networks", [])
         # There was no other network before this was written.
         self._network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
@@ -296,8 +299,11 @@ class Run:
         guess = side * (math.prod(self.shape) + side * config.layers + codes)
         if not places or guess < SURELY_HELD:  # counting takes seconds: torch imports for it
             return
-        with torch.device("meta"):
-            model = self._build(config, torch.Generator())
+        try:
+            with torch.device("meta"):
+                model = self._build(config, torch.Generator())
+        except (TypeError, RuntimeError, OverflowError):
+            raise none_of_ours(self.folder, "no model has such sizes") from None
         needed = sum(each.numel() * each.element_size() for each in model.state_dict().values())
         if needed > (held := max(map(checkpoint.bytes_of_weights, places))):
             raise ValueError(
