@@ -397,6 +397,7 @@ def test_a_finger_decodes_where_it_goes_and_taps_choose(visit, semi, tiny_run, l
     seen.wait_for("#here", decoded(tiny_run, (-1.0, 1.5), 0))
     assert seen.page.locator("#strip").is_hidden()
     seen.page.get_by_role("button", name="Interpolate").tap()
+    seen.page.wait_for_selector("#strip-mode[aria-pressed=true]")
     touch("touchStart", (0, 0))
     touch("touchMove", (0.5, 1.0))
     touch("touchEnd")
