@@ -55,7 +55,7 @@ def licence(package: str) -> str | None:
     kinds = [
         line.split("::")[-1].strip()
         for line in about.get_all("Classifier", [])
-        if line.startswith("License ::")
+        if line.startswith("License ::") and not line.endswith(":: OSI Approved")  # by itself: none
     ]
     stated = about.get("License-Expression") or ", ".join(kinds) or about.get("License") or ""
     return stated.strip().splitlines()[0][:99] if stated.strip() else "not stated"

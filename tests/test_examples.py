@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import clusters
+import embedding
 import few_labels
 import measuring
 import outliers
@@ -63,6 +64,17 @@ def test_clusters_are_digits():
     figures = clusters.compare(seeds=[0], held_out="validation", n_epochs=12)
     assert figures["AdversarialClustering"]["accuracy"][0] > 0.3
     assert figures["KMeans"]["accuracy"][0] > 0.7
+
+
+def test_a_plane_has_places_for_new_digits(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)  # it takes long to be compiled
+    figures = embedding.compare(seeds=[0], held_out="validation", n_epochs=12)
+    assert list(figures) == [
+        "AdversarialEmbedding", "AdversarialEmbedding, 50 labels", "PCA", "t-SNE",
+    ]  # fmt: skip
+    assert figures["PCA"]["nearest neighbour, new"][0] > 0.4
+    assert figures["AdversarialEmbedding, 50 labels"]["nearest neighbour, new"][0] > 0.3
+    assert list(figures["t-SNE"]) == ["trustworthiness, learned"]
 
 
 def test_results_say_what_they_were_made_with(results, monkeypatch, capsys):
