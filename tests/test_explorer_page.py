@@ -396,8 +396,13 @@ def test_a_finger_decodes_where_it_goes_and_taps_choose(visit, semi, tiny_run, l
     touch("touchEnd")
     seen.wait_for("#here", decoded(tiny_run, (-1.0, 1.5), 0))
     assert seen.page.locator("#strip").is_hidden()
-    seen.page.get_by_role("button", name="Interpolate").tap()
-    seen.page.wait_for_selector("#strip-mode[aria-pressed=true]")
+    # A browser short of time passes on a tap's touches but now and then not its click: tap again.
+    for _ in range(5):
+        seen.page.get_by_role("button", name="Interpolate").tap()
+        seen.page.wait_for_timeout(500)
+        if seen.page.locator("#strip-mode[aria-pressed=true]").count():
+            break
+    assert seen.page.locator("#strip-mode[aria-pressed=true]").is_visible()
     touch("touchStart", (0, 0))
     touch("touchMove", (0.5, 1.0))
     touch("touchEnd")
