@@ -8,8 +8,8 @@ import polars
 import pytest
 from sklearn import datasets
 
-from aae.data import TableReading, load
-from aae.data.tables import from_table, load_table
+from aae.data import TableReading, load, parquet
+from aae.data.tables import from_table, load_table, read_table
 from aae.fit import fit
 from aae.run import Run, data_of
 
@@ -139,6 +139,32 @@ def test_what_is_no_parquet_is_told(tmp_path):
     place.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"mine.parquet cannot be read"):
         load_table(place)
+
+
+def test_a_parquet_file_that_its_reader_dies_of_is_told(tmp_path, monkeypatch):
+    place = tmp_path / "mine.parquet"
+    polars.DataFrame({"a": range(9)}).write_parquet(place)
+    dying = "import os, sys; print('out of memory', file=sys.stderr, flush=True); os.abort()"
+    monkeypatch.setattr(parquet, "_READER", dying)
+    with pytest.raises(ValueError, match=r"mine\.parquet .*: its reader died of it: out of memory"):
+        load_table(place)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hold no process to its memory")
+def test_a_parquet_file_that_unfolds_is_refused(tmp_path, monkeypatch):
+    place = tmp_path / "mine.parquet"
+    polars.DataFrame({"a": np.zeros(10**7)}).write_parquet(place)
+    assert place.stat().st_size < 10**5
+    monkeypatch.setattr(parquet, "MOST", 2**30)  # the interpreter and polars take most of it
+    with pytest.raises(ValueError, match=r"mine\.parquet cannot be read"):
+        read_table(place)
+
+
+def test_the_folder_that_one_is_in_holds_no_code_for_parquet(tmp_path, monkeypatch):
+    polars.DataFrame({"a": range(9)}).write_parquet(tmp_path / "mine.parquet")
+    (tmp_path / "polars.py").write_text("raise SystemExit('a stranger was here')")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_table(tmp_path / "mine.parquet")) == 9
 
 
 def test_the_index_that_pandas_keeps_in_parquet_is_no_column(tmp_path):

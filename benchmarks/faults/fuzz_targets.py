@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars
 from common import SMALL
 from PIL import Image
 
@@ -23,13 +24,14 @@ from aae.data.decoding import UnreadableError, decode, look
 from aae.data.files import read_bounded
 from aae.data.idx import parse_idx
 from aae.data.npy import read_archive
+from aae.data.tables import TableReading
 from aae.run import Run, Splits
 from aae.training import checkpoint, old_formats
 from aae.training.packing import unpack, unpack_tensors
 
-__all__ = ["Parse", "UnreadableError", "targets"]
-
 Parse = Callable[[bytes, Path], object]
+DOCUMENTED = (ValueError, OSError, UnreadableError)
+"""What a parser may raise."""
 OLD = Path(__file__).parents[2] / "tests" / "old_runs" / "format-1"
 
 
@@ -81,6 +83,9 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
     def own(path: Path) -> object:
         return load(str(path), progress=False)
 
+    def table(path: Path) -> object:
+        return load(str(path), progress=False, table=TableReading(missing="impute"))
+
     name = f"checkpoints/{place.name}"
     found: dict[str, tuple[list[bytes], Parse]] = {
         "IDX": ([_idx(pictures), _idx(pictures[0, 0])], lambda c, _: parse_idx(c, "it")),
@@ -93,6 +98,8 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
         "npz, its arrays": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npz", _member)),
         "zip": ([_zip_of_pictures(pictures)], file("a.zip", _unzip)),
         "zip, loaded": ([_zip_of_pictures(pictures)], file("a.zip", own)),
+        "CSV": (_tables("write_csv"), file("a.csv", table)),
+        "Parquet": (_tables("write_parquet"), file("a.parquet", table)),
         "pictures": ([_picture(pictures[0], kind) for kind in
                       ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")], picture),
         "safetensors": (
@@ -156,6 +163,24 @@ def _npz(*, compressed: bool, **arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(file, **arrays)
     return file.getvalue()
+
+
+def _tables(write: str) -> list[bytes]:
+    """A table of numbers, gaps, text and truth values, as polars writes it; and a plain one."""
+    rng = np.random.default_rng(0)
+    mixed = polars.DataFrame({
+        "length": [None if k % 7 == 0 else float(v) for k, v in enumerate(rng.random(60))],
+        "count": rng.integers(9, size=60),
+        "kind": [("oak", "ash", "fir, old")[k % 3] for k in range(60)],
+        "whole": [k % 2 == 0 for k in range(60)],
+    })  # fmt: skip
+    numbers = polars.DataFrame(rng.random((30, 2)).round(3), schema=["x", "y"])
+    files = []
+    for frame in (mixed, numbers):
+        file = io.BytesIO()
+        getattr(frame, write)(file)
+        files.append(file.getvalue())
+    return files
 
 
 def _picture(pixels: np.ndarray, kind: str) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from aae.data.columns import MOST_CATEGORIES, Columns, Missing
 from aae.data.dataset import Dataset
 from aae.data.frames import Series, by_name
+from aae.data.parquet import read_parquet
 from aae.data.splits import split_test
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
@@ -120,15 +121,19 @@ def read_table(place: Path) -> Any:
             f"{place.name} needs the package 'polars' to be read: "
             "pip install 'adversarial-autoencoders[tables]'"
         ) from None
+    if place.suffix.lower() in (".parquet", ".pq"):
+        frame = read_parquet(place)
+        # What pandas keeps beside the columns.
+        return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
     try:
-        if place.suffix.lower() in (".parquet", ".pq"):
-            frame = polars.read_parquet(place)
-            # What pandas keeps beside the columns.
-            return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
         frame = polars.read_csv(
             place, separator=_separator(place), null_values=list(NO_VALUE), infer_schema_length=None
         )
-    except (polars.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except (
+        polars.exceptions.PolarsError,
+        polars.exceptions.PanicException,  # no Exception, yet damage makes polars raise it
+        UnicodeDecodeError,
+    ) as error:
         raise ValueError(f"{place} cannot be read: {str(error).splitlines()[0]}") from None
     _check_header(place, frame.columns)
     return frame
