@@ -242,6 +242,32 @@ class TestTrain:
         )
         assert Run(folder).config == changed
 
+    def test_json_is_one_object_and_the_rest_goes_to_the_standard_error(
+        self, run, tmp_path, monkeypatch, no_pictures
+    ):
+        folder = tmp_path / "run"
+        code, out, err = run("train", "semi", *SMALL, "--labels", 50, "--out", folder, "--json")
+        assert code == 0
+        assert [line.partition(";")[0] for line in err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+        told = json.loads(out)
+        assert list(told) == ["folder", "report", "seconds", "losses", "figures"]
+        assert told["folder"] == str(folder)
+        assert told["report"] == str(folder / "report.html")
+        assert 0 < told["seconds"] < 600
+        records = Run(folder).records()
+        for split in ("train", "validation"):
+            last = [r for r in records if r["split"] == split][-1]
+            assert told["losses"][split]["reconstruction"] == last["reconstruction"]
+            assert "step" not in told["losses"][split]
+        evaluated = json.loads(run("evaluate", folder, "--split", "validation", "--json",
+                                   "--judge", "no")[1])  # fmt: skip
+        assert told["figures"] == evaluated
+        assert told["figures"]["health"]
+        # So does going on with one that is at its end.
+        code, out, err = run("train", "--resume", folder, "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["figures"] == evaluated
+
     def test_pictures_of_ones_own(self, run, tmp_path, monkeypatch, no_pictures, digits):
         monkeypatch.chdir(tmp_path)
         np.save("mine.npy", digits.train_images[:, 0])

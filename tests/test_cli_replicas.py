@@ -48,6 +48,20 @@ def test_leaves_a_run_for_each_seed_and_their_summary(run, tmp_path):
     assert json.loads(out)["error"] == both[1]
 
 
+def test_json_is_one_object(run, tmp_path):
+    folder = tmp_path / "all"
+    code, out, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder, "--json")
+    assert code == 0
+    assert err.startswith("seed-0, seed-1: 2 replicas")
+    told = json.loads(out)
+    assert (told["folder"], told["failed"]) == (str(folder), {})
+    assert 0 < told["seconds"] < 600
+    assert told["summary"] == json.loads((folder / "summary.json").read_text())
+    code, out, err = run("train", "--resume", folder, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["summary"] == told["summary"]
+
+
 def test_ctrl_c_keeps_all_and_resume_goes_on(run, tmp_path, monkeypatch):
     folder = tmp_path / "all"
     log = Group._log

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_format
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from aae.terminal import console, show_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,23 +30,21 @@ def bench(
         data_dir: Folder that holds MNIST; where it is not found, pictures are random.
         json: Print one JSON object instead of tables.
     """
-    from rich.console import Console
-
     from aae.bench.throughput import QUICK, Plan, throughput
 
     plan = QUICK if quick else Plan()
     plan = plan if rounds is None else replace(plan, rounds=rounds)
-    with Console(stderr=True).status("starting") as status:
+    with console(stderr=True).status("starting") as status:
         figures = throughput(
             plan, device=device, threads=threads, data_dir=data_dir, tell=status.update
         )
     if json:
-        print(json_format.dumps(figures, indent=1))
+        show_json(figures)
         return 0
-    console = Console()
-    console.print(_contenders(figures), _ratios(figures), _floor(figures), *_growth(figures))
+    out = console()
+    out.print(_contenders(figures), _ratios(figures), _floor(figures), *_growth(figures))
     if figures["ratio_pythae"] is None:
-        console.print("pythae is not installed, and left out: pip install pythae==0.1.2")
+        out.print("pythae is not installed, and left out: pip install pythae==0.1.2")
     return 0
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json as json_format
-
 from aae.cli.training import summary
 from aae.recipes import RECIPES
+from aae.terminal import console, show_json
 
 
 def list_all(*, json: bool = False) -> int:
@@ -28,10 +27,8 @@ def list_all(*, json: bool = False) -> int:
             }
             for name, source in CATALOG.items()
         }
-        print(json_format.dumps({"recipes": recipes, "data": sets}, indent=1))
+        show_json({"recipes": recipes, "data": sets})
         return 0
-    from rich.console import Console
-
     from aae.cli.tables import table
 
     kinds = table("Recipes", "recipe", "what it trains")
@@ -45,5 +42,5 @@ def list_all(*, json: bool = False) -> int:
         shape = "×".join(map(str, source.shape))
         counts = (f"{n:,}" for n in (source.n_train, source.n_test))
         sets_table.add_row(name, shape, *counts, source.description)
-    Console().print(kinds, sets_table)
+    console().print(kinds, sets_table)
     return 0

@@ -6,19 +6,19 @@ import contextlib
 import functools
 import inspect
 import io
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import tyro
 from tyro.conf import Suppress
 
 from aae.cli.failures import unknown
 from aae.config import Config, Model, flag
+from aae.terminal import coloured
 
 LOOKS = (
     tyro.conf.DisallowNone,
@@ -33,6 +33,8 @@ class TrainFlags(Config):
 
     recipe: Suppress[str]
     model: Suppress[Model]
+    json: bool = False
+    """Print one JSON object at the end, and all else to the standard error."""
     out: Path | None = None
     """Run folder to make; without it, the first of runs/RECIPE-1, runs/RECIPE-2, … that is free."""
     seeds: int | None = None
@@ -55,7 +57,7 @@ class TrainFlags(Config):
             ValueError: see `Config`.
         """
         values = dict(vars(self))
-        del values["out"], values["seeds"]
+        del values["out"], values["seeds"], values["json"]
         return Config(**values)
 
 
@@ -83,9 +85,7 @@ def parse(
     """
     _refuse_unknown(target, program, args)
     said = io.StringIO()
-    # tyro asks only the terminal whether it wants colours, and this is none.
-    plain = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding or "utf-8")
-    shown = plain if os.environ.get("NO_COLOR") else sys.stdout
+    shown = _Page(sys.stdout)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(shown):
             made, rest = tyro.cli(
@@ -93,8 +93,8 @@ def parse(
                 return_unknown_args=True, config=LOOKS,
             )  # fmt: skip
     except SystemExit as stop:
-        plain.seek(0)
-        print(plain.read(), end="")
+        shown.seek(0)
+        print(shown.read(), end="")
         if not stop.code:
             raise
         raise ValueError(f"{_first_words(said.getvalue())}; see '{program} --help'") from None
@@ -112,6 +112,17 @@ def call(function: Callable[..., int], program: str, args: Sequence[str]) -> int
 
     ready: Callable[[], int] = parse(later, program, args)
     return ready()
+
+
+class _Page(io.TextIOWrapper):
+    """Stands in for a file that tyro writes to: tyro asks nothing but whether it is a terminal."""
+
+    def __init__(self, file: TextIO):
+        self.coloured = coloured(file)
+        super().__init__(io.BytesIO(), file.encoding or "utf-8")
+
+    def isatty(self) -> bool:
+        return self.coloured
 
 
 def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str]) -> None:

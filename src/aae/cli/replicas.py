@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aae.cli.failures import FAILURE, INTERRUPTED
+from aae.terminal import console, show_json
 
 if TYPE_CHECKING:
     from aae.config import Config
@@ -15,13 +17,14 @@ if TYPE_CHECKING:
     from aae.replicas.training import Outcome
 
 
-def begin_many(config: Config, count: int, folder: Path) -> int:
+def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) -> int:
     """Train a config with several seeds, showing how it goes and how it ended.
 
     Args:
         config: the config; its seed is the first.
         count: how many seeds.
         folder: the folder of run folders to make.
+        json: see `aae.cli.training.watched`.
 
     Returns:
         The exit code: 1 where a replica failed.
@@ -31,10 +34,14 @@ def begin_many(config: Config, count: int, folder: Path) -> int:
 
     configs = training.seeds(config, count)
     loaded(config)
-    return _watched(folder, lambda tell, say: training.fit(configs, folder, tell=tell, say=say))
+    return _watched(
+        folder, lambda tell, say: training.fit(configs, folder, tell=tell, say=say), json=json
+    )
 
 
-def resume_many(folder: Path, data_dir: str | None, device: str | None) -> int:
+def resume_many(
+    folder: Path, data_dir: str | None, device: str | None, *, json: bool = False
+) -> int:
     """Go on with all runs in a folder; see `begin_many`."""
     from aae.replicas import training
 
@@ -44,6 +51,7 @@ def resume_many(folder: Path, data_dir: str | None, device: str | None) -> int:
             folder, data_dir=data_dir, device=device, tell=tell, say=say
         ),
         data_dir,
+        json=json,
     )
 
 
@@ -51,30 +59,39 @@ def _watched(
     folder: Path,
     train: Callable[[Callable[[News], None], Callable[[str], None]], Outcome],
     data_dir: str | None = None,
+    *,
+    json: bool,
 ) -> int:
-    from rich.console import Console
-
     from aae import progress
     from aae.cli import tables
+    from aae.cli.training import say
     from aae.fit import Interrupted
     from aae.replicas.summary import summarise
 
-    console = Console()
-
-    def say(words: str) -> None:
-        console.print(words, highlight=False, markup=False, soft_wrap=True)
-
+    shown, began = console(stderr=json), time.monotonic()
     try:
-        with progress.many_shown(console) as tell:
-            outcome = train(tell, say)
+        with progress.many_shown(shown) as tell:
+            outcome = train(tell, lambda words: say(shown, words))
     except Interrupted:
-        print(f"stopped; all are saved, go on with: aae train --resume {folder}")
+        say(shown, f"stopped; all are saved, go on with: aae train --resume {folder}")
         return INTERRUPTED
+    seconds = time.monotonic() - began
+    summary = None
     if outcome.finished:
         summary = summarise(folder, outcome.finished, data_dir=data_dir)
-        console.print(tables.summary(summary))
+    if json:
+        show_json(
+            {
+                "folder": str(folder),
+                "seconds": round(seconds, 3),
+                "summary": summary,
+                "failed": outcome.failed,
+            }
+        )
+    elif summary is not None:
+        shown.print(tables.summary(summary))
         for name, place in {"runs": folder, "summary": folder / "summary.json"}.items():
-            say(f"{name:<8} {place}")
+            say(shown, f"{name:<8} {place}")
     for name, words in outcome.failed.items():
         print(f"aae: {name}: {words}", file=sys.stderr)
     return FAILURE if outcome.failed else 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from pathlib import Path
 from typing import Any, Literal
+
+from aae.terminal import console, show_json
 
 
 def reproduce(
@@ -62,11 +63,9 @@ def reproduce(
     if page is not None:
         update(page, everything, figures_at)
     if json:
-        print(json_format.dumps(rows, indent=1))
+        show_json(rows)
         return 0
-    from rich.console import Console
-
-    Console().print(_table(rows))
+    console().print(_table(rows))
     return 0
 
 

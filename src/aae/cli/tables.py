@@ -18,20 +18,29 @@ def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
     return made
 
 
-def losses(records: Iterable[dict[str, Any]]) -> Table:
+def last_losses(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """The newest losses in a run's lines of metrics, in training and in validation."""
     from aae.progress import NOT_LOSSES
 
     newest = {record["split"]: record for record in records}
-    train, validation = newest.get("train", {}), newest.get("validation", {})
+    return {
+        split: {
+            name: value for name, value in newest.get(split, {}).items() if name not in NOT_LOSSES
+        }
+        for split in ("train", "validation")
+    }
+
+
+def losses(last: dict[str, dict[str, float]]) -> Table:
+    """What `last_losses` found."""
+    train, validation = last["train"], last["validation"]
     made = table(
         "Losses of the last epoch", "loss", "training", "validation",
         numbers=("training", "validation"),
     )  # fmt: skip
     for name in dict.fromkeys([*train, *validation]):
-        if name not in NOT_LOSSES:
-            cells = (_number(part[name]) if name in part else "" for part in (train, validation))
-            made.add_row(name.replace("_", " "), *cells)
+        cells = (_number(part[name]) if name in part else "" for part in (train, validation))
+        made.add_row(name.replace("_", " "), *cells)
     return made
 
 

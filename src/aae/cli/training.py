@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aae.cli.failures import INTERRUPTED, USAGE
 from aae.recipes import RECIPES, recipe
+from aae.terminal import console, show_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +30,7 @@ Recipes:
 {recipes}
 
 'aae train RECIPE --help' lists the flags with the recipe's defaults, 'aae train --resume --help'
-those for going on.
+those for going on. With --json the figures come as one JSON object at the end.
 """
 
 
@@ -54,16 +56,18 @@ def train(args: Sequence[str]) -> int:
     if flags.seeds is not None:
         from aae.cli.replicas import begin_many
 
-        return begin_many(flags.config, flags.seeds, folder)
-    return begin(flags.config, folder)
+        return begin_many(flags.config, flags.seeds, folder, json=flags.json)
+    return begin(flags.config, folder, json=flags.json)
 
 
-def begin(config: Config, folder: Path) -> int:
+def begin(config: Config, folder: Path, *, json: bool = False) -> int:
     """Train a config into a new run folder, showing how it goes and how it ended."""
     from aae.fit import fit
 
     dataset = loaded(config)
-    return watched(folder, lambda observers: fit(config, folder, observers, dataset=dataset))
+    return watched(
+        folder, lambda observers: fit(config, folder, observers, dataset=dataset), json=json
+    )
 
 
 def loaded(config: Config) -> Dataset:
@@ -86,30 +90,36 @@ def free(folder: Path, name: str) -> Path:
     return next(place for place in places if not place.exists())
 
 
-def watched(folder: Path, training: Callable[[Iterable[Observer]], Run]) -> int:
+def watched(
+    folder: Path, training: Callable[[Iterable[Observer]], Run], *, json: bool = False
+) -> int:
     """Show how a training goes and how it ended.
 
     Args:
         folder: its run folder.
         training: trains, told who watches.
+        json: end with one JSON object on the standard output; the rest goes to the standard error.
 
     Returns:
         The exit code.
     """
-    from rich.console import Console
-
     from aae import progress
     from aae.fit import Interrupted
 
-    console = Console()
+    shown, began = console(stderr=json), time.monotonic()
     try:
-        with progress.shown(console) as observer:
+        with progress.shown(shown) as observer:
             run = training([observer])
     except Interrupted as stop:
-        print(f"stopped; {stop.place} is saved, go on with: aae train --resume {folder}")
+        say(shown, f"stopped; {stop.place} is saved, go on with: aae train --resume {folder}")
         return INTERRUPTED
-    _conclude(run, console)
+    _conclude(run, time.monotonic() - began, None if json else shown)
     return 0
+
+
+def say(console: Console, words: str) -> None:
+    """Print words as they are, in one line."""
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def summary(thing: Callable[..., object]) -> str:
@@ -117,33 +127,55 @@ def summary(thing: Callable[..., object]) -> str:
     return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
-def _resume(*, resume: Path, data_dir: str | None = None, device: str | None = None) -> int:
+def _resume(
+    *, resume: Path, data_dir: str | None = None, device: str | None = None, json: bool = False
+) -> int:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
     Args:
         resume: The run folder, or the folder of runs that --seeds made.
         data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
         device: Where to go on, if elsewhere than where the run began.
+        json: Print one JSON object at the end, and all else to the standard error.
     """
     from aae import fit
     from aae.cli.replicas import resume_many
     from aae.replicas.training import found
 
     if found(resume):
-        return resume_many(resume, data_dir, device)
+        return resume_many(resume, data_dir, device, json=json)
     return watched(
         resume,
         lambda others: fit.resume(resume, others, data_dir=data_dir, device=device),
+        json=json,
     )
 
 
-def _conclude(run: Run, console: Console) -> None:
-    """How a training ended: losses, figures on the validation set, verdict, and where it all is."""
+def _conclude(run: Run, seconds: float, shown: Console | None) -> None:
+    """How a training ended: losses, figures on the validation set, verdict, and where it all is.
+
+    Args:
+        run: what was trained.
+        seconds: how long it took.
+        shown: where to show it; without it, it is printed as JSON.
+    """
     from aae.cli import tables
     from aae.evaluate import evaluate, write_report
 
     figures = evaluate(run, split="validation", judge=False)
     page = write_report(run, figures)
-    console.print(tables.losses(run.records()), tables.figures(figures), tables.health(figures))
+    losses = tables.last_losses(run.records())
+    if shown is None:
+        show_json(
+            {
+                "folder": str(run.folder),
+                "report": str(page),
+                "seconds": round(seconds, 3),
+                "losses": losses,
+                "figures": figures,
+            }
+        )
+        return
+    shown.print(tables.losses(losses), tables.figures(figures), tables.health(figures))
     for name, place in {"run": run.folder, "figures": run.figures, "report": page}.items():
-        console.print(f"{name:<8} {place}", highlight=False, markup=False, soft_wrap=True)
+        say(shown, f"{name:<8} {place}")

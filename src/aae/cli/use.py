@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json as json_format
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aae.cli.inputs import Split, names, output, pictures
 from aae.storage import written
+from aae.terminal import console, show_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +45,11 @@ def evaluate(
     asked = {"auto": None, "yes": True, "no": False}[judge]
     figures = measuring.evaluate(Run(run), split=split, data_dir=data_dir, judge=asked)
     if json:
-        print(json_format.dumps(figures, indent=1))
+        show_json(figures)
         return 0
-    from rich.console import Console
-
     from aae.cli import tables
 
-    Console().print(tables.figures(figures), tables.health(figures))
+    console().print(tables.figures(figures), tables.health(figures))
     return 0
 
 
@@ -82,15 +80,13 @@ def compare(
     if out is not None:
         comparing.write_page(out, places, compared)
     if json:
-        print(json_format.dumps(compared, indent=1))
+        show_json(compared)
         return 0
-    from rich.console import Console
-
     from aae.cli import tables
 
     names = list(compared["runs"])
     figures = comparing.figures(compared)
-    Console().print(
+    console().print(
         tables.side_by_side("Settings that differ", ["setting", *names], compared["settings"]),
         tables.side_by_side(f"Figures of the {split} set", ["figure", *names], figures),
     )

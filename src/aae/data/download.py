@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aae.data.catalog import Source, SourceFile
 from aae.data.files import read_verified
+from aae.terminal import console
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -158,11 +159,10 @@ def _progress_bar(label: str, shown: bool) -> Iterator[_Bar | bool]:
     if not shown:
         yield False
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+    with Progress(*columns, console=console(stderr=True), transient=True) as display:
         yield _Bar(display, display.add_task(label, total=None))
 
 

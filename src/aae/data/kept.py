@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
 from aae.data.download import cache_folder
+from aae.terminal import console
 
 _FORMAT = 1  # of what is kept; another one is decoded anew
 _AHEAD = 256
@@ -144,12 +145,11 @@ def _each(
     names: Sequence[str], read: Callable[[str], T], words: str, progress: bool
 ) -> Iterator[T]:
     """What is read of each file, in order; in threads, some ahead."""
-    from rich.console import Console
     from rich.progress import track
 
     starts = track(
         range(0, len(names), _AHEAD), words,
-        console=Console(stderr=True), transient=True, disable=not progress,
+        console=console(stderr=True), transient=True, disable=not progress,
     )  # fmt: skip
     with ThreadPoolExecutor(os.cpu_count(), "decoding") as pool:
         for start in starts:

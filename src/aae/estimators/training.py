@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from aae.autoencoder import Autoencoder
 from aae.config import Config
@@ -16,6 +15,7 @@ from aae.fit import new_trainer, validation_figures
 from aae.inference import ready
 from aae.progress import shown
 from aae.run import Part
+from aae.terminal import console
 from aae.training.trainer import Observer, Record, Trainer
 
 FEW = 2
@@ -68,7 +68,7 @@ def _told(verbose: int) -> Iterator[tuple[Observer, ...]]:
     if verbose <= 0:
         yield ()
         return
-    with shown(Console()) as observer:
+    with shown(console()) as observer:
         yield (observer,)
 
 

@@ -1,0 +1,51 @@
+"""The terminal, or what stands in its place: whether colours and bars are wanted; JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def coloured(file: TextIO) -> bool:
+    """Whether a file is to be written to in colours.
+
+    Not where the environment has NO_COLOR (https://no-color.org); else where it has FORCE_COLOR
+    (https://force-color.org), or the file is a terminal that is not a dumb one.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    terminal = file.isatty() and os.environ.get("TERM") != "dumb"
+    return bool(os.environ.get("FORCE_COLOR")) or terminal
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is `coloured` or bare of all styles, and moves bars on a terminal alone."""
+    from rich.console import Console
+
+    file = sys.stderr if stderr else sys.stdout
+    # By itself rich leaves bold and dim in where no colours are wanted, and moves bars in a file
+    # where colours are forced.
+    return Console(
+        stderr=stderr,
+        color_system=("auto" if file.isatty() else "standard") if coloured(file) else None,
+        force_interactive=None if file.isatty() else False,
+    )
+
+
+def show_json(value: Any) -> None:
+    """Print plain values as one JSON object; what is not finite, which JSON has not, is null."""
+    print(json.dumps(_finite(value), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
