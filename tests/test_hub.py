@@ -27,7 +27,7 @@ class Hub(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.repositories, self.asked, self.refuses = {}, [], False
+        self.repositories, self.asked, self.refuses, self.promises = {}, [], False, {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -74,7 +74,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, {"commitUrl": url, "commitOid": COMMIT})
         if verb == "tree":
             listed = [
-                {"type": "file", "path": path, "size": len(content), "oid": oid(content)}
+                {
+                    "type": "file",
+                    "path": path,
+                    "oid": oid(content),
+                    "size": self.size(path, content),
+                }
                 for path, content in files.items()
             ]
             return self.answer(200, listed)
@@ -86,7 +91,12 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             return self.answer(404, {}, {"X-Error-Code": "EntryNotFound"})
         about = {"ETag": f'"{oid(content)}"', "X-Repo-Commit": COMMIT}
+        if self.command == "HEAD":
+            about["Content-Length"] = self.size(path, content)
         return self.answer(200, content, about)
+
+    def size(self, path, content):
+        return self.server.promises.get(path, len(content))
 
     def answer(self, code, content, headers=None):
         content = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -141,7 +151,7 @@ def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
     # The second time nothing is downloaded.
     server.asked.clear()
     aae.load("hf:me/digits@main")
-    assert not [path for verb, path in server.asked if verb == "GET" and "/resolve/" in path]
+    assert fetched(server) == []
     # Pictures and card stayed there.
     folder = hub.fetch("hf:me/digits")
     assert not list(folder.glob("figures/*"))
@@ -200,6 +210,52 @@ def test_what_was_changed_on_the_way_is_refused(server, tiny_run):
     files[name] = files[name][:-1] + b"\1"
     with pytest.raises(ValueError, match="damaged"):
         aae.load("hf:me/digits")
+
+
+def fetched(server):
+    """The files whose content was asked for."""
+    return [path for verb, path in server.asked if verb == "GET" and "/resolve/" in path]
+
+
+@pytest.mark.parametrize("name", ["config.json", "checkpoints/epoch-0003/weights.safetensors"])
+def test_a_file_of_terabytes_is_refused_before_anything_is_fetched(server, tiny_run, name):
+    hub.push(tiny_run, "me/digits")
+    server.promises[name] = 3 * 10**12
+    with pytest.raises(ValueError, match=r"me/digits is too large: \d files of 3,000.0 GB, and at"):
+        aae.load("hf:me/digits")
+    assert fetched(server) == []
+    # What is not taken may be as large as it likes.
+    server.promises = {"README.md": 10**12}
+    assert aae.load("hf:me/digits").n_iter_ == 3
+    assert fetched(server)
+
+
+def test_a_multitude_of_files_is_refused_before_anything_is_fetched(server, tiny_run, monkeypatch):
+    hub.push(tiny_run, "me/digits")
+    monkeypatch.setattr(hub, "MOST_FILES", 20)
+    files = server.repositories["me/digits"]
+    files |= {f"checkpoints/epoch-{k:04}/x.json": b"{}" for k in range(20)}
+    with pytest.raises(ValueError, match=r"me/digits is too large: 2\d files of 0\.0 GB"):
+        aae.load("hf:me/digits")
+    assert fetched(server) == []
+
+
+def test_what_is_no_run_is_told(server, tiny_run):
+    server.repositories["me/other"] = {"README.md": b"words", "model.safetensors": b"no"}
+    with pytest.raises(ValueError, match=r"me/other on the Hub is no run: it has no config\.json"):
+        aae.load("hf:me/other")
+
+
+def test_what_is_fetched_is_what_was_looked_at(server, tiny_run, monkeypatch):
+    hub.push(tiny_run, "me/digits")
+    look = hub._refuse_large
+
+    def look_and_change(name, files):
+        look(name, files)
+        monkeypatch.setattr("test_hub.COMMIT", "d" * 40)
+
+    monkeypatch.setattr(hub, "_refuse_large", look_and_change)
+    assert hub.fetch("hf:me/digits").name == "c" * 40
 
 
 @pytest.mark.parametrize("name", ["hf:digits", "hf:a/b/c", "hf:../x y", "hf:"])

@@ -7,9 +7,10 @@ and nothing that came from there is run.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -21,8 +22,19 @@ from aae.run import IN_MEMORY, Run
 from aae.storage import read_json
 
 try:
-    from huggingface_hub import ModelCard, ModelCardData, ModelHubMixin, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub import (
+        DryRunFileInfo,
+        ModelCard,
+        ModelCardData,
+        ModelHubMixin,
+        snapshot_download,
+    )
+    from huggingface_hub.errors import (
+        DryRunError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 except ImportError:
     raise ValueError(
         "the Hub needs the package huggingface_hub: pip install 'adversarial-autoencoders[hub]'"
@@ -34,6 +46,8 @@ FILES = ("config.json", "estimator.json", "metrics.jsonl")
 """Of a run folder, beside the checkpoint in use and the pictures."""
 TAKEN = (*FILES, "checkpoints/*/*.json", "checkpoints/*/*.safetensors")
 """What is downloaded; whatever else lies there is left there."""
+MOST_BYTES, MOST_FILES = 4 * 2**30, 1000
+"""What is downloaded of one run, at most. A training of 100 million weights leaves 1.2 GB."""
 PAPER = "https://arxiv.org/abs/1511.05644"
 _NETWORK: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
 """Errors of the network, those of the HTTP library that the Hub's client has among them."""
@@ -203,15 +217,43 @@ def fetch(name: str) -> Path:
         The folder; the one in the cache where the Hub cannot be reached.
 
     Raises:
-        ValueError: the name is none, or there is nothing of that name.
+        ValueError: the name is none, or there is nothing of that name; or it is larger than
+            `MOST_BYTES` or `MOST_FILES`, by what the Hub says before anything is downloaded.
         OSError: the Hub cannot be reached, and it is not in the cache.
     """
     repository, _, revision = name.removeprefix(SCHEME).partition("@")
     _refuse_no_name(repository)
+    taken, wanted = list(TAKEN), revision or None
     with _told(repository):
-        return Path(
-            snapshot_download(repository, revision=revision or None, allow_patterns=list(TAKEN))
+        try:
+            found = snapshot_download(
+                repository, revision=wanted, allow_patterns=taken, dry_run=True
+            )
+        except DryRunError as error:  # the Hub cannot be asked
+            try:
+                folder = snapshot_download(
+                    repository, revision=wanted, allow_patterns=taken, local_files_only=True
+                )
+                return Path(folder)
+            except LocalEntryNotFoundError:
+                raise error.__cause__ or error from None
+        _refuse_large(repository, found)
+        # Of the commit that was looked at, whatever the revision has become since.
+        commit = found[0].commit_hash
+        return Path(snapshot_download(repository, revision=commit, allow_patterns=taken))
+
+
+def _refuse_large(name: str, files: Sequence[DryRunFileInfo]) -> None:
+    """Refuse what is too much to be downloaded, or nothing, before anything is."""
+    size = sum(math.inf if file.file_size is None else file.file_size for file in files)
+    if size > MOST_BYTES or len(files) > MOST_FILES:
+        raise ValueError(
+            f"{name} is too large: {len(files):,} files of {size / 1e9:,.1f} GB, and at most "
+            f"{MOST_FILES:,} of {MOST_BYTES / 1e9:,.1f} GB are downloaded; if you trust it, fetch "
+            f"it yourself (hf download {name} --local-dir FOLDER) and open that folder"
         )
+    if not files:
+        raise ValueError(f"{name} on the Hub is no run: it has no {FILES[0]} and no checkpoint")
 
 
 def _refuse_no_name(name: str) -> None:
