@@ -346,6 +346,9 @@ class TestEvaluate:
         assert "validation set" in out
         assert f"{figures['error']:.4g}" in out
         assert f"{figures['prior_distance']:.4g}" in out
+        row, *_ = [line.split() for line in out.splitlines() if " reconstruction error " in line]
+        error = figures["standard_errors"]["reconstruction_error"]
+        assert row[2:] == [f"{figures['reconstruction_error']:.4g}", f"{error:.2g}"]
         assert f"Training health: {figures['health']}" in out
 
 

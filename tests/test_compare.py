@@ -36,8 +36,12 @@ def test_figures_stand_in_one_order(compared):
     rows, runs = figures(compared), compared["runs"]
     assert rows["epochs"] == [3, 1]
     assert rows["health"] == [runs["semi"]["health"], runs["other"]["health"]]
-    assert rows["error"] == [runs["semi"]["error"], None]
-    assert rows["prior_distance"] == [run["prior_distance"] for run in runs.values()]
+    error, off = runs["semi"]["error"], runs["semi"]["standard_errors"]["error"]
+    assert rows["error"] == [f"{error:.4g} ± {off:.2g}", None]
+    assert [words.partition(" ")[0] for words in rows["prior_distance"]] == [
+        f"{run['prior_distance']:.4g}" for run in runs.values()
+    ]
+    assert "prior_distance_error" not in rows
 
 
 def test_runs_of_one_name_are_told_by_their_places(tiny_run, tmp_path):

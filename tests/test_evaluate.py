@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aae import evaluate as measuring
+from aae import uncertainty
 from aae.data import Stored, spread
 from aae.evaluate import command, evaluate, write_report
 from aae.fit import fit
@@ -17,7 +18,7 @@ from aae.run import Run, Splits
 ALWAYS = {"examples",
     "recipe", "data", "epochs", "seed", "split", "reconstruction_error",
     "reconstruction_error_of_mean", "prior_distance", "prior_distance_error", "health",
-    "health_checks",
+    "health_checks", "standard_errors",
 }  # fmt: skip
 
 
@@ -48,6 +49,9 @@ def trained(tiny, digits, tmp_path, no_pictures):
 def test_figures_are_there_where_they_apply(trained, digits, changes, more):
     figures = evaluate(trained(**changes), dataset=digits, judge=False)
     assert set(figures) == ALWAYS | more
+    numbers = {name for name, value in figures.items() if isinstance(value, float)}
+    assert set(figures["standard_errors"]) == numbers - {"prior_distance_error"}
+    assert all(error > 0 for error in figures["standard_errors"].values())
     assert figures["split"] == "test"
     assert figures["epochs"] == 1
     json.dumps(figures, allow_nan=False)
@@ -61,6 +65,11 @@ def test_generated_classes_are_judged_where_the_decoder_is_told_them(trained, di
     assert figures["style_accuracy"] < 0.5
     assert 0 <= figures["style_variety"] < 0.5
     assert 0 <= figures["smallest_class"] <= figures["readable"] <= 1
+    errors, accuracy = figures["standard_errors"], figures["judge_accuracy"]
+    assert errors["judge_accuracy"] == uncertainty.of_share(accuracy, 360)
+    asked = figures["style_accuracy"]
+    assert errors["style_accuracy"] == uncertainty.of_share(asked, 200)
+    assert 0 < errors["style_variety"] < 0.2
 
 
 def test_clusters_are_named_on_the_validation_set(trained, digits, monkeypatch):
@@ -110,6 +119,7 @@ def test_pictures_without_a_label_do_not_count(trained, digits):
     )
     figures, expected = (evaluate(run, dataset=data, judge=False) for data in (half, few))
     assert figures["error"] == expected["error"]
+    assert figures["standard_errors"]["error"] == expected["standard_errors"]["error"]
 
 
 def test_pictures_in_files_give_the_same_figures(trained, digits, monkeypatch):
@@ -158,9 +168,13 @@ def test_errors_are_those_of_the_split_that_was_asked_for(trained, digits):
         labels = torch.from_numpy(part.labels)
         with torch.no_grad():
             wrong = (model.encode(x).y.argmax(1) != labels).float().mean().item()
-            error = 0.5 * (model.reconstruct(x, labels) - x).square().sum((1, 2, 3)).mean().item()
+            each = 0.5 * (model.reconstruct(x, labels) - x).square().sum((1, 2, 3))
+            error, off = each.mean().item(), each.std().item() / len(each) ** 0.5
         assert figures["error"] == pytest.approx(wrong)
         assert figures["reconstruction_error"] == pytest.approx(error, rel=1e-4)
+        assert figures["standard_errors"]["reconstruction_error"] == pytest.approx(off, rel=1e-4)
+        off = uncertainty.of_share(wrong, len(labels))
+        assert figures["standard_errors"]["error"] == pytest.approx(off)
         mean = splits.train.images.astype(np.float64).mean(0) / 127.5 - 1
         of_mean = 0.5 * np.square(x.numpy() - mean).sum((1, 2, 3)).mean()
         assert figures["reconstruction_error_of_mean"] == pytest.approx(of_mean, rel=1e-4)
@@ -185,7 +199,8 @@ def test_the_report_shows_figures_verdict_and_command(trained, digits):
     assert "reconstruction error" in page
     assert "offset from centre" in page
     assert f"the validation set, {figures['examples']} examples" in page
-    assert f"{figures['prior_distance']:.4g} ± {figures['prior_distance_error']:.2g}" in page
+    for name, error in figures["standard_errors"].items():
+        assert f"{figures[name]:.4g} ± {error:.2g}" in page
     assert f"trained with torch</th>\n<td>{torch.__version__}</td>" in page
     assert "aae train" in page
 

@@ -219,21 +219,21 @@ def test_variety_by_hand():
     generated = torch.tensor([[0.0, 5], [2, 5], [0, 1], [4, 1]])
     real = torch.tensor([[0.0, 0], [2, 2], [1, 1], [3, 3]])
     labels = torch.tensor([0, 0, 1, 1])
-    assert metrics.variety(generated, labels, real, labels) == ((1 + 4) / 2) / ((2 + 2) / 2)
+    assert metrics.variety(generated, labels, real, labels).value == ((1 + 4) / 2) / ((2 + 2) / 2)
 
 
 def test_variety_of_copies_is_none_and_of_the_real_ones_all():
     real, labels = normal(40, 6).view(40, 1, 2, 3), torch.arange(40) % 4
-    assert metrics.variety(real, labels, real, labels) == 1
+    assert metrics.variety(real, labels, real, labels).value == 1
     copies = real[:4].repeat(10, 1, 1, 1)
-    assert metrics.variety(copies, labels, real, labels) == pytest.approx(0, abs=1e-12)
+    assert metrics.variety(copies, labels, real, labels).value == pytest.approx(0, abs=1e-12)
 
 
 def test_variety_compares_only_classes_that_were_generated():
     real, labels = normal(40, 6), torch.arange(40) % 4
     real[labels == 3] *= 100
     mine = labels < 3
-    assert metrics.variety(real[mine], labels[mine], real, labels) == 1
+    assert metrics.variety(real[mine], labels[mine], real, labels).value == 1
 
 
 def test_variety_refuses_two_scales_and_lone_pictures():
@@ -256,7 +256,7 @@ def test_parzen_agrees_with_scikit_learn(sigma, monkeypatch):
     window = KernelDensity(bandwidth=sigma, leaf_size=len(samples)).fit(samples.numpy())
     theirs = window.score_samples(test.numpy())
     ours = metrics.parzen_log_likelihood(samples, test, sigma)
-    assert ours.mean == pytest.approx(theirs.mean(), rel=1e-9)
+    assert ours.value == pytest.approx(theirs.mean(), rel=1e-9)
     assert ours.error == pytest.approx(theirs.std(ddof=1) / math.sqrt(37), rel=1e-9)
 
 
@@ -273,8 +273,8 @@ def test_parzen_over_samples_that_come_in_pieces_and_go():
             yield piece
 
     whole = metrics.parzen_log_likelihood(samples, test, 0.4)
-    assert metrics.parzen_log_likelihood(pieces(), test, 0.4).mean == pytest.approx(
-        whole.mean, rel=1e-12
+    assert metrics.parzen_log_likelihood(pieces(), test, 0.4).value == pytest.approx(
+        whole.value, rel=1e-12
     )
     assert most <= 2  # the piece at hand, and the one before
     assert metrics.choose_sigma(pieces(), test, [0.01, 0.4, 9.0]) == 0.4
@@ -289,13 +289,13 @@ def test_parzen_in_single_precision_is_close_enough():
     )
     single = metrics.parzen_log_likelihood(samples, test, 0.2)
     double = metrics.parzen_log_likelihood(samples.double(), test.double(), 0.2)
-    assert single.mean == pytest.approx(double.mean, abs=0.05)
+    assert single.value == pytest.approx(double.value, abs=0.05)
 
 
 def test_choose_sigma_takes_the_most_likely():
     samples, validation = normal(300, 2), normal(200, 2, seed=1)
     candidates = [0.01, 0.1, 0.4, 2.0]
-    means = [metrics.parzen_log_likelihood(samples, validation, s).mean for s in candidates]
+    means = [metrics.parzen_log_likelihood(samples, validation, s).value for s in candidates]
     chosen = metrics.choose_sigma(samples, validation, candidates)
     assert chosen == candidates[int(np.argmax(means))] == 0.4
 

@@ -94,7 +94,7 @@ def test_the_page_says_what_it_was_given(page):
     assert page.texts("dd") == ["labels", "50"]
     assert page.texts("th") == [
         *("Check", "Value", "Verdict", "accuracy", "balance"),
-        *("Metric", "Value", "reconstruction_error", "split", "n"),
+        *("Metric", "Value ± standard error", "reconstruction_error", "split", "n"),
         *("Setting", "Value", "lr"),
     ]
     assert page.texts("td") == ["0.5312", "0.3", "34.23", "test", "10000", "0.001"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from aae import report
 from aae.config import flag
-from aae.evaluate import CAPTIONS, Split, evaluate
+from aae.evaluate import CAPTIONS, Split, evaluate, with_errors
 from aae.run import Run
 
 
@@ -53,13 +53,14 @@ def compare(
     }
 
 
-def figures(compared: dict[str, Any]) -> dict[str, list[float | str | None]]:
-    """What `compare` measured, by figure: for each run its value, None where it has none."""
-    runs = list(compared["runs"].values())
-    names = dict.fromkeys(
-        name for run in runs for name, value in run.items() if isinstance(value, float)
-    )
-    return {name: [run.get(name) for run in runs] for name in ("health", "epochs", *names)}
+def figures(compared: dict[str, Any]) -> dict[str, list[str | int | None]]:
+    """What `compare` measured, by figure: for each run its value ± standard error, or None."""
+    runs = [
+        {"health": run["health"], "epochs": run["epochs"], **with_errors(run)}
+        for run in compared["runs"].values()
+    ]
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: [run.get(name) for run in runs] for name in names}
 
 
 def write_page(path: Path, runs: Sequence[Run], compared: dict[str, Any]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import health, inference, losses, metrics, report
+from aae import health, inference, losses, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.build import row_error
 from aae.config import Config, flag
@@ -32,7 +31,7 @@ MEASURED = 100_000
 JUDGED = 2**28
 """Bytes of pictures that the judge learns from, where they do not fit into memory."""
 
-_OF_EXAMPLES = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
+_OF_LABELLED = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
 _OF_GENERATED = ("style_accuracy", "readable", "smallest_class")
 
 Split = Literal["test", "validation"]
@@ -80,6 +79,10 @@ def evaluate(
           columns, see `aae.data.column_distances`; ``column_distance_of_training``: the same of the
           training rows.
         - ``health``, ``health_checks``: see `aae.health`.
+        - ``standard_errors``: by figure, how far it would move on other examples. Of a mean over
+          examples its standard error, of a share √(p(1 - p)/n), of ``style_variety`` that of a
+          quotient; of column distances by 50 bootstrap samples; of ``prior_distance`` what prior
+          samples show against one another.
     """
     dataset = dataset or run.dataset(data_dir)
     splits = Splits.of(run.config, dataset)
@@ -94,16 +97,21 @@ def evaluate(
         "seed": run.config.seed,
         "split": split,
         "examples": len(part.labels),
-        "reconstruction_error": _error(model, part, model.reconstruct, run.columns),
     }
+    errors: dict[str, float] = {}
     mean = _mean(model, splits.train.some(MEASURED))
-    figures["reconstruction_error_of_mean"] = _error(
-        model, part, lambda x, _: mean.expand_as(x), run.columns
-    )
+    guesses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "reconstruction_error": model.reconstruct,
+        "reconstruction_error_of_mean": lambda x, _: mean.expand_as(x),
+    }
+    for name, guess in guesses.items():
+        each = _errors(model, part, guess, run.columns)
+        figures[name], errors[name] = each.mean().item(), uncertainty.of_mean(each)
     match = metrics.prior_distance(
         codes.z, lambda count: model.prior.sample(count, generator=generator)
     )
     figures |= {"prior_distance": match.value, "prior_distance_error": match.error}
+    errors["prior_distance"] = match.error
     figures |= _classes(model, codes, part)
     names = None
     if model.finds_clusters and bool((splits.validation.labels >= 0).any()):
@@ -113,9 +121,10 @@ def evaluate(
         judged = model.decodes_labels and len(dataset.shape) > 1
         judge = judged and bool((dataset.test_labels >= 0).any())
     if judge:
-        figures |= _judged(model, dataset.sample(JUDGED), generator, names)
+        figures |= _judged(model, dataset.sample(JUDGED), generator, names, errors)
     if run.columns is not None:
-        figures |= _column_distances(run.columns, model, splits.train, part)
+        figures |= _column_distances(run.columns, model, splits.train, part, errors)
+    figures["standard_errors"] = errors | _of_shares(figures, part, dataset)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
@@ -123,18 +132,34 @@ def evaluate(
 
 
 @torch.inference_mode()
-def _error(
+def _errors(
     model: Autoencoder,
     part: Part,
     guess: Callable[[Tensor, Tensor], Tensor],
     columns: Columns | None,
-) -> float:
-    """The error of a guess at examples, made from them and their labels."""
+) -> Tensor:
+    """The error of a guess at each example, made from it and its label: float64 [n]."""
     error = row_error(columns) if columns else losses.squared_error
-    total = 0.0
-    for x, labels in inference.in_batches(model, part):
-        total += float(error(within(guess(x, labels)), x)) * len(x)
-    return total / len(part.labels)
+    of_each = torch.vmap(lambda x_hat, x: error(x_hat[None], x[None]))
+    pieces = (
+        of_each(within(guess(x, labels)), x).cpu()
+        for x, labels in inference.in_batches(model, part)
+    )
+    return torch.cat(list(pieces)).double()
+
+
+def _of_shares(figures: dict[str, Any], part: Part, dataset: Dataset) -> dict[str, float]:
+    """The standard errors of those figures that are shares."""
+    counts = {
+        **dict.fromkeys(_OF_LABELLED, int((part.labels >= 0).sum())),
+        **dict.fromkeys(_OF_GENERATED, GENERATED),
+        "judge_accuracy": int((dataset.test_labels >= 0).sum()),
+    }
+    return {
+        name: uncertainty.of_share(figures[name], count)
+        for name, count in counts.items()
+        if name in figures
+    }
 
 
 @torch.inference_mode()
@@ -161,19 +186,22 @@ def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
 
 
 def _column_distances(
-    columns: Columns, model: Autoencoder, train: Part, part: Part
+    columns: Columns, model: Autoencoder, train: Part, part: Part, errors: dict[str, float]
 ) -> dict[str, float]:
     """How far generated rows and training rows are from held-out ones, the mean over columns."""
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.nanmean([*column_distances(columns, a, b).values()]))
+
     generator = torch.Generator().manual_seed(0)
     rows = {
         "column_distance": inference.sample(model, None, GENERATED, generator).numpy(),
         "column_distance_of_training": np.asarray(train.some(MEASURED).images, np.float32),
     }
     held_out = np.asarray(part.images, np.float32)
-    return {
-        name: float(np.nanmean([*column_distances(columns, held_out, each).values()]))
-        for name, each in rows.items()
-    }
+    for name, each in rows.items():
+        errors[name] = uncertainty.bootstrap(distance, held_out, each)
+    return {name: distance(held_out, each) for name, each in rows.items()}
 
 
 ClusterNames = dict[Literal["confident", "majority"], torch.Tensor]
@@ -208,6 +236,7 @@ def _judged(
     dataset: Dataset,
     generator: torch.Generator,
     names: ClusterNames | None,
+    errors: dict[str, float],
 ) -> dict[str, float | int]:
     """What an independent classifier reads in generated pictures."""
     judge = judge_for(dataset, cache_folder())
@@ -219,9 +248,10 @@ def _judged(
             asked = names["confident"][asked]
         real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
         figures["style_accuracy"] = read_as(judge, images, asked)
-        figures["style_variety"] = metrics.variety(
+        variety = metrics.variety(
             images, asked, torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
         )
+        figures["style_variety"], errors["style_variety"] = variety.value, variety.error
     return figures | read_samples(model, judge, generator)
 
 
@@ -307,11 +337,6 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         for name, caption in CAPTIONS.items()
         for path in sorted(run.figures.glob(f"{name}*.png"), key=_number)
     ]
-    measured = [
-        (name.replace("_", " "), with_error(name, figures))
-        for name, value in figures.items()
-        if isinstance(value, float) and name != "prior_distance_error"
-    ]
     settings = config.to_json() | {"trained with " + k: v for k, v in run.versions.items()}
     shape = "×".join(map(str, run.shape))
     labels = f"{config.labels} labels" if config.needs_labels else "no labels"
@@ -328,28 +353,21 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         health=[
             (c["name"], c["value"], c["verdict"], c["advice"]) for c in figures["health_checks"]
         ],
-        metrics=measured,
+        metrics=[(name.replace("_", " "), words) for name, words in with_errors(figures).items()],
         figures=found,
         command=command(config),
         settings=[(name, str(value)) for name, value in settings.items()],
     )
 
 
-def with_error(name: str, figures: dict[str, Any]) -> str:
-    """A figure, with its sampling error where that is known: of a share, √(p(1 - p)/n).
-
-    Examples:
-        >>> with_error("error", {"error": 0.02, "examples": 10_000})
-        '0.02 ± 0.0014'
-    """
-    value = figures[name]
-    counts = dict.fromkeys(_OF_EXAMPLES, figures["examples"]) | dict.fromkeys(
-        _OF_GENERATED, GENERATED
-    )
-    error = figures.get(f"{name}_error")
-    if error is None and name in counts:
-        error = math.sqrt(value * (1 - value) / counts[name])
-    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
+def with_errors(figures: dict[str, Any]) -> dict[str, str]:
+    """The numbers among what `evaluate` gave, in words, with their standard errors."""
+    errors = figures["standard_errors"]
+    return {
+        name: uncertainty.in_words(value, errors.get(name))
+        for name, value in figures.items()
+        if isinstance(value, float) and name != "prior_distance_error"
+    }
 
 
 def command(config: Config) -> str:

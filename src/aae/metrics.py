@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from aae import uncertainty
+
 CHUNK = 1024
 MOST_POINTS = 2000
 
@@ -255,13 +257,22 @@ def cluster_error(
     return error_rate(names[assignments], labels)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, and its standard error."""
+
+    value: float
+    error: float
+
+
 def variety(
     generated: Tensor, generated_labels: Tensor, real: Tensor, real_labels: Tensor
-) -> float:
+) -> Estimate:
     """How much pictures of a class differ, generated over real: 1 as the real ones, 0 all the same.
 
     The variance over the pictures of a class, averaged over pixels, then over the classes that
-    were generated; that of the generated pictures divided by that of the real ones.
+    were generated; that of the generated pictures divided by that of the real ones. The error is
+    that of a quotient of two means over pictures, to first order.
 
     Args:
         generated: [n, ...].
@@ -278,23 +289,16 @@ def variety(
             f"{real.dtype} {list(real.shape[1:])}; bring them to one type, scale and shape"
         )
     classes = generated_labels.unique().tolist()
-    inside = [_variance_within(generated, generated_labels, label) for label in classes]
-    of_real = [_variance_within(real, real_labels, label) for label in classes]
-    return sum(inside) / sum(of_real)
-
-
-@dataclass(frozen=True)
-class LogLikelihood:
-    """Mean log-likelihood of test points in nats, and the standard error of that mean."""
-
-    mean: float
-    error: float
+    inside, off = _variance_within(generated, generated_labels, classes)
+    of_real, real_off = _variance_within(real, real_labels, classes)
+    ratio = inside / of_real
+    return Estimate(ratio, math.hypot(off, ratio * real_off) / of_real)
 
 
 def parzen_log_likelihood(
     samples: Tensor | Iterable[Tensor], test: Tensor, sigma: float
-) -> LogLikelihood:
-    """Log-likelihood of test points under a Gaussian Parzen window on generated samples.
+) -> Estimate:
+    """Mean log-likelihood of test points, in nats, under a Parzen window on generated samples.
 
     Goodfellow et al., arXiv:1406.2661, section 5; Makhzani et al., arXiv:1511.05644, section 3.
 
@@ -308,8 +312,7 @@ def parzen_log_likelihood(
         ValueError: a set is empty, the dimensions differ, or sigma is not positive.
     """
     densities = _parzen_log_densities(samples, test, [sigma])[0]
-    error = densities.std().item() / math.sqrt(len(test)) if len(test) > 1 else math.nan
-    return LogLikelihood(densities.mean().item(), error)
+    return Estimate(densities.mean().item(), uncertainty.of_mean(densities))
 
 
 def choose_sigma(
@@ -365,11 +368,17 @@ def _mean_pairwise_distance(points: Tensor) -> float:
     return _sum_of_distances(points, points) / (len(points) * (len(points) - 1))
 
 
-def _variance_within(images: Tensor, labels: Tensor, label: int) -> float:
-    members = images[_known(labels, len(images)) & (labels == label)]
-    if len(members) < 2:
-        raise ValueError(f"class {label} has {len(members)} pictures; its variance needs 2 or more")
-    return members.float().var(0).mean().item()
+def _variance_within(images: Tensor, labels: Tensor, classes: list[int]) -> tuple[float, float]:
+    """The pixels' variance within a class, the mean over classes; its standard error."""
+    known, values, errors = _known(labels, len(images)), [], []
+    for label in classes:
+        members = images[known & (labels == label)].float().flatten(1)
+        if (n := len(members)) < 2:
+            raise ValueError(f"class {label} has {n} pictures; its variance needs 2 or more")
+        squares = (members - members.mean(0)).square().mean(1)
+        values.append(squares.sum().item() / (n - 1))
+        errors.append(uncertainty.of_mean(squares))
+    return sum(values) / len(classes), math.hypot(*errors) / len(classes)
 
 
 def _known(labels: Tensor, n: int) -> Tensor:

@@ -157,7 +157,10 @@ def _health(health: Sequence[tuple[str, Value, str, str]]) -> str:
 
 
 def _metrics(metrics: Sequence[tuple[str, Value]]) -> str:
-    return _table(("Metric", "Value"), [(escape(name), _value(value)) for name, value in metrics])
+    return _table(
+        ("Metric", "Value ± standard error"),
+        [(escape(name), _value(value)) for name, value in metrics],
+    )
 
 
 def _table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

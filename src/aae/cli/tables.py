@@ -46,11 +46,14 @@ def losses(last: dict[str, dict[str, float]]) -> Table:
 
 def figures(measured: dict[str, Any]) -> Table:
     """What `aae.evaluate.evaluate` measured."""
+    from aae.evaluate import with_errors
+
     title = f"{measured['recipe']} on {measured['data']}, {measured['split']} set"
-    made = table(title, "figure", "value", numbers=("value",))
-    for name, value in measured.items():
-        if isinstance(value, float):
-            made.add_row(name.replace("_", " "), _number(value))
+    columns = ("value", "± standard error")
+    made = table(title, "figure", *columns, numbers=columns)
+    for name, words in with_errors(measured).items():
+        value, _, error = words.partition(" ± ")
+        made.add_row(name.replace("_", " "), value, error)
     return made
 
 

@@ -98,7 +98,7 @@ def parzen(subject: Subject, count: int) -> float:
 
     validation, test = subject.splits.validation.images[:1000], subject.splits.test.images
     sigma = metrics.choose_sigma(samples(min(count, CHOOSING)), flat(validation), SIGMAS)
-    return metrics.parzen_log_likelihood(samples(count), flat(test), sigma).mean
+    return metrics.parzen_log_likelihood(samples(count), flat(test), sigma).value
 
 
 MEASURES: dict[str, Callable[[Subject], float]] = {
