@@ -1,12 +1,15 @@
 """Trainers that make their steps together, each as if it were alone."""
 
+import copy
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 
+from aae.autoencoder import Batch
 from aae.training.group import Group, Together
-from aae.training.stacked import lone_step
+from aae.training.stacked import lone_step, state_of
 from aae.training.trainer import DivergedError, Observer, Trainer
 
 HARD = {"noise_std": 0.3, "dropout": 0.2, "classification_every": 3, "warmup": 6, "lr": 1e-3}
@@ -118,7 +121,7 @@ def test_one_that_diverges_does_not_stop_the_others(members):
     group.run()
     assert list(group.lost) == [trainers[1]]
     assert group.hand_out() == [trainers[0], trainers[2]]
-    assert "diverged by step 4" in str(group.lost[trainers[1]])
+    assert str(group.lost[trainers[1]]).startswith("seed 1, step 1: the loss of reconstruction is")
     assert diaries[1].records == diaries[1].events == []
     assert diaries[0].events == diaries[2].events == [("epoch", 1), ("epoch", 2)]
     near(trainers[2], alone[2])
@@ -133,7 +136,111 @@ def test_it_ends_when_all_have_diverged(members):
     with pytest.raises(DivergedError):
         group.run()
     assert list(group.lost) == trainers
-    assert group.progress.count == 4
+    assert group.progress.count == 1
+
+
+def spoil(trainer, *counts):
+    """Make the pictures of some steps (the first is 1) not finite."""
+    batches, number = trainer.batches.epoch, itertools.count(1)
+
+    def epoch(*args):
+        for batch in batches(*args):
+            bad = next(number) in counts
+            yield Batch(torch.full_like(batch.x, torch.nan), batch.labels) if bad else batch
+
+    trainer.batches.epoch = epoch
+    return trainer
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("step", ["joint-plain", "alternating"])
+@pytest.mark.parametrize("counts", [(1,), (2, 3), (4, 5)])
+def test_a_member_that_skips_steps_goes_on_as_it_would_alone(
+    members, caplog, step, counts, at_once
+):
+    # Adam counts a step that one member skipped, so it is near and no more.
+    changes = {"step": step, "on_nonfinite": "skip", "optimizer": "sgd", "lr": 1e-4}
+    alone, expected = members(**changes, batch_norm=True)
+    spoil(alone[1], *counts)
+    for trainer, validate in zip(alone, validates(alone), strict=True):
+        trainer.run(validate)
+    caplog.clear()
+    trainers, diaries = members(**changes, batch_norm=True)
+    spoil(trainers[1], *counts)
+    group = Group(trainers, validates(trainers))
+    group._looks_at_once = at_once
+    group.run()
+    assert group.lost == {}
+    assert caplog.messages
+    assert all(m.startswith("seed 1, step ") and "skipped" in m for m in caplog.messages)
+    for trainer, other in zip(trainers, alone, strict=True):
+        near(trainer, other)
+        for mine, its in zip(trainer.model.buffers(), other.model.buffers(), strict=True):
+            torch.testing.assert_close(mine, its, rtol=1e-3, atol=1e-5)
+    for diary, wanted in zip(diaries, expected, strict=True):
+        assert len(diary.records) == len(wanted.records)
+        for mine, other in zip(diary.records, wanted.records, strict=True):
+            assert mine == pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_adam_s_moments_are_taken_back_too(members, same_state, count):
+    trainers, _ = members(on_nonfinite="skip")
+    spoil(trainers[1], count)
+    states = []
+
+    class Note(Observer):
+        def on_step(self, group):
+            state = state_of(group.step.state(), 1)
+            held = {
+                (name, number, key): value.clone()
+                for name, whole in state.items()
+                for number, values in whole["state"].items()
+                for key, value in values.items()
+                if value.dim()
+            }
+            states.append((copy.deepcopy(trainers[1].model.state_dict()), held))
+
+    before = copy.deepcopy(trainers[1].model.state_dict())
+    Group(trainers, validates(trainers), [Note()]).run()
+    weights, moments = states[count - 1]
+    # A phase on labelled pictures has sound ones: the joint step leaves all out.
+    assert same_state(weights, states[count - 2][0] if count > 1 else before)
+    if count > 1:
+        assert same_state(moments, states[count - 2][1])
+    else:
+        assert all(not moment.any() for moment in moments.values())
+    assert all(value.isfinite().all() for value in states[-1][0].values())
+    assert not same_state(states[-1][0], weights)
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_what_only_a_gradient_shows_is_seen_before_a_member_is_saved(members, saves):
+    trainers, diaries = members()
+    group = Group(trainers, validates(trainers))
+    group._looks_at_once = False
+    bias, at = group.model.decoder.pixels.bias, 2 if saves else 4
+    watch = group.step.watch
+
+    class Overflow(type(watch)):
+        def __call__(self, losses, parameters, count):
+            if count + 1 == at and any(p is bias for p in parameters):
+                bias.grad[1, 0] = torch.inf
+            return super().__call__(losses, parameters, count)
+
+    class Save(Observer):
+        def on_step(self, group):
+            if saves and group.progress.count == at:
+                assert group.hand_out() == [trainers[0], trainers[2]]
+
+    watch.__class__ = Overflow
+    group.observers = (Save(),)
+    group.run()
+    assert list(group.lost) == [trainers[1]]
+    wanted = f"seed 1, step {at}: not finite is the gradient of decoder.pixels.bias"
+    assert str(group.lost[trainers[1]]).startswith(wanted)
+    assert [event for event in diaries[1].events if event[0] == "epoch"] == []
+    assert diaries[0].events == diaries[2].events == [("epoch", 1), ("epoch", 2)]
 
 
 def test_batches_of_all_lie_side_by_side(members):

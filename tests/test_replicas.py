@@ -137,7 +137,7 @@ def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, by_stacki
     monkeypatch.setattr(Group, "run", spoilt)
     outcome = training.fit(training.seeds(semi, 3), tmp_path / "all")
     assert list(outcome.finished) == ["seed-0", "seed-2"]
-    assert "diverged by step 5" in outcome.failed["seed-1"]
+    assert "seed 1, step 1: the loss of reconstruction is not finite" in outcome.failed["seed-1"]
     assert outcome.finished["seed-2"].epochs_done == 3
     said = []
     again = training.resume(tmp_path / "all", say=said.append)  # it starts anew

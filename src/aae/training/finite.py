@@ -21,6 +21,8 @@ class Fault:
     """The parameters whose gradients were not."""
     missed: dict[str, int]
     """How many of each phase's losses made no update."""
+    of: str = ""
+    """Which of many models it happened to."""
 
     def __str__(self) -> str:
         """What and where, in words.
@@ -34,7 +36,7 @@ class Fault:
         if self.gradients:
             start = "nor is" if words else "not finite is"
             words.append(f"{start} the gradient of {_few(self.gradients)}")
-        return f"step {self.step}: {', '.join(words)}"
+        return f"{self.of and f'{self.of}, '}step {self.step}: {', '.join(words)}"
 
 
 class Watch:
@@ -47,6 +49,7 @@ class Watch:
     Args:
         model: the model; its parameters and statistics are watched.
         phases: the names of its phases.
+        many: how many models it is, see `WatchOfMany`; () for one.
     """
 
     _flags: Tensor
@@ -58,12 +61,12 @@ class Watch:
     _missed: dict[str, Tensor]
     """How often for each phase."""
 
-    def __init__(self, model: nn.Module, phases: Iterable[str]):
+    def __init__(self, model: nn.Module, phases: Iterable[str], many: tuple[int, ...] = ()):
         self.phases = tuple(phases)
         self.parameters = dict(model.named_parameters())
         self.statistics = list(model.buffers())
         device = next(iter(self.parameters.values())).device
-        self._nothing = torch.zeros((), device=device)
+        self._nothing = torch.zeros(many, device=device)
         self._forget()
         self.remember()
 
@@ -83,16 +86,17 @@ class Watch:
 
         Returns:
             On the device: 1 where something is not finite, and the update must be left out; else 0.
+            For one model a scalar, for many of them [k].
         """
         moved = set(parameters)
         named = {
             name: p.grad for name, p in self.parameters.items() if p in moved and p.grad is not None
         }
-        sizes = dict(zip(named, torch._foreach_norm(list(named.values())), strict=True))
-        seen = [losses.get(name, self._nothing) for name in self.phases]
+        sizes = dict(zip(named, self._sizes(list(named.values())), strict=True))
+        seen = [losses[name].detach() if name in losses else self._nothing for name in self.phases]
         seen += [sizes.get(name, self._nothing) for name in self.parameters]
-        flags = torch.stack([each.detach().float() for each in seen]).isfinite().logical_not()
-        bad = flags.any()
+        flags = torch.stack([each.float() for each in seen]).isfinite().logical_not()
+        bad = flags.any(0)
         first = bad & (self._count == 0)
         self._flags = torch.where(first, flags, self._flags)
         self._step = torch.where(first, count + 1, self._step)
@@ -100,51 +104,108 @@ class Watch:
         for name in losses:
             self._missed[name] = self._missed.get(name, self._nothing) + bad
         for buffer, good in zip(self.statistics, self._good, strict=True):
-            good.copy_(torch.where(bad, good, buffer))
+            good.copy_(torch.where(_facing(bad, buffer), good, buffer))
             buffer.copy_(good)
         return bad.float()
 
-    def look(self) -> Fault | None:
-        """What was not finite since the last look; this waits for the device."""
-        if not int(self._count):
-            return None
+    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+        """Step some optimisers, but where it must be left out.
+
+        Args:
+            optimizers: fused ones.
+            bad: what the call before returned.
+        """
+        for optimizer in optimizers:
+            optimizer.found_inf = bad  # type: ignore[attr-defined]
+            optimizer.step()
+
+    def look(self) -> dict[int, Fault]:
+        """What was not finite since the last look, by the model's number; waits for the device."""
+        counts = self._count.reshape(-1).tolist()
+        if not any(counts):
+            return {}
+        faults = {number: self._fault(number) for number, count in enumerate(counts) if count}
+        self._forget()
+        return faults
+
+    def _fault(self, number: int) -> Fault:
         names = [*self.phases, *self.parameters]
-        flagged = [i for i, flag in enumerate(self._flags.tolist()) if flag]
-        fault = Fault(
-            step=int(self._step),
+        flags = self._flags.reshape(len(names), -1)[:, number].tolist()
+        flagged = [i for i, flag in enumerate(flags) if flag]
+        missed = {name: int(c.reshape(-1)[number]) for name, c in self._missed.items()}
+        return Fault(
+            step=int(self._step.reshape(-1)[number]),
             losses=tuple(names[i] for i in flagged if i < len(self.phases)),
             gradients=tuple(names[i] for i in flagged if i >= len(self.phases)),
-            missed={name: int(count) for name, count in self._missed.items() if int(count)},
+            missed={name: count for name, count in missed.items() if count},
         )
-        self._forget()
-        return fault
 
     def _forget(self) -> None:
         names = len(self.phases) + len(self.parameters)
-        self._flags = torch.zeros(names, dtype=torch.bool, device=self._nothing.device)
+        device, many = self._nothing.device, self._nothing.shape
+        self._flags = torch.zeros(names, *many, dtype=torch.bool, device=device)
         self._step = self._nothing.long()
         self._count = self._nothing.long()
         self._missed = {}
 
+    def _sizes(self, gradients: list[Tensor]) -> Iterable[Tensor]:
+        """A number for each, which is finite if it is."""
+        if self._nothing.device.type == "cpu":
+            return [gradient.sum() for gradient in gradients]  # a norm takes half as long again
+        return torch._foreach_norm(gradients)
 
-class Unwatched(Watch):
-    """Lets all pass: of many models in one, one that diverges must not hold up the others."""
 
-    def __init__(self) -> None:
-        pass
+class WatchOfMany(Watch):
+    """Watches many models in one, stacked; one that is not finite does not hold up the others.
 
-    def remember(self) -> None:
-        """See `Watch.remember`."""
+    Their optimiser cannot leave out the update of one: it is made, and the model is lost.
+    """
 
-    def __call__(
-        self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], count: int
-    ) -> Tensor:
-        """See `Watch.__call__`."""
-        return torch.zeros((), device=parameters[0].device)
+    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+        """See `Watch.update`."""
+        for optimizer in optimizers:
+            optimizer.step()
 
-    def look(self) -> Fault | None:
-        """See `Watch.look`."""
-        return None
+    def _sizes(self, gradients: list[Tensor]) -> Iterable[Tensor]:
+        own = [each for gradient in gradients for each in gradient.unbind()]
+        sizes = list(super()._sizes(own))
+        return torch.stack(sizes).view(len(gradients), -1) if own else []
+
+
+class GuardOfMany(WatchOfMany):
+    """Takes the update of a model that is not finite back, so that it can go on.
+
+    All is copied before each update. Adam counts such a step, which it would not of one model.
+    """
+
+    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+        """See `Watch.update`."""
+        optimizers = list(optimizers)
+        before = {place: tensor.clone() for place, tensor in _held(optimizers).items()}
+        super().update(optimizers, bad)
+        for place, now in _held(optimizers).items():
+            # A moment that was not there yet is 0.
+            then = before.get(place, torch.zeros((), device=now.device))
+            now.copy_(torch.where(_facing(bad, now) > 0, then, now))
+
+
+def _held(optimizers: Iterable[torch.optim.Optimizer]) -> dict[tuple[Tensor, str], Tensor]:
+    """What an update of stacked models changes: parameters, and moments by their names."""
+    return {
+        (parameter, name): tensor
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        for name, tensor in [
+            ("", parameter.data), *optimizer.state.get(parameter, {}).items(),
+        ]
+        if isinstance(tensor, Tensor) and tensor.dim()
+    }  # fmt: skip
+
+
+def _facing(bad: Tensor, tensor: Tensor) -> Tensor:
+    """A scalar as it is, or [k] so that it broadcasts with a tensor [k, …]."""
+    return bad.view([*bad.shape, *[1] * (tensor.dim() - bad.dim())])
 
 
 def without(losses: Mapping[str, Tensor], bad: Tensor) -> dict[str, Tensor]:

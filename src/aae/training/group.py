@@ -21,7 +21,8 @@ from aae.training.trainer import DivergedError, Observer, Record, Trainer
 class Group(Trainer):
     """Trainers that differ by their seeds alone and stand at the same step.
 
-    A member whose training diverges is told no more; the others go on.
+    What is not finite is heeded for each member as its config asks: one that stops is told no more,
+    and the others go on.
 
     Args:
         members: the trainers.
@@ -55,9 +56,11 @@ class Group(Trainer):
             for name in first.progress.sums
         }
         self.progress = replace(first.progress, sums=sums, counts=dict(first.progress.counts))
+        self._fewer = [self._fewer_of(member) for member in members]
 
     def hand_out(self) -> list[Trainer]:
         """Bring all members up to date, so that they can be saved; those not lost."""
+        self._look()  # nobody is saved after what nobody has seen
         self._share_progress()
         state = self.step.state()
         for seat, member in enumerate(self.members):
@@ -67,25 +70,52 @@ class Group(Trainer):
     def _there(self) -> list[Trainer]:
         return [member for member in self.members if member not in self.lost]
 
+    def _lose(self, member: Trainer, error: DivergedError) -> None:
+        """Go on without a member, as long as there is another."""
+        self.lost[member] = error
+        if not self._there():
+            raise error
+
+    def _fewer_of(self, member: Trainer) -> dict[str, int]:
+        """How many losses less its sums hold than the group's: it may have skipped steps."""
+        own = member.progress.counts
+        return {name: count - own[name] for name, count in self.progress.counts.items()}
+
     def _share_progress(self) -> None:
-        for seat, member in enumerate(self.members):
+        for seat, (member, fewer) in enumerate(zip(self.members, self._fewer, strict=True)):
             sums = {name: total[seat].clone() for name, total in self.progress.sums.items()}
-            counts = dict(self.progress.counts)
+            counts = {
+                name: count - fewer.get(name, 0) for name, count in self.progress.counts.items()
+            }
             member.progress = replace(self.progress, sums=sums, counts=counts)
+
+    def _look(self) -> None:
+        """See whether a member's step was not finite, and have it heed that."""
+        faults = {self.members[seat]: fault for seat, fault in self.step.watch.look().items()}
+        if faults.keys() <= self.lost.keys():
+            return
+        self._share_progress()
+        for seat, member in enumerate(self.members):
+            if member in faults and member not in self.lost:
+                try:
+                    member._heed(replace(faults[member], of=f"seed {member.config.seed}"))
+                except DivergedError as error:
+                    self._lose(member, error)
+                self._fewer[seat] = self._fewer_of(member)
 
     def _log(self, speed: float) -> None:
         """Tell each member's observers; the speed is that of each."""
+        self._look()
         self._share_progress()
         for member in self._there():
             try:
                 member._log(speed)
             except DivergedError as error:
-                self.lost[member] = error
-                if not self._there():
-                    raise
+                self._lose(member, error)
 
     def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
         self.model.eval()
+        self._fewer = [{} for _ in self.members]
         there = self.hand_out()
         for member, own in zip(self.members, self.validates, strict=True):
             if member in there:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Phase
 from aae.config import Config
-from aae.training.finite import Unwatched
+from aae.training.finite import GuardOfMany, WatchOfMany
 from aae.training.step import AlternatingStep, JointStep, Losses, Read, Step, read
 
 State = dict[str, dict[str, Any]]
@@ -47,7 +47,8 @@ def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.
             step is called with.
     """
     step = lone_step(model, config, StackedRead(model, generators))
-    step.watch = Unwatched()
+    kind = GuardOfMany if config.on_nonfinite == "skip" else WatchOfMany
+    step.watch = kind(model, [phase.name for phase in step.phases], (len(generators),))
     return step
 
 

@@ -173,9 +173,7 @@ class Step(ABC):
         moved = [self.optimizers[name] for name in names]
         parameters = [p for o in moved for group in o.param_groups for p in group["params"]]
         bad = self.watch(seen, parameters, count)
-        for optimizer in moved:
-            optimizer.found_inf = bad  # type: ignore[attr-defined]
-            optimizer.step()
+        self.watch.update(moved, bad)
         return without(seen, bad)
 
 

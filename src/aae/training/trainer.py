@@ -173,7 +173,7 @@ class Trainer:
 
     def _look(self) -> None:
         """See whether a step was not finite, and heed it."""
-        if (fault := self.step.watch.look()) is not None:
+        for fault in self.step.watch.look().values():
             self._heed(fault)
 
     def _stop(self, fault: Fault) -> None:
