@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, distribution, metadata
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ def licence(package: str) -> str | None:
         if line.startswith("License ::") and not line.endswith(":: OSI Approved")  # by itself: none
     ]
     stated = about.get("License-Expression") or ", ".join(kinds) or about.get("License") or ""
+    for file in distribution(package).files or [] if not stated else []:
+        if file.name.startswith("LICENSE"):  # whose first lines have its name
+            stated = " ".join(file.read_text().split()[:4]).strip(",")
     return stated.strip().splitlines()[0][:99] if stated.strip() else "not stated"
 
 

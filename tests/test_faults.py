@@ -50,6 +50,12 @@ def test_kills_at_random_moments(tmp_path, no_pictures):
     assert figures["lost"] == []
 
 
+def test_kills_as_checkpoints_are_written(tmp_path, no_pictures):
+    figures = kills.kills(tmp_path, count=2, seed=0, writes=True)
+    assert figures[kills.WRITE] == sum(figures["writes"].values()) == 2
+    assert figures["lost"] == []
+
+
 def test_corrupted_checkpoints(tmp_path, no_pictures):
     figures = corruption.corruption(tmp_path, count=4, seed=0)
     assert figures["corrupted"] == figures["noticed"] == figures["survived"] == 4

@@ -26,6 +26,7 @@ from aae.training.packing import pack, unpack
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "faults"))
 import fuzz
 import fuzz_targets
+import guided
 
 
 @pytest.fixture
@@ -65,6 +66,28 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path, monkeypatch):
     seen = fuzz.fuzz(tmp_path / "x", count=9, seed=0)["careless"]
     assert sum("KeyError" in each for each in seen["failures"]) >= 8
     assert sum("outside" in each for each in seen["failures"]) >= 8
+
+
+def test_files_that_coverage_leads_to(tmp_path):
+    pytest.importorskip("atheris", reason="it is made for Linux on x86-64")
+    seen = guided.guided(tmp_path, ["npy"], seconds=2)["npy"]
+    assert seen["failures"] == []
+    assert seen["inputs"] > 50
+    assert seen["branches at last"] > seen["branches at first"] > 100
+
+
+def test_the_guided_fuzzer_says_what_is_wrong():
+    said = """#2	INITED cov: 9 ft: 9
+#7	NEW    cov: 11 ft: 12
+ === Uncaught Python exception: ===
+KeyError: 'undocumented'
+Traceback (most recent call last):
+stat::number_of_executed_units: 7
+"""
+    seen = guided._figures(said, 77)
+    assert seen["failures"] == ["KeyError: 'undocumented'"]
+    assert (seen["inputs"], seen["branches at first"], seen["branches at last"]) == (7, 9, 11)
+    assert guided._figures("killed\n", -9)["failures"] == ["it ended with -9: killed"]
 
 
 plain = st.recursive(

@@ -15,7 +15,7 @@ from torch import Tensor
 from aae.config import Config
 from aae.fit import fit, make_trainer, resume
 from aae.run import Run, Splits, versions
-from aae.storage import written
+from aae.storage import read_json, written
 from aae.training.trainer import Observer
 
 RESULTS = Path(__file__).parents[1] / "results" / "faults"
@@ -69,6 +69,12 @@ def write(name: str, figures: dict[str, Any]) -> None:
     with written(RESULTS / f"{name}.json") as path:
         path.write_text(text + "\n")
     print(text)
+
+
+def kept(name: str) -> dict[str, Any]:
+    """The figures that a script left before, if any."""
+    place = RESULTS / f"{name}.json"
+    return dict(read_json(place)) if place.exists() else {}
 
 
 def asked(default: int) -> int:

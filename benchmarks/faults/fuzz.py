@@ -31,9 +31,7 @@ from typing import Any
 
 import fuzz_targets
 import torch
-from common import RESULTS, asked, write
-
-from aae.storage import read_json
+from common import asked, kept, write
 
 LONGEST = 10
 """Seconds that a parser may take."""
@@ -66,8 +64,7 @@ def fuzz(
         only: the parsers to try; all by default.
         tell: is told the figures so far, after each parser.
     """
-    torch.set_num_threads(1)
-    os.environ["AAE_CACHE_DIR"] = str(where / "sandbox" / "cache")
+    prepare(where)
     figures: dict[str, Any] = {}
     with _alarms(), _silence(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -86,12 +83,12 @@ def _one(
     rng: random.Random,
 ) -> dict[str, Any]:
     for sound in seeds:
-        parse(sound, _sandbox(where))  # raises if it is not
+        parse(sound, sandbox(where))  # raises if it is not
     figures: dict[str, Any] = {"inputs": 0, "taken": 0, "refused": 0, "failures": []}
     slowest, before = 0.0, _most_memory(anew=True)
     for number in range(count):
         content = damaged(rng.choice(seeds), rng)
-        folder = _sandbox(where)
+        folder = sandbox(where)
         since = time.perf_counter()
         signal.alarm(LONGEST)
         try:
@@ -107,7 +104,7 @@ def _one(
         finally:
             signal.alarm(0)
         slowest = max(slowest, time.perf_counter() - since)
-        if {path.name for path in where.iterdir()} - {"sound", "sandbox"}:
+        if not is_clean(where):
             figures["failures"].append(f"{number}: it wrote outside of its folder")
         figures["inputs"] += 1
     grown = (_most_memory() - before) / 2**20
@@ -167,7 +164,19 @@ def _odd_json(sound: bytes, rng: random.Random) -> bytes:
         return b"\n".join(lines) + b"\n"
 
 
-def _sandbox(where: Path) -> Path:
+def prepare(where: Path) -> None:
+    """Have what the parsers leave beside their files, a cache, lie in a folder."""
+    torch.set_num_threads(1)
+    os.environ["AAE_CACHE_DIR"] = str(where / "sandbox" / "cache")
+
+
+def is_clean(where: Path) -> bool:
+    """Whether there is nothing but what belongs there."""
+    return not {path.name for path in where.iterdir()} - {"sound", "sandbox"}
+
+
+def sandbox(where: Path) -> Path:
+    """An empty folder for a parser's file."""
     folder = where / "sandbox"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -211,9 +220,9 @@ def _alarms() -> Any:
 
 if __name__ == "__main__":
     faulthandler.enable()
-    kept = read_json(RESULTS / "fuzz.json") if (RESULTS / "fuzz.json").exists() else {}
+    before = kept("fuzz")
     with TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         fuzz(
             Path(folder) / "x", count=asked(10_000), seed=0, only=tuple(sys.argv[2:]),
-            tell=lambda figures: write("fuzz", {**kept, **figures}),
+            tell=lambda figures: write("fuzz", {**before, **figures}),
         )  # fmt: skip

@@ -35,14 +35,61 @@ DOCUMENTED = (ValueError, OSError, UnreadableError)
 OLD = Path(__file__).parents[2] / "tests" / "old_runs" / "format-1"
 
 
-def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
-    """Sound files and parser, by the name of the format.
+Targets = dict[str, tuple[list[bytes], Parse]]
+"""Sound files and parser, by the name of the format."""
+
+
+def targets(where: Path) -> Targets:
+    """All parsers.
 
     Args:
         where: a folder for what sound files are made from.
     """
+    return {**of_data(), **of_runs(where)}
+
+
+def of_data() -> Targets:
+    """The parsers of data."""
     rng = np.random.default_rng(0)
     pictures = rng.integers(256, size=(30, 6, 6), dtype=np.uint8)
+
+    def file(name: str, then: Callable[[Path], object]) -> Parse:
+        def parse(content: bytes, folder: Path) -> object:
+            (folder / name).write_bytes(content)
+            return then(folder / name)
+
+        return parse
+
+    def picture(content: bytes, folder: Path) -> None:
+        look(io.BytesIO(content))
+        decode(io.BytesIO(content), (8, 8), 3)
+
+    def own(path: Path) -> object:
+        return load(str(path), progress=False)
+
+    def table(path: Path) -> object:
+        return load(str(path), progress=False, table=TableReading(missing="impute"))
+
+    return {
+        "IDX": ([_idx(pictures), _idx(pictures[0, 0])], lambda c, _: parse_idx(c, "it")),
+        "gzip": ([gzip.compress(_idx(pictures))], file("a.gz", lambda p: read_bounded(p, 10**5))),
+        "npy": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npy", own)),
+        "npz": (
+            [_npz(compressed=packed, x=rng.random((30, 4)), y=np.arange(30) % 3)
+             for packed in (False, True)], file("a.npz", own),
+        ),
+        "npz, its arrays": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npz", _member)),
+        "zip": ([_zip_of_pictures(pictures)], file("a.zip", _unzip)),
+        "zip, loaded": ([_zip_of_pictures(pictures)], file("a.zip", own)),
+        "CSV": (_tables("write_csv"), file("a.csv", table)),
+        "Parquet": (_tables("write_parquet"), file("a.parquet", table)),
+        "pictures": ([_picture(pictures[0], kind) for kind in
+                      ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")], picture),
+    }  # fmt: skip
+
+
+def of_runs(where: Path) -> Targets:
+    """The parsers of what lies in a run folder; see `targets`."""
     run = fit.fit(replace(SMALL, epochs=1, sample_every=1, hidden=8), where / "run")
     (place,) = checkpoint.found(run.checkpoints)
     trainer = fit.make_trainer(run, Splits.of(run.config, run.dataset()))
@@ -65,43 +112,12 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
 
         return parse
 
-    def file(name: str, then: Callable[[Path], object]) -> Parse:
-        def parse(content: bytes, folder: Path) -> object:
-            (folder / name).write_bytes(content)
-            return then(folder / name)
-
-        return parse
-
     def undo(content: bytes, folder: Path) -> None:
         (folder / "events.out.tfevents.1").write_bytes(content)
         events.undo(folder, lambda step, tag: step <= 3)
 
-    def picture(content: bytes, folder: Path) -> None:
-        look(io.BytesIO(content))
-        decode(io.BytesIO(content), (8, 8), 3)
-
-    def own(path: Path) -> object:
-        return load(str(path), progress=False)
-
-    def table(path: Path) -> object:
-        return load(str(path), progress=False, table=TableReading(missing="impute"))
-
     name = f"checkpoints/{place.name}"
-    found: dict[str, tuple[list[bytes], Parse]] = {
-        "IDX": ([_idx(pictures), _idx(pictures[0, 0])], lambda c, _: parse_idx(c, "it")),
-        "gzip": ([gzip.compress(_idx(pictures))], file("a.gz", lambda p: read_bounded(p, 10**5))),
-        "npy": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npy", own)),
-        "npz": (
-            [_npz(compressed=packed, x=rng.random((30, 4)), y=np.arange(30) % 3)
-             for packed in (False, True)], file("a.npz", own),
-        ),
-        "npz, its arrays": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npz", _member)),
-        "zip": ([_zip_of_pictures(pictures)], file("a.zip", _unzip)),
-        "zip, loaded": ([_zip_of_pictures(pictures)], file("a.zip", own)),
-        "CSV": (_tables("write_csv"), file("a.csv", table)),
-        "Parquet": (_tables("write_parquet"), file("a.parquet", table)),
-        "pictures": ([_picture(pictures[0], kind) for kind in
-                      ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")], picture),
+    return {
         "safetensors": (
             [(place / "weights.safetensors").read_bytes()], lambda c, _: unpack_tensors(c, "it"),
         ),
@@ -129,7 +145,6 @@ def targets(where: Path) -> dict[str, tuple[list[bytes], Parse]]:
         "metrics": ([run.metrics.read_bytes()], in_place("metrics.jsonl", lambda r: r.records())),
         "TensorBoard's events": ([log.read_bytes()], undo),
     }  # fmt: skip
-    return found
 
 
 def _unzip(path: Path) -> None:

@@ -4,19 +4,25 @@ A training on the digits is begun in a process of its own and killed after a ran
 long as it takes in all; it is resumed and killed again until it ends by itself. After every kill
 what was whole before must be whole, and no more than one interval between checkpoints may be lost;
 at the end weights, training state, metrics and TensorBoard's points must be those of a training
-that nobody killed, to the bit. Run: ``python benchmarks/faults/kills.py [COUNT]``
+that nobody killed, to the bit. A checkpoint's write is too short to be hit that way: with
+``writes`` the kill comes a few milliseconds after one has begun, until COUNT fell within one.
+Run: ``python benchmarks/faults/kills.py [COUNT] [writes]``
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import random
 import signal
+import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,31 +33,52 @@ from aae.data import load
 from aae.run import Run
 from aae.training import checkpoint
 
+Moment = Callable[[], bool]
+"""Whether it is time for the kill."""
+WRITE = "in a checkpoint's write"
+REMOVAL = "in the removal of an old one"
+_LAST = 3
+"""Of so many writes to come, one is chosen to be killed in."""
 
-def kills(where: Path, *, count: int, seed: int) -> dict[str, Any]:
-    """Kill trainings until there were ``count`` kills; see the module."""
+
+def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[str, Any]:
+    """Kill trainings until there were ``count`` kills; see the module.
+
+    Args:
+        where: an empty folder.
+        count: how many kills; where ``writes`` is asked for, how many within a write.
+        seed: of the moments.
+        writes: whether to kill as checkpoints are written.
+    """
     rng = random.Random(seed)
     torch.set_num_threads(1)  # a process that forks must not have threads
     with warnings.catch_warnings():  # all that a child needs is imported once
         warnings.simplefilter("ignore", DeprecationWarning)
         importlib.import_module("torch.utils.tensorboard")
     load("digits")
-    since = time.perf_counter()
-    _in_a_child(lambda: begin_or_resume(where / "whole"), None)
+    since, watched = time.perf_counter(), _Writes(where / "whole")
+    _in_a_child(lambda: begin_or_resume(where / "whole"), watched)
     longest = time.perf_counter() - since
     whole = end(Run(where / "whole"))
+    counted = WRITE if writes else "kills"
     figures: dict[str, Any] = {
-        "kills": 0, "trainings": 0, "in a checkpoint's write": 0, "before the first checkpoint": 0,
+        "kills": 0, "trainings": 0, WRITE: 0, REMOVAL: 0, "before the first checkpoint": 0,
         "lost": [],
     }  # fmt: skip
-    while figures["kills"] < count:
+    files: Counter[str] = Counter()
+    while figures[counted] < count:
         folder, number = where / f"run-{figures['trainings']}", figures["trainings"]
         figures["trainings"] += 1
         killed, done = True, -1
         while killed:
-            limit = rng.uniform(0, longest) if figures["kills"] < count else None
+            moment: Moment = _never
+            if figures[counted] < count:
+                after = rng.uniform(0, median(watched.took) if writes else longest)
+                chosen = rng.randint(1, _LAST)
+                moment = _Writes(folder, chosen, after) if writes else _After(after)
             since, is_first = time.perf_counter(), not folder.exists()
-            killed = _in_a_child(lambda place=folder: begin_or_resume(place), limit)
+            before = _asides(folder)
+            killed = _in_a_child(lambda place=folder: begin_or_resume(place), moment)
             figures["kills"] += killed
             if is_first and not killed:  # the machine may have become less busy
                 longest = min(longest, time.perf_counter() - since)
@@ -61,15 +88,66 @@ def kills(where: Path, *, count: int, seed: int) -> dict[str, Any]:
                 figures["lost"].append(f"{number}: epoch {done} is gone")
             done = now
             figures["before the first checkpoint"] += killed and place is None
-            left = any(folder.glob("checkpoints/.epoch-*.tmp"))
-            figures["in a checkpoint's write"] += killed and left
+            for name in {name for name, _ in _asides(folder).items() - before.items()}:
+                is_new = place is None or name > f".{place.name}"
+                figures[WRITE if is_new else REMOVAL] += 1
+                begun = len(list((folder / "checkpoints" / name).iterdir()))
+                files[f"{begun} of 3 files begun"] += is_new
         if not same(end(Run(folder)), whole):
             figures["lost"].append(f"{number}: another end than the training nobody killed")
-    return {**figures, "a training takes, s": round(longest, 2), "epochs": SMALL.epochs}
+    return {
+        **figures, "writes": dict(sorted(files.items())), "a training takes, s": round(longest, 2),
+        "a write takes, ms": round(1000 * median(watched.took), 1), "epochs": SMALL.epochs,
+    }  # fmt: skip
 
 
-def _in_a_child(work: Callable[[], object], limit: float | None) -> bool:
-    """Do some work in a process, killed after so many seconds; whether it was."""
+def _never() -> bool:
+    return False
+
+
+class _After:
+    """So many seconds from now."""
+
+    def __init__(self, seconds: float):
+        self.until = time.perf_counter() + seconds
+
+    def __call__(self) -> bool:
+        time.sleep(0.001)
+        return time.perf_counter() >= self.until
+
+
+class _Writes:
+    """So many seconds after a number of checkpoints' writes have begun; sees how long they take."""
+
+    def __init__(self, folder: Path, number: int = sys.maxsize, seconds: float = 0.0):
+        self.folder, self.number, self.seconds = folder, number, seconds
+        self.left = _asides(folder)  # by whoever was killed before
+        self.seen: set[str] = set()
+        self.begun, self.since = 0, 0.0
+        self.took: list[float] = []
+
+    def __call__(self) -> bool:
+        now, there = time.perf_counter(), _asides(self.folder).items() - self.left.items()
+        names = {name for name, _ in there}
+        if self.seen - names:
+            self.took.append(now - self.since)
+        if names - self.seen:
+            self.begun, self.since = self.begun + 1, now
+        self.seen = names
+        return self.begun >= self.number and now - self.since >= self.seconds
+
+
+def _asides(folder: Path) -> dict[str, int]:
+    """Folders of checkpoints being written or removed, by name; when they last changed."""
+    found = {}
+    for place in folder.glob("checkpoints/.epoch-*"):
+        with contextlib.suppress(FileNotFoundError):
+            found[place.name] = place.stat().st_ctime_ns
+    return found
+
+
+def _in_a_child(work: Callable[[], object], moment: Moment) -> bool:
+    """Do some work in a process, killed when it is time; whether it was."""
     child = os.fork()
     if child == 0:
         try:
@@ -77,13 +155,11 @@ def _in_a_child(work: Callable[[], object], limit: float | None) -> bool:
             os._exit(0)
         finally:
             os._exit(1)
-    since = time.perf_counter()
-    while limit is None or time.perf_counter() - since < limit:
+    while not moment():
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             assert status == 0, f"the training failed by itself: {status}"
             return False
-        time.sleep(0.001)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
@@ -91,4 +167,8 @@ def _in_a_child(work: Callable[[], object], limit: float | None) -> bool:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder, without_pictures():
-        write("kills", kills(Path(folder), count=asked(200), seed=0))
+        if sys.argv[2:] == ["writes"]:
+            count = asked(50)
+            write("kills_in_writes", kills(Path(folder), count=count, seed=1, writes=True))
+        else:
+            write("kills", kills(Path(folder), count=asked(200), seed=0))

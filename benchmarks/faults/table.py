@@ -11,7 +11,7 @@ from common import RESULTS
 from aae.storage import written
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-_WRITE = "in a checkpoint's write"
+_WRITE, _REMOVAL = "in a checkpoint's write", "in the removal of an old one"
 _START, _END = "<!-- table.py writes from here -->\n", "<!-- to here -->"
 
 
@@ -23,6 +23,14 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
             "SIGKILL at a random moment, then `--resume`",
             f"{seen['kills']} kills of {seen['trainings']} trainings; {seen[_WRITE]} "
             f"within a checkpoint's write, {seen['before the first checkpoint']} before the first",
+            f"{len(seen['lost'])} lost anything; the others ended as if nothing had happened",
+        ))  # fmt: skip
+    if seen := figures.get("kills_in_writes"):
+        made.append((
+            f"SIGKILL as a checkpoint is written (for {seen['a write takes, ms']} ms), then "
+            "`--resume`",
+            f"{seen['kills']} kills of {seen['trainings']} trainings; {seen[_WRITE]} within a "
+            f"checkpoint's write, {seen[_REMOVAL]} as an old one was removed",
             f"{len(seen['lost'])} lost anything; the others ended as if nothing had happened",
         ))  # fmt: skip
     if seen := figures.get("corruption"):
@@ -56,6 +64,14 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
                 f"{seen['inputs']:,}, of which {seen['taken']:,} were taken",
                 f"{len(seen['failures'])} failures; at most {seen['slowest, s']} s, "
                 f"{seen['memory grew by, MiB']} MiB",
+            ))  # fmt: skip
+    for name, seen in figures.get("guided", {}).items():
+        if name != "versions":
+            made.append((
+                f"the same, guided by coverage: {name}",
+                f"{seen['inputs']:,}, which led to {seen['branches at last']} branches; sound "
+                f"files, to {seen['branches at first']}",
+                f"{len(seen['failures'])} failures; at most {seen['slowest, s']} s",
             ))  # fmt: skip
     return made
 
