@@ -124,7 +124,7 @@ def test_a_shape_that_is_asked_for(tmp_path):
     [
         (np.zeros((5, 4, 4)), r"float64 \[5, 4, 4\]; expected uint8 \[n, height, width\] or"),
         (np.zeros((5, 4, 4, 1, 1), np.uint8), r"uint8 \[5, 4, 4, 1, 1\]; expected"),
-        (np.zeros((0, 4, 4), np.uint8), r"uint8 \[0, 4, 4\]"),
+        (np.zeros((0, 4, 4), np.uint8), r"holds no pictures: it is uint8 \[0, 4, 4\]"),
         (np.array(["a"], dtype=object), "no .npy file of numbers"),
         (np.asfortranarray(numbered(5, (4, 4))), "Fortran's order"),
         (numbered(2), "holds 2 examples: too few"),

@@ -60,6 +60,7 @@ def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[s
     _in_a_child(lambda: begin_or_resume(where / "whole"), watched)
     longest = time.perf_counter() - since
     whole = end(Run(where / "whole"))
+    interval = _steps(where / "whole") // SMALL.epochs
     counted = WRITE if writes else "kills"
     figures: dict[str, Any] = {
         "kills": 0, "trainings": 0, WRITE: 0, REMOVAL: 0, "before the first checkpoint": 0,
@@ -86,6 +87,8 @@ def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[s
             now = checkpoint.epoch_of(place) if place else -1
             if now < done:
                 figures["lost"].append(f"{number}: epoch {done} is gone")
+            if _steps(folder) - max(now, 0) * interval > interval:
+                figures["lost"].append(f"{number}: more than one interval, after epoch {now}")
             done = now
             figures["before the first checkpoint"] += killed and place is None
             for name in {name for name, _ in _asides(folder).items() - before.items()}:
@@ -99,6 +102,12 @@ def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[s
         **figures, "writes": dict(sorted(files.items())), "a training takes, s": round(longest, 2),
         "a write takes, ms": round(1000 * median(watched.took), 1), "epochs": SMALL.epochs,
     }  # fmt: skip
+
+
+def _steps(folder: Path) -> int:
+    """Steps that a training told of, finished or not."""
+    records = Run(folder).records() if (folder / "config.json").exists() else []
+    return max((record["step"] for record in records), default=0)
 
 
 def _never() -> bool:

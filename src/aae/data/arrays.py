@@ -79,7 +79,9 @@ def _pictures(file: Path, shape: tuple[int, ...] | None) -> NDArray[np.uint8]:
     else:
         fits = array.ndim in (3, 4)
         possible = "[n, height, width] or [n, channels, height, width]"
-    if array.dtype != np.uint8 or array.size == 0 or not fits:
+    if array.size == 0:
+        raise ValueError(f"{file} holds no pictures: it is {array.dtype} {list(array.shape)}")
+    if array.dtype != np.uint8 or not fits:
         todo = ", 0 to 255: scale and round them first" if array.dtype.kind == "f" else ""
         raise ValueError(
             f"{file} holds {array.dtype} {list(array.shape)}; expected uint8 {possible}{todo}"

@@ -207,8 +207,11 @@ def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:
             f"labels are {given.dtype} {list(given.shape)}; they must be integers "
             f"[{'n' if count is None else count}], -1 for none"
         )
-    if given.min(initial=0) < -1:
-        raise ValueError(f"a label is {given.min()}; they must be 0 or more, or -1 for none")
+    if len(wrong := np.flatnonzero(given < -1)):
+        raise ValueError(
+            f"the label of row {wrong[0]} is {given[wrong[0]]}; labels must be 0 or more, or -1 "
+            "for none"
+        )
     return given.astype(np.int64)
 
 
@@ -219,10 +222,13 @@ def _are_pictures(examples: Any) -> bool:
 def _pictures(images: Any, name: str) -> NDArray[np.uint8]:
     """Pictures of bytes [n, c, h, w]."""
     if images.dtype.kind == "f":
-        if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
+        sound = (images >= 0) & (images <= 1)  # NaN is neither
+        if not sound.all():
+            row = int(np.flatnonzero(~sound.reshape(len(images), -1).all(1))[0])
+            wrong = images[row][~sound[row]].flat[0]
             raise ValueError(
-                f"{name}: floating-point pictures go from {images.min():g} to {images.max():g}; "
-                "give them in [0, 1] (before they are normalised), or as bytes"
+                f"{name}: picture {row} has {wrong:g} among its values; give floating-point "
+                "pictures in [0, 1] (before they are normalised), or as bytes"
             )
         images = np.rint(images * 255).astype(np.uint8)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):

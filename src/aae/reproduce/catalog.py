@@ -68,9 +68,9 @@ def as_in_paper(config: Config) -> Config:
     epochs 50 and 1,000, weights drawn from N(0, 0.01²).
     """
     return replace(
-        config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9, adversarial_momentum=0.1,
-        lr=0.01, adversarial_lr=0.1, lr_steps=(50, 1000), lr_factor=0.1, warmup=0,
-        batch_size=100, init="normal", posterior="deterministic", reconstruction="squared",
+        config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9,
+        adversarial_momentum=0.1, lr=0.01, adversarial_lr=0.1, lr_steps=(50, 1000), lr_factor=0.1,
+        warmup=0, batch_size=100, init="normal", posterior="deterministic", reconstruction="squared",
         style_critic="plain", reconstruction_weight=1.0, generator_weight=1.0,
         discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
         y_discriminator_weight=1.0, vat_weight=0.0, balance_weight=0.0,
