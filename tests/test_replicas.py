@@ -1,5 +1,6 @@
 """Many configs into a folder of run folders, by both engines."""
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from aae.replicas import training
 from aae.replicas.summary import spread, summarise
 from aae.replicas.together import in_step
 from aae.run import Run, Splits
+from aae.training import checkpoint
 from aae.training.group import Group
 
 HARD = {"noise_std": 0.3, "labels": 100, "classification_every": 3, "warmup": 6, "lr": 1e-3}
@@ -109,6 +111,23 @@ def test_stopped_together_and_resumed_is_the_same_to_the_bit(
     for name, run in resumed.items():
         assert same_state(end(run), end(whole[name]))
         assert records(run) == records(whole[name])
+
+
+def test_checkpoints_of_all_by_the_clock(semi, tmp_path, by_stacking, monkeypatch):
+    written, write, now = [], checkpoint.write, itertools.count()
+    monkeypatch.setattr("aae.observers.time.monotonic", lambda: 60.0 * next(now))
+
+    def note(folder, *args):
+        place = write(folder, *args)
+        written.append((folder.parent.name, place.name))
+        return place
+
+    monkeypatch.setattr(checkpoint, "write", note)
+    training.fit(training.seeds(replace(semi, checkpoint_every="9m"), 2), tmp_path / "all")
+    within = [place for _, place in written if "batch" in place]
+    assert len(within) > 4
+    first, second = ([p for whose, p in written if whose == f"seed-{k}"] for k in range(2))
+    assert first == second
 
 
 def test_what_is_not_alike_is_trained_by_itself(semi, tmp_path, by_stacking, same_state):

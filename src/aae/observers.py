@@ -99,7 +99,7 @@ class Keeper(Observer):
 
     def on_step(self, trainer: Trainer) -> None:
         """See `Observer.on_step`."""
-        if self._is_late():
+        if self.is_late():
             self.save(trainer)
 
     def on_log(self, trainer: Trainer, record: Record) -> None:
@@ -109,7 +109,7 @@ class Keeper(Observer):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        if is_due(trainer, self.epochs) or self._is_late() or self._is_best():
+        if is_due(trainer, self.epochs) or self.is_late() or self._is_best():
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> Path:
@@ -125,7 +125,8 @@ class Keeper(Observer):
         self.saved_at, self._last = time.monotonic(), (progress.count, place)
         return place
 
-    def _is_late(self) -> bool:
+    def is_late(self) -> bool:
+        """Whether as many minutes have passed as may lie between two checkpoints."""
         return time.monotonic() - self.saved_at > self.seconds
 
     def _is_best(self) -> bool:

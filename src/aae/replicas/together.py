@@ -13,6 +13,7 @@ from aae import fit
 from aae.data import Dataset
 from aae.fit import Interrupted, make_trainer, validation_figures, watched
 from aae.inference import ready
+from aae.observers import Keeper
 from aae.progress import Herald, News
 from aae.run import Run, Splits
 from aae.storage import locked
@@ -103,7 +104,7 @@ def _together(
 ) -> dict[str, str]:
     """Train runs in one batched computation; see `in_step`."""
     names: dict[Trainer, str] = {}
-    savers: dict[Trainer, Callable[[], object]] = {}
+    keepers: dict[Trainer, Keeper] = {}
     validates = []
     with ExitStack() as watching:
         for name, run in runs.items():
@@ -112,15 +113,18 @@ def _together(
             watching.enter_context(locked(run.folder))
             trainer = make_trainer(run, splits, step=lone_step)
             keeper = watching.enter_context(watched(run, splits, trainer, [Herald(name, tell)]))
-            names[trainer], savers[trainer] = name, partial(keeper.save, trainer)
+            names[trainer], keepers[trainer] = name, keeper
             validates.append(partial(_validate, trainer, splits))
         group = Group(list(names), validates)
 
         def save() -> None:
             for member in group.hand_out():
-                savers[member]()
+                keepers[member].save(member)
 
-        group.observers = (_Stopper(folder, save, asked),)
+        def late() -> bool:
+            return any(keepers[member].is_late() for member in names if member not in group.lost)
+
+        group.observers = (_Saver(folder, save, late, asked),)
         try:
             group.run()
         except DivergedError:
@@ -132,14 +136,22 @@ def _validate(trainer: Trainer, splits: Splits) -> Record:
     return validation_figures(ready(trainer.model, trainer.config.precision), splits.validation)
 
 
-class _Stopper(Observer):
-    """Ends all trainings between two steps, where their state is whole."""
+class _Saver(Observer):
+    """Saves all trainings when it is time, and ends them when asked: between two steps."""
 
-    def __init__(self, folder: Path, save: Callable[[], None], asked: Callable[[], bool]):
-        self.folder, self.save, self.asked = folder, save, asked
+    def __init__(
+        self,
+        folder: Path,
+        save: Callable[[], None],
+        late: Callable[[], bool],
+        asked: Callable[[], bool],
+    ):
+        self.folder, self.save, self.late, self.asked = folder, save, late, asked
 
     def on_step(self, trainer: Trainer) -> None:
         """See `Observer.on_step`."""
-        if self.asked():
+        asked = self.asked()
+        if asked or self.late():
             self.save()
+        if asked:
             raise Interrupted(self.folder)

@@ -70,8 +70,9 @@ def as_in_paper(config: Config) -> Config:
     return replace(
         config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9,
         adversarial_momentum=0.1, lr=0.01, adversarial_lr=0.1, lr_steps=(50, 1000), lr_factor=0.1,
-        warmup=0, batch_size=100, init="normal", posterior="deterministic", reconstruction="squared",
-        style_critic="plain", reconstruction_weight=1.0, generator_weight=1.0,
+        warmup=0, batch_size=100, init="normal", posterior="deterministic",
+        reconstruction="squared", style_critic="plain",
+        reconstruction_weight=1.0, generator_weight=1.0,
         discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
         y_discriminator_weight=1.0, vat_weight=0.0, balance_weight=0.0,
         noise_std=0.3 if config.model == "semi" else 0.0, precision="float32",
