@@ -23,11 +23,27 @@ from aae.priors import Prior
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows ``start`` to ``end`` of a batch of ``total``, which several processes share."""
+
+    start: int
+    end: int
+    total: int
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
 class Batch:
     """Pictures [n, c, h, w] in [-1, 1], or rows [n, d], and their labels [n] (-1: no label)."""
 
     x: Tensor
     labels: Tensor
+    rows: Rows | None = None
+    """Which ones of a batch they are, where other processes have the others."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +187,8 @@ class Autoencoder(nn.Module, ABC):
     """What part of its weight the reconstruction has, which is summed over pixels."""
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
     """How a loss takes a gradient within itself."""
+    batch_mean: Callable[[Tensor], Tensor] = staticmethod(losses.batch_mean)
+    """How a loss takes a mean over the batch, before anything else is done with it."""
 
     def __init__(
         self,

@@ -129,16 +129,22 @@ def classification(y_logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(y_logits.float(), labels)
 
 
-def imbalance(y_logits: Tensor) -> Tensor:
+def batch_mean(x: Tensor) -> Tensor:
+    """The mean over a batch, [n, d] → [d]."""
+    return x.mean(0)
+
+
+def imbalance(y_logits: Tensor, mean: Callable[[Tensor], Tensor] = batch_mean) -> Tensor:
     """KL(mean y ‖ uniform) over a batch, in nats: 0 where all classes have equal shares.
 
     It reaches classes that the critic on y has given up: there its gradient dies with the softmax.
 
     Args:
         y_logits: [n, K].
+        mean: see `batch_mean`, which stands for any other that gives the same.
     """
-    mean = y_logits.float().softmax(1).mean(0)
-    kl: Tensor = math.log(len(mean)) - torch.special.entr(mean).sum()
+    y = mean(y_logits.float().softmax(1))
+    kl: Tensor = math.log(len(y)) - torch.special.entr(y).sum()
     return kl
 
 
@@ -177,11 +183,12 @@ def virtual_adversarial(
 
     def divergence(r: Tensor) -> Tensor:
         q = logits_of(x + r).float().log_softmax(1)
-        return (p.exp() * (p - q)).sum(1).mean()
+        return (p.exp() * (p - q)).sum(1)
 
     d = torch.randn(x.shape, generator=generator, device=x.device)
-    d = gradient(divergence, probe * _unit(d))
-    return divergence(radius * _unit(d))
+    # A sum, not a mean: where others have the rest of the batch, it is theirs in equal parts.
+    d = gradient(lambda r: divergence(r).sum(), probe * _unit(d))
+    return divergence(radius * _unit(d)).mean()
 
 
 def crowding(heads: Tensor, apart: float) -> Tensor:

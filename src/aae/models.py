@@ -192,4 +192,4 @@ def _classification_loss(p: Pass) -> Tensor:
 
 def _imbalance(p: Pass) -> Tensor:
     assert p.codes.y_logits is not None
-    return losses.imbalance(p.codes.y_logits)
+    return losses.imbalance(p.codes.y_logits, p.model.batch_mean)

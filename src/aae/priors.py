@@ -158,9 +158,9 @@ class Mixture(Prior):
         """See `Prior.draw`."""
         device = _device(generator)
         parts = self._parts(n, labels, generator, device)
-        noise = torch.randn(2, n, self.dim // 2, generator=generator, device=device)
-        radial = self.radius + self.radial_std * noise[0]
-        return self._place(radial, self.tangential_std * noise[1], parts)
+        noise = torch.randn(n, 2, self.dim // 2, generator=generator, device=device)
+        radial = self.radius + self.radial_std * noise[:, 0]
+        return self._place(radial, self.tangential_std * noise[:, 1], parts)
 
     def component_log_prob(self, z: Tensor) -> Tensor:
         """See `Prior.component_log_prob`."""

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae.autoencoder import Batch
+from aae.autoencoder import Batch, Rows
+from aae.training.world import ALONE, World
 
 
 def to_model(images: Tensor) -> Tensor:
@@ -43,10 +44,12 @@ class Epochs(ABC):
         count: pictures in an epoch.
         batch_size: pictures in a batch; the last one of an epoch holds the rest.
         seed: decides the order of each epoch.
+        world: who shares each batch.
     """
 
-    def __init__(self, count: int, *, batch_size: int, seed: int):
+    def __init__(self, count: int, *, batch_size: int, seed: int, world: World = ALONE):
         self.count, self.batch_size, self.seed = count, min(batch_size, count), seed
+        self.world = world
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -82,6 +85,7 @@ class Batches(Epochs):
         batch_size: see `Epochs`.
         device: where to keep them.
         seed: see `Epochs`.
+        world: see `Epochs`.
     """
 
     def __init__(
@@ -92,8 +96,9 @@ class Batches(Epochs):
         batch_size: int,
         device: torch.device,
         seed: int,
+        world: World = ALONE,
     ):
-        super().__init__(len(images), batch_size=batch_size, seed=seed)
+        super().__init__(len(images), batch_size=batch_size, seed=seed, world=world)
         self.images = torch.from_numpy(images).to(device)
         self._last: tuple[int, Tensor] | None = None
         self.labels = torch.from_numpy(labels).to(device)
@@ -101,7 +106,7 @@ class Batches(Epochs):
     def batch(self, number: int, i: int) -> Batch:
         """See `Epochs.batch`."""
         start, end = self.span(i)
-        return self.take(self._order(number)[start:end])
+        return self.take(*self.world.part(self._order(number)[start:end]))
 
     def _order(self, number: int) -> Tensor:
         """The order of an epoch; the last one is kept, for batches are asked for one by one."""
@@ -110,9 +115,9 @@ class Batches(Epochs):
             self._last = number, order.to(self.images.device)
         return self._last[1]
 
-    def take(self, indices: Tensor) -> Batch:
-        """The examples at some indices."""
-        return Batch(to_model(self.images[indices]), self.labels[indices])
+    def take(self, indices: Tensor, rows: Rows | None = None) -> Batch:
+        """The examples at some indices, which are those rows of a batch."""
+        return Batch(to_model(self.images[indices]), self.labels[indices], rows)
 
 
 def seeded(*numbers: int) -> torch.Generator:

@@ -22,6 +22,7 @@ from aae.config import Config
 from aae.conv import Convolution, Enlarging
 from aae.given import Given
 from aae.training.step import JointStep, Losses
+from aae.training.world import ALONE, World
 
 LEAST = 1e-12
 """Where the discriminator is surer than this of a code, its gradient is taken for as much: too
@@ -31,10 +32,10 @@ little to move it, and the generator's, which is large there, can still be had f
 class FastJointStep(JointStep):
     """See the module and `JointStep`. The discriminators' weights must be above 0."""
 
-    def __init__(self, model: Autoencoder, config: Config):
-        super().__init__(model, config)
+    def __init__(self, model: Autoencoder, config: Config, world: World = ALONE):
+        super().__init__(model, config, world=world)
         self.twin = twin(model, self.dtype)
-        self.phases = self.twin.phases()
+        self.phases = world.phases(self.twin.phases())
         own = dict(self.twin.named_parameters())
         self.pairs = [(weight, own[name]) for name, weight in model.named_parameters()]
         self.gradients = {
@@ -119,7 +120,7 @@ class SharedPass(Pass):
         f = fake.detach()
         factor = -f.neg().sigmoid() / f.sigmoid().clamp(LEAST)
         factor = factor * (self.weights[f"generator_{code}"] / of_discriminator)
-        least = of_discriminator * LEAST / len(f)
+        least = of_discriminator * LEAST / max(len(f), 1)
         fake.register_hook(lambda grad: grad.clamp(least))
         seen.register_hook(lambda grad: grad * factor[:, None])
 

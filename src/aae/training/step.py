@@ -19,6 +19,7 @@ from aae.config import Config
 from aae.training.device import choose_precision
 from aae.training.finite import Watch, without
 from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
+from aae.training.world import ALONE, World
 
 Losses = dict[str, Tensor]
 
@@ -61,11 +62,14 @@ class Step(ABC):
         model: the model to train, on its device.
         config: loss weights, optimisers, corruption, precision.
         read: how losses are read off the model.
+        world: who makes the step together.
     """
 
-    def __init__(self, model: Autoencoder, config: Config, read: Read = read):
-        self.model, self.config, self.read = model, config, read
-        self.phases, self.weights = model.phases(), config.weights
+    def __init__(
+        self, model: Autoencoder, config: Config, read: Read = read, world: World = ALONE
+    ):
+        self.model, self.config, self.read, self.world = model, config, read, world
+        self.phases, self.weights = world.phases(model.phases()), config.weights
         self.corruption = Corruption(config.noise_std, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
@@ -76,6 +80,8 @@ class Step(ABC):
             for name, parameters, adversarial in players
         }
         self.watch = Watch(model, [phase.name for phase in self.phases])
+        self.moves = 0
+        """Updates made since the step was."""
 
     @abstractmethod
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
@@ -164,7 +170,8 @@ class Step(ABC):
 
         Args:
             names: of the optimisers.
-            seen: the unweighted loss of each phase that the gradients are of.
+            seen: the unweighted loss of each phase that the gradients are of; this process's
+                share of it and of them, where several make the step.
             count: steps made before this one.
 
         Returns:
@@ -172,6 +179,8 @@ class Step(ABC):
         """
         moved = [self.optimizers[name] for name in names]
         parameters = [p for o in moved for group in o.param_groups for p in group["params"]]
+        seen = self.world.total(seen, parameters)
+        self.moves += 1
         bad = self.watch(seen, parameters, count)
         self.watch.update(moved, bad)
         return without(seen, bad)

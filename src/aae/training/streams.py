@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from aae.autoencoder import Batch
+from aae.autoencoder import Batch, Rows
 from aae.data import Stored
 from aae.training.batches import Batches, Epochs, seeded
+from aae.training.world import ALONE, World
 
 BLOCK = 64 * 2**10
 """Bytes of neighbouring pictures that are read together. From a disk, pictures of 28×28 came so at
 300,000 a second, one by one at 22,000; from the system's memory at two million either way."""
 WINDOW = 16 * 2**20
 """Bytes of pictures that are shuffled together, at least; two such windows are in memory."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of a window's pictures this process asks for, and where in it each batch's are."""
+
+    pictures: Batches
+    batches: list[tuple[Tensor, Rows | None]]
 
 
 class Stream(Epochs):
@@ -33,6 +44,7 @@ class Stream(Epochs):
         batch_size: see `Epochs`.
         device: where batches shall be.
         seed: see `Epochs`.
+        world: see `Epochs`; each process reads its own rows alone.
     """
 
     def __init__(
@@ -43,8 +55,9 @@ class Stream(Epochs):
         batch_size: int,
         device: torch.device,
         seed: int,
+        world: World = ALONE,
     ):
-        super().__init__(len(images), batch_size=batch_size, seed=seed)
+        super().__init__(len(images), batch_size=batch_size, seed=seed, world=world)
         self.images, self.labels, self.device = images, labels, device
         size = images.nbytes // len(images)
         self.block = max(1, BLOCK // size)
@@ -54,17 +67,18 @@ class Stream(Epochs):
         self.windows = -(-len(self) // self.length)
         """Windows in an epoch; they are numbered on from one epoch to the next."""
         self._reader = ThreadPoolExecutor(1, "pictures")
-        self._now: tuple[int, Batches] | None = None
-        self._next: tuple[int, Future[Batches]] | None = None
+        self._now: tuple[int, Window] | None = None
+        self._next: tuple[int, Future[Window]] | None = None
 
     def batch(self, number: int, i: int) -> Batch:
         """See `Epochs.batch`."""
         window, within = divmod(i, self.length)
         k = number * self.windows + window
-        return self._window(k).batch(k, within)
+        read = self._window(k)
+        return read.pictures.take(*read.batches[within])
 
-    def _window(self, k: int) -> Batches:
-        """The k-th window, as a small data set by itself; the next one is read meanwhile."""
+    def _window(self, k: int) -> Window:
+        """The k-th window; the next one is read meanwhile."""
         if self._now is None or self._now[0] != k:
             if self._next is None or self._next[0] != k:
                 self._next = k, self._reader.submit(self._read, k)
@@ -73,23 +87,36 @@ class Stream(Epochs):
             self._next = k + 1, self._reader.submit(self._read, k + 1)
         return self._now[1]
 
-    def _read(self, k: int) -> Batches:
-        chosen = self._members(k)
+    def _read(self, k: int) -> Window:
+        members = self._members(k)
+        order = torch.randperm(len(members), generator=seeded(self.seed, k)).numpy()
+        parts = [self.world.part(order[a:b]) for a, b in self._spans(k)]
+        asked = np.concatenate([own for own, _ in parts])
+        chosen = members[np.sort(asked)]
         pinned = self.device.type == "cuda"
         images = torch.empty(
             len(chosen), *self.images.shape[1:], dtype=torch.uint8, pin_memory=pinned
         ).numpy()
         self.images[chosen].read(images)
-        return Batches(
+        pictures = Batches(
             images, self.labels[chosen],
             batch_size=self.batch_size, device=self.device, seed=self.seed,
         )  # fmt: skip
+        places = torch.from_numpy(np.searchsorted(np.sort(asked), asked)).to(self.device)
+        batches = places.split([len(own) for own, _ in parts])
+        return Window(pictures, [(at, rows) for at, (_, rows) in zip(batches, parts, strict=True)])
+
+    def _spans(self, k: int) -> list[tuple[int, int]]:
+        """Where each batch of a window begins and ends in it."""
+        first = k % self.windows * self.length
+        spans = [self.span(i) for i in range(first, min(first + self.length, len(self)))]
+        return [(a - spans[0][0], b - spans[0][0]) for a, b in spans]
 
     def _members(self, k: int) -> np.ndarray:
         """The numbers of a window's pictures, sorted, as they are read best."""
         number, window = divmod(k, self.windows)
         start, _ = self.span(window * self.length)
-        _, end = self.span(min((window + 1) * self.length, len(self)) - 1)
+        end = start + self._spans(k)[-1][1]
         firsts = np.arange(0, self.count, self.block)
         # The third number keeps the blocks' order apart from that within windows.
         order = torch.randperm(len(firsts), generator=seeded(self.seed, number, 1)).numpy()

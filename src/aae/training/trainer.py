@@ -20,6 +20,7 @@ from aae.training.fast import FastJointStep
 from aae.training.finite import Fault
 from aae.training.optimizers import learning_rate
 from aae.training.step import AlternatingStep, JointStep, Losses, Step
+from aae.training.world import ALONE, World
 
 Record = dict[str, float | int | str]
 
@@ -69,13 +70,13 @@ STEPS: dict[str, type[Step]] = {
 }
 
 
-def make_step(model: Autoencoder, config: Config) -> Step:
-    """The step that a config names."""
+def make_step(model: Autoencoder, config: Config, world: World = ALONE) -> Step:
+    """The step that a config names, made by one process or several together."""
     kind = STEPS[config.step]
     learning = all(config.weights[f"discriminator_{code}"] for code in model.adversaries)
     if kind is FastJointStep and not learning:
         kind = JointStep  # a discriminator that does not learn has no gradient to share
-    return kind(model, config)
+    return kind(model, config, world=world)
 
 
 class DivergedError(RuntimeError):
@@ -149,7 +150,8 @@ class Trainer:
             progress.add(losses)
             if self._looks_at_once:
                 self._look()
-            pictures += batch.labels.shape[-1]
+            first, end = self.batches.span(progress.batch - 1)
+            pictures += end - first
             if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
                 self._log(pictures / (time.perf_counter() - since))
                 since, pictures = time.perf_counter(), 0
