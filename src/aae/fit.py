@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 
-from aae import losses
+from aae import launch, losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
 from aae.data import Dataset, Examples, Stored, at_hand, in_full
@@ -29,6 +32,7 @@ from aae.training.device import choose_device
 from aae.training.step import Step
 from aae.training.streams import Stream
 from aae.training.trainer import Observer, Record, Trainer, make_step
+from aae.training.world import ALONE, LostError, World, joined
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: it was asked for
@@ -49,6 +53,10 @@ def fit(
 ) -> Run:
     """Train a config into a new run folder.
 
+    Processes that a launcher such as torchrun started train it together, each on a part of every
+    batch. The first of them keeps the folder; in the others the run that comes back is of no use.
+    Where one was lost and all are started again, they go on with the run that they began.
+
     Args:
         config: what to train.
         folder: where to; it must not exist, or be empty.
@@ -59,11 +67,19 @@ def fit(
     Raises:
         ValueError: the config and the data do not fit each other, or the folder is in use.
         Interrupted: on Ctrl-C or SIGTERM, after a checkpoint.
+        LostError: another process is gone; there is a checkpoint.
     """
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
-    run = Run.create(folder, replace(config, data=in_full(config.data)), dataset, networks)
-    _train(run, splits, observers)
+    config = replace(config, data=in_full(config.data))
+    with ExitStack() as working:
+        world = working.enter_context(joined())
+        begun = launch.restarts() and not world.rank and _began(Path(folder), config)
+        if world.same(b"begun" if begun else b"new") == b"begun":
+            return resume(folder, observers, dataset=dataset, networks=networks)
+        own = _own(Path(folder), world, working)
+        run = Run.create(own, config, dataset, networks)
+        _train(run, splits, observers, world=world)
     return run
 
 
@@ -79,8 +95,10 @@ def resume(
 ) -> Run:
     """Go on with a run from its newest checkpoint, as if it had never stopped.
 
+    Several processes go on together, as in `fit`, however many there were before.
+
     Args:
-        folder: the run folder.
+        folder: the run folder; only the first process must have it.
         observers: who else is told how it goes.
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the config says.
@@ -91,12 +109,47 @@ def resume(
 
     Raises:
         Interrupted: it was asked to stop.
+        LostError: another process is gone; there is a checkpoint.
     """
-    run = Run(folder, networks)
-    if device is not None:
-        run.config = replace(run.config, device=device)
-    _train(run, Splits.of(run.config, dataset or run.dataset(data_dir)), observers, stop)
+    with ExitStack() as working:
+        world = working.enter_context(joined())
+        own = _own(Path(folder), world, working)
+        _send(own, world)
+        run = Run(own, networks)
+        if device is not None:
+            run.config = replace(run.config, device=device)
+        splits = Splits.of(run.config, dataset or run.dataset(data_dir))
+        _train(run, splits, observers, stop, world)
     return run
+
+
+def _own(folder: Path, world: World, working: ExitStack) -> Path:
+    """The run folder in the first process; a passing one in the others, who keep nothing."""
+    if not world.rank:
+        return folder
+    return Path(working.enter_context(TemporaryDirectory(prefix="aae-")))
+
+
+def _send(folder: Path, world: World) -> None:
+    """Give every process what the first one's run folder says, and its newest checkpoint."""
+    if world.size == 1:
+        return
+    files: dict[str, Path] = {}
+    if not world.rank:
+        Run(folder)
+        place = checkpoint.newest(folder / "checkpoints")
+        there = [folder / "config.json", *(sorted(place.iterdir()) if place else [])]
+        files = {str(path.relative_to(folder)): path for path in there}
+    for name in json.loads(world.same(json.dumps(list(files)).encode())):
+        content = world.same(files[name].read_bytes() if name in files else b"")
+        if world.rank:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+
+def _began(folder: Path, config: Config) -> bool:
+    """Whether a folder holds a training of this config that was started before."""
+    return (folder / "config.json").exists() and Run(folder).config == config
 
 
 def make_trainer(
@@ -104,10 +157,11 @@ def make_trainer(
     splits: Splits,
     observers: Iterable[Observer] = (),
     step: Callable[[Autoencoder, Config], Step] = make_step,
+    world: World = ALONE,
 ) -> Trainer:
     """A trainer for a run, standing at its newest checkpoint or at the start."""
     model = run.new_model().to(choose_device(run.config.device))
-    trainer = new_trainer(model, run.config, splits.train, observers, step)
+    trainer = new_trainer(model, run.config, splits.train, observers, step, world)
     if place := checkpoint.newest(run.checkpoints):
         checkpoint.load(place, trainer)
     return trainer
@@ -119,6 +173,7 @@ def new_trainer(
     train: Part,
     observers: Iterable[Observer] = (),
     step: Callable[[Autoencoder, Config], Step] = make_step,
+    world: World = ALONE,
 ) -> Trainer:
     """A trainer at the start, with as many of the labels as the model is to see.
 
@@ -127,13 +182,23 @@ def new_trainer(
         config: its config.
         train: what to train on; labels that must not be used are -1.
         observers: who is told.
-        step: makes the step of a model and a config.
+        step: makes the step of a model and a config, in the same world.
+        world: who trains together.
+
+    Raises:
+        ValueError: there are more processes than pictures in a batch.
     """
+    if config.batch_size < world.size:
+        raise ValueError(
+            f"--batch-size {config.batch_size} is for all of {world.size} processes together: "
+            "take more, or start fewer"
+        )
+    world.prepare(model)
     device = next(model.parameters()).device
 
     def batches(images: Examples, labels: np.ndarray, seed: int) -> Epochs:
         settings: dict[str, Any] = {
-            "batch_size": config.batch_size, "device": device, "seed": seed,
+            "batch_size": config.batch_size, "device": device, "seed": seed, "world": world,
         }  # fmt: skip
         if isinstance(images, Stored):
             return Stream(images, labels, **settings)
@@ -194,28 +259,59 @@ def _train(
     splits: Splits,
     observers: Iterable[Observer],
     stop: Callable[[], bool] | None = None,
+    world: World = ALONE,
 ) -> None:
     stopping = asked_to_stop() if stop is None else nullcontext(stop)
     with stopping as asked, locked(run.folder):
-        trainer = make_trainer(run, splits)
+        step = partial(make_step, world=world)
+        trainer = make_trainer(run, splits, step=step, world=world)
+        agreed = world.agreed(asked)
+        if world.rank:
+            trainer.observers = (_Stopper(lambda trainer: run.folder, agreed),)
+            trainer.run()
+            return
         with watched(run, splits, trainer, observers) as keeper:
-            trainer.observers += (_Stopper(keeper, asked),)
-            trainer.run(
-                lambda: validation_figures(
-                    ready(trainer.model, run.config.precision), splits.validation
+            back = _WayBack(trainer)
+            trainer.observers += (back, _Stopper(keeper.save, agreed))
+            try:
+                trainer.run(
+                    lambda: validation_figures(
+                        ready(trainer.model, run.config.precision), splits.validation
+                    )
                 )
-            )
+            except LostError as lost:
+                raise LostError(f"{lost}; {back.saved(keeper)}") from lost
 
 
 class _Stopper(Observer):
     """Ends a training between two steps, where its state is whole."""
 
-    def __init__(self, keeper: Keeper, asked: Callable[[], bool]):
-        self.keeper, self.asked = keeper, asked
+    def __init__(self, save: Callable[[Trainer], Path], asked: Callable[[], bool]):
+        self.save, self.asked = save, asked
 
     def on_step(self, trainer: Trainer) -> None:
         if self.asked():
-            raise Interrupted(self.keeper.save(trainer))
+            raise Interrupted(self.save(trainer))
+
+
+class _WayBack(Observer):
+    """Knows how it was before the step under way, which may be lost with another process."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.on_step(trainer)
+
+    def on_step(self, trainer: Trainer) -> None:
+        self.moves, self.drawn = trainer.step.moves, trainer.generator.get_state()
+
+    def saved(self, keeper: Keeper) -> str:
+        """Save a checkpoint of how it was, unless a part of the step was made already."""
+        trainer = self.trainer
+        if trainer.step.moves != self.moves:
+            return "the last checkpoint is kept, go on with --resume"
+        trainer.generator.set_state(self.drawn)
+        trainer.step.watch.restore()
+        return f"saved {keeper.save(trainer)}, go on with --resume"
 
 
 @contextmanager

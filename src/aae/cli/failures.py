@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Collection
 
+from aae import launch
+
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
@@ -37,8 +39,20 @@ def guarded(program: str, run: Callable[[], int]) -> int:
             raise
         code = USAGE if isinstance(error, ValueError) else FAILURE
         words = _in_one_line(error)
-    print(f"{program}: {words}", file=sys.stderr)
+        if launch.several() and not _is_heard(error):
+            return code
+    who = f"{program}, process {launch.rank()}" if launch.rank() else program
+    print(f"{who}: {words}", file=sys.stderr)
     return code
+
+
+def _is_heard(error: Exception) -> bool:
+    """Whether an error of one process of several shall be said, for some may have the same."""
+    from aae.training.world import LostError
+
+    if isinstance(error, LostError):  # the first one knows what is saved
+        return launch.rank() == 0
+    return launch.fails_first()
 
 
 def unknown(what: str, given: str, possible: Collection[str], see: str) -> ValueError:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aae import launch
 from aae.cli.failures import INTERRUPTED, USAGE
 from aae.recipes import RECIPES, recipe
 from aae.terminal import console, show_json
@@ -25,6 +26,8 @@ _HELP = """\
 usage: aae train RECIPE [FLAGS]      train a recipe into a new run folder
        aae train RECIPE --seeds 10   train ten replicas at once, into a folder of run folders
        aae train --resume RUN        go on with a run, or a folder of runs, from where it stopped
+       torchrun --nproc-per-node 2 -m aae train …      the same by two processes, a part of each
+                                     batch by each
 
 Recipes:
 {recipes}
@@ -52,8 +55,9 @@ def train(args: Sequence[str]) -> int:
         TrainFlags, f"aae train {name}", rest,
         default=TrainFlags.of(recipe(name)), description=summary(RECIPES[name]),
     )  # fmt: skip
-    folder = flags.out or free(Path("runs"), name)
+    folder = flags.out or _folder(Path("runs"), name)
     if flags.seeds is not None:
+        _refuse_several("--seeds trains its runs in processes of their own")
         from aae.cli.replicas import begin_many
 
         return begin_many(flags.config, flags.seeds, folder, json=flags.json)
@@ -75,7 +79,7 @@ def loaded(config: Config) -> Dataset:
     from aae.run import data_of
 
     dataset = data_of(config)
-    if dataset.left_out:
+    if dataset.left_out and not launch.rank():
         print(
             f"left out {len(dataset.left_out)} files that cannot be read, such as "
             f"{dataset.left_out[0]}",
@@ -88,6 +92,23 @@ def free(folder: Path, name: str) -> Path:
     """The first of ``name-1``, ``name-2``, … in a folder that does not exist yet."""
     places = (folder / f"{name}-{n}" for n in itertools.count(1))
     return next(place for place in places if not place.exists())
+
+
+def _folder(parent: Path, name: str) -> Path:
+    """Where a training goes that was given no folder; if it was started again, where it went."""
+    new = free(parent, name)
+    number = int(new.name.rpartition("-")[2])
+    return parent / f"{name}-{number - 1}" if launch.restarts() and number > 1 else new
+
+
+def _refuse_several(why: str) -> None:
+    """Refuse what several processes cannot do together.
+
+    Raises:
+        ValueError: there are several.
+    """
+    if launch.several():
+        raise ValueError(f"{why}: start it without torchrun")
 
 
 def watched(
@@ -106,6 +127,12 @@ def watched(
     from aae import progress
     from aae.fit import Interrupted
 
+    if launch.rank():  # the first process speaks for all
+        try:
+            training([])
+        except Interrupted:
+            return INTERRUPTED
+        return 0
     shown, began = console(stderr=json), time.monotonic()
     try:
         with progress.shown(shown) as observer:
@@ -143,6 +170,7 @@ def _resume(
     from aae.replicas.training import found
 
     if found(resume):
+        _refuse_several(f"{resume} holds several runs")
         return resume_many(resume, data_dir, device, json=json)
     return watched(
         resume,

@@ -74,6 +74,11 @@ class Watch:
         """Take the statistics as they are now for good ones."""
         self._good = [buffer.clone() for buffer in self.statistics]
 
+    def restore(self) -> None:
+        """Put back the statistics of the last step that was whole."""
+        for buffer, good in zip(self.statistics, self._good, strict=True):
+            buffer.copy_(good)
+
     def __call__(
         self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], count: int
     ) -> Tensor:

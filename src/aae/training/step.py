@@ -65,9 +65,7 @@ class Step(ABC):
         world: who makes the step together.
     """
 
-    def __init__(
-        self, model: Autoencoder, config: Config, read: Read = read, world: World = ALONE
-    ):
+    def __init__(self, model: Autoencoder, config: Config, read: Read = read, world: World = ALONE):
         self.model, self.config, self.read, self.world = model, config, read, world
         self.phases, self.weights = world.phases(model.phases()), config.weights
         self.corruption = Corruption(config.noise_std, config.dropout)

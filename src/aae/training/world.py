@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from aae import launch
 from aae.autoencoder import Autoencoder, Pass, Phase, Rows
 
 T = TypeVar("T", Tensor, np.ndarray)
@@ -111,8 +112,8 @@ class Workers(World):
         """See `World.total`: one message, in memory that is kept for the next."""
         moved = [p for p in parameters if p.grad is not None]
         grads = [p.grad.flatten() for p in moved if p.grad is not None]
-        said = torch.stack([*(loss.detach().float() for loss in losses.values()),
-                            torch.tensor(float(self._asked()), device=moved[0].device)])  # fmt: skip
+        asked = torch.tensor(float(self._asked()), device=moved[0].device)
+        said = torch.stack([*(loss.detach().float() for loss in losses.values()), asked])
         sizes = [grad.numel() for grad in grads]
         if (length := sum(sizes) + len(said)) != len(self._flat):
             self._flat = torch.empty(length, device=said.device)
@@ -176,7 +177,7 @@ def joined() -> Iterator[World]:
     if dist.is_available() and dist.is_initialized():
         yield Workers(dist.get_rank(), dist.get_world_size())
         return
-    if not several():
+    if not launch.several():
         yield ALONE
         return
     backend = "gloo"
@@ -189,16 +190,6 @@ def joined() -> Iterator[World]:
         yield Workers(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
-
-
-def several() -> bool:
-    """Whether a launcher started several processes, this one among them."""
-    return "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-
-
-def restarted() -> bool:
-    """Whether the launcher has started these processes before, and one of them was lost."""
-    return several() and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
 @contextmanager

@@ -1,0 +1,37 @@
+"""What a launcher of several processes, such as torchrun, says to each of them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+
+def rank() -> int:
+    """This process's number, from 0; 0 without a launcher."""
+    return int(os.environ["RANK"]) if several() else 0
+
+
+def several() -> bool:
+    """Whether several processes were started together, this one among them."""
+    return "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def restarts() -> int:
+    """How often they were started again since one of them was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) if several() else 0
+
+
+def fails_first() -> bool:
+    """Whether of several processes this is the first to say that it fails, or it cannot know.
+
+    All fail for what is wrong with a flag, and one line is enough.
+    """
+    import torch.distributed as dist
+
+    try:
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
+        first: bool = store.add(f"aae/failed/{restarts()}", 1) == 1
+        return first
+    except (KeyError, ValueError, RuntimeError):
+        return True
