@@ -26,11 +26,11 @@ def fails_first() -> bool:
 
     All fail for what is wrong with a flag, and one line is enough.
     """
-    import torch.distributed as dist
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
+        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
         first: bool = store.add(f"aae/failed/{restarts()}", 1) == 1
         return first
     except (KeyError, ValueError, RuntimeError):

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 from torch.overrides import TorchFunctionMode
 
 from aae import launch
@@ -185,7 +186,10 @@ def joined() -> Iterator[World]:
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     with _heard():
-        dist.init_process_group(backend, timeout=PATIENCE)
+        # After a restart, the launcher's store still holds the addresses of those before.
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        own = PrefixStore(f"aae/{launch.restarts()}", store)
+        dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield Workers(dist.get_rank(), dist.get_world_size())
     finally:
@@ -198,8 +202,7 @@ def _heard() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        what = " ".join(str(error).split())
-        raise LostError(f"another process of this training is gone ({what})") from error
+        raise LostError("another process of this training is gone, or cannot be heard") from error
 
 
 def _share_of(loss: Callable[[Pass], Tensor], seen: Pass) -> Tensor:
