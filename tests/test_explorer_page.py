@@ -458,6 +458,45 @@ def test_everything_has_a_name(visit, semi, lone):
     assert sum(bool(re.match(r"- '?img ", line)) for line in lines) == 3
 
 
+def accessible(page):
+    """What Chromium tells a screen reader: (role, name, properties) of each thing."""
+    client = page.context.new_cdp_session(page)
+    found = []
+    for node in client.send("Accessibility.getFullAXTree")["nodes"]:
+        if not node["ignored"]:
+            role, name = (node.get(k, {}).get("value", "") for k in ("role", "name"))
+            told = {p["name"]: p["value"].get("value") for p in node.get("properties", [])}
+            found.append((role, name, told))
+    client.detach()
+    return found
+
+
+@pytest.mark.parametrize("which", ["semi", "style"])
+def test_chromium_tells_a_screen_reader_all_of_it_once(visit, request, which):
+    seen = visit(request.getfixturevalue(which))
+    seen.page.locator("#plot").focus()
+    seen.page.keyboard.press("Enter")
+    seen.page.wait_for_selector("#chosen:visible")
+    found = accessible(seen.page)
+    need = {
+        "application", "button", "checkbox", "combobox", "complementary", "heading", "image",
+        "meter", "radio", "radiogroup", "region", "slider",
+    }  # fmt: skip
+    assert [each for each in found if each[0] in need and not each[1]] == []
+    roles = [role for role, *_ in found]
+    assert "Canvas" not in roles  # what is drawn is told in words
+    assert roles.count("slider") == (3 if which == "style" else 0)
+    # One region speaks, however many numbers change.
+    assert [role for role, _, told in found if told.get("live")] == ["status"]
+    seen.page.locator("#status").get_by_text("No. ").wait_for(state="attached")
+    words = "(controls) => controls.map((each) => each.getAttribute('aria-valuetext'))"
+    sliders = seen.page.locator("#sliders input").evaluate_all(words)
+    assert sliders == seen.page.locator("#sliders span").all_inner_texts()
+    meters = seen.page.locator("#chosen meter").evaluate_all(words)
+    assert meters == seen.page.locator("#chosen .bars span").all_inner_texts()
+    assert len(meters) == (3 if which == "semi" else 0)
+
+
 class TestExported:
     """Three dimensions, a decoder that is told the label, and a plain file server."""
 

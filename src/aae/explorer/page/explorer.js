@@ -210,7 +210,7 @@ export class Explorer {
   /** Take back what was chosen, and where. */
   clear() {
     Object.assign(this.state, { chosen: null, strip: null, own: null });
-    for (const id of ["chosen", "strip", "own"]) $(id).hidden = true;
+    for (const id of ["chosen", "strip", "own", "trouble"]) $(id).hidden = true;
     for (const id of ["chosen-hint", "strip-hint"]) $(id).hidden = false;
     this.put(new Float32Array(this.data.dim));
   }

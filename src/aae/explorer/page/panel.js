@@ -72,7 +72,8 @@ export class Sliders {
     const { limit } = data.about;
     this.rows = Array.from({ length: data.dim > 2 ? data.dim : 0 }, (_, k) => {
       const input = element("input", { type: "range", min: -limit, max: limit, step: limit / 200 });
-      const row = element("label", {}, axisName(k), input, element("output"));
+      // No output element: each is a live region, and all of them would speak at every move.
+      const row = element("label", {}, axisName(k), input, element("span", { ariaHidden: "true" }));
       row.dataset.ink = "";
       input.addEventListener("input", () => changed(k, Number(input.value)));
       return row;
@@ -83,7 +84,7 @@ export class Sliders {
   show(z) {
     this.rows.forEach((row, k) => {
       row.children[0].value = z[k];
-      row.children[1].textContent = number(z[k]);
+      row.children[0].ariaValueText = row.children[1].textContent = number(z[k]);
     });
   }
 }
@@ -140,9 +141,10 @@ function top(data, y, count = 3) {
 /** The most probable classes, as bars. */
 function bars(data, y) {
   const rows = top(data, y).map(({ name, p }) => {
-    const label = element("b", { textContent: name }), share = element("span", { textContent: `${(100 * p).toFixed(1)} %` });
+    const words = `${(100 * p).toFixed(1)} %`;
+    const label = element("b", { textContent: name }), share = element("span", { textContent: words });
     label.dataset.ink = share.dataset.ink = "";
-    return element("div", {}, label, element("meter", { min: 0, max: 1, value: p, ariaLabel: `Probability of ${name}` }), share);
+    return element("div", {}, label, element("meter", { min: 0, max: 1, value: p, ariaLabel: `Probability of ${name}`, ariaValueText: words }), share);
   });
   return element("div", { className: "bars" }, ...rows);
 }
