@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from matplotlib.colors import to_rgb
@@ -75,10 +76,15 @@ def style_run(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def style(style_run, serving, tmp_path_factory):
+def style_site(style_run, tmp_path_factory):
     """The same, exported into a folder of a plain file server."""
-    root = tmp_path_factory.mktemp("host")
-    site.write(style_run, root / "some" / "where", count=100)
+    return site.write(style_run, tmp_path_factory.mktemp("host") / "some" / "where", count=100)
+
+
+@pytest.fixture(scope="module")
+def style(style_site, serving):
+    """Where that server shows it."""
+    root = style_site.parents[1]
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -456,6 +462,43 @@ def test_everything_has_a_name(visit, semi, lone):
     assert any(line.startswith('- application "Code space"') for line in lines)
     assert sum(line.startswith("- radio ") for line in lines) == 10
     assert sum(bool(re.match(r"- '?img ", line)) for line in lines) == 3
+
+
+RUN_BOTH = """async ([pictures, asked]) => {
+  const { load } = await import("./data.js"), { Networks } = await import("./networks.js");
+  const { about } = await load(), networks = await Networks.load(about), found = [];
+  for (const [i, x] of pictures.entries()) {
+    const { z, y } = await networks.encode(Float32Array.from(x));
+    const told = about.told ? [y ?? networks.oneHot(asked[i])] : [];
+    const [decoded] = await networks.decode([z], told);
+    found.push([z, y ?? [], decoded].map((values) => [...values]));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("which", ["semi", "style"])
+def test_the_browser_gives_what_onnx_runtime_gives_in_python(visit, request, which, digits):
+    folder = request.getfixturevalue({"semi": "tiny_site", "style": "style_site"}[which])
+    x, asked = digits.test_images[:100].astype(np.float32) / 255, np.arange(100) % 10
+    given = [x.reshape(100, -1).tolist(), asked.tolist()]
+    found = visit(request.getfixturevalue(which)).page.evaluate(RUN_BOTH, given)
+    z, y, decoded = (np.array(part) for part in zip(*found, strict=True))
+    encoder, decoder = (
+        onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        for name in ("encoder", "decoder")
+    )
+    codes = dict(
+        zip([o.name for o in encoder.get_outputs()], encoder.run(None, {"x": x}), strict=True)
+    )
+    told = codes.get("y", np.eye(10, dtype=np.float32)[asked])
+    (pictures,) = decoder.run(None, {"z": codes["z"], "y": told})
+    assert np.abs(z - codes["z"]).max() < 1e-5
+    assert np.abs(decoded - pictures.reshape(100, -1)).max() < 1e-5
+    assert (y.shape == (100, 10)) == ("y" in codes) == (which == "semi")
+    if which == "semi":
+        assert np.abs(y - codes["y"]).max() < 1e-5
+    assert min(codes["z"].std(), pictures.std()) > 0.01  # they differ from picture to picture
 
 
 def accessible(page):
