@@ -9,7 +9,7 @@ import torch
 
 from aae.cli import main
 from aae.data import load
-from aae.fit import resume
+from aae.fit import Interrupted, resume
 from aae.replicas import training
 from aae.reproduce import catalog, measures, page, work
 from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, settings
@@ -237,6 +237,15 @@ def test_the_command(small, no_pictures, tmp_path, capsys):
 
 
 # --- the figures
+
+
+def test_a_command_that_is_stopped_says_how_to_go_on(monkeypatch, tmp_path, capsys):
+    def stopped(*args, **kwargs):
+        raise Interrupted(tmp_path / "runs")
+
+    monkeypatch.setattr("aae.reproduce.work.reproduce", stopped)
+    assert main(["reproduce", "fig2", "--out", str(tmp_path)]) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
 
 
 def test_the_summary_by_hand():

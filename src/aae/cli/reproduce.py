@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from aae.cli.failures import INTERRUPTED
+
 from aae.terminal import console, show_json
 
 
@@ -36,6 +38,7 @@ def reproduce(
         data_dir: Folder that holds the data set's files.
         json: Print the rows as one JSON list instead of a table.
     """
+    from aae.fit import Interrupted
     from aae.reproduce.catalog import EXPERIMENTS, settings
     from aae.reproduce.page import update
     from aae.reproduce.summary import summarise
@@ -48,14 +51,18 @@ def reproduce(
         raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
     chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
     results = []
-    for setting, seed, figures in run_all(
-        chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir,
-        say=lambda words: print(words, file=sys.stderr, flush=True),
-    ):  # fmt: skip
-        results.append((setting, seed, figures))
-        if not json:
-            measured = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
-            print(f"{setting.place}, seed {seed}: {', '.join(measured)}", flush=True)
+    try:
+        for setting, seed, figures in run_all(
+            chosen, out=out, runs=runs, seeds=seeds, quick=quick, data_dir=data_dir,
+            say=lambda words: print(words, file=sys.stderr, flush=True),
+        ):  # fmt: skip
+            results.append((setting, seed, figures))
+            if not json:
+                measured = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
+                print(f"{setting.place}, seed {seed}: {', '.join(measured)}", flush=True)
+    except Interrupted as stop:
+        print(f"{stop}; the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
     rows = summarise(results)
     everything = summarise(found(out, quick=quick))
     figures_at = out / "quick" if quick else out
