@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aae.cli.failures import INTERRUPTED
-
 from aae.terminal import console, show_json
 
 
