@@ -83,7 +83,7 @@ class Workers(World):
 
     def __init__(self, rank: int, size: int):
         self.rank, self.size = rank, size
-        self._flat = torch.empty(0)
+        self._flat: dict[int, Tensor] = {}
         self._asked: Callable[[], bool] = lambda: False
         self._wishes = torch.zeros(())
         """How often any process was asked to stop, on the device."""
@@ -116,10 +116,9 @@ class Workers(World):
         asked = torch.tensor(float(self._asked()), device=moved[0].device)
         said = torch.stack([*(loss.detach().float() for loss in losses.values()), asked])
         sizes = [grad.numel() for grad in grads]
-        if (length := sum(sizes) + len(said)) != len(self._flat):
-            self._flat = torch.empty(length, device=said.device)
-        flat = torch.cat([*grads, said], out=self._flat)
-        self.sum(flat)
+        if (length := sum(sizes) + len(said)) not in self._flat:
+            self._flat[length] = torch.empty(length, device=said.device)
+        flat = self.sum(torch.cat([*grads, said], out=self._flat[length]))
         *grads, said = flat.split([*sizes, len(said)])
         for parameter, grad in zip(moved, grads, strict=True):
             parameter.grad = grad.view_as(parameter)
