@@ -65,14 +65,19 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
                 f"{len(seen['failures'])} failures; at most {seen['slowest, s']} s, "
                 f"{seen['memory grew by, MiB']} MiB",
             ))  # fmt: skip
-    for name, seen in figures.get("guided", {}).items():
-        if name != "versions":
-            made.append((
-                f"the same, guided by coverage: {name}",
-                f"{seen['inputs']:,}, which led to {seen['branches at last']} branches; sound "
-                f"files, to {seen['branches at first']}",
-                f"{len(seen['failures'])} failures; at most {seen['slowest, s']} s",
-            ))  # fmt: skip
+    if guided := {k: v for k, v in figures.get("guided", {}).items() if k != "versions"}:
+        inputs = [seen["inputs"] for seen in guided.values()]
+        first, last = (
+            sum(seen[f"branches at {when}"] for seen in guided.values())
+            for when in ("first", "last")
+        )
+        made.append((
+            f"damaged files, guided by coverage: {len(guided)} parsers",
+            f"{sum(inputs):,}, at least {min(inputs):,} for each; they reached {last:,} branches, "
+            f"sound files {first:,}",
+            f"{sum(len(seen['failures']) for seen in guided.values())} failures; each took less "
+            f"than {max(seen['slowest, s'] for seen in guided.values()) + 1} s",
+        ))  # fmt: skip
     return made
 
 
