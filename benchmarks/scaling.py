@@ -2,13 +2,15 @@
 
     python benchmarks/scaling.py --json benchmarks/results/scaling.json
 
-A step of n pictures by P processes on C cores takes
+A step of n pictures by P processes takes
 
-    t(n, P) = max(1, P / C) · (a + b · n / P) + s(P, W)        s(P, W) = α(P) + β(P) · 4 W
+    t(n, P) = c(P) · (a + b · n / P) + s(P, W)        s(P, W) = α(P) + β(P) · 4 W
 
-where a (updates, casts, Python) and b (arithmetic) are fitted to steps of one process, and s is the
-time in which W gradients are summed, fitted to sums of several lengths by P processes that do
-nothing else. Input is read ahead by a thread, so it counts only where it takes longer than all
+where a (updates, casts, Python) and b (arithmetic) are fitted to steps of one process; c says how
+much slower steps are while P trainings that know nothing of each other run at once, for cores and
+memory are shared (1 where each process has its own); and s is the time in which W gradients are
+put together and summed, fitted to sums of several lengths by P processes that do nothing else.
+Input is read ahead by a thread, so it counts only where it takes longer than all
 that. What P processes then take for real is measured and set beside.
 """
 
@@ -40,6 +42,8 @@ from aae.training.world import ALONE, Workers, World
 
 CPU = torch.device("cpu")
 SIZES = (16, 32, 64, 128, 256, 512)
+BUSY = 128
+"""Pictures in the steps that are timed beside others."""
 LENGTHS = (10_000, 100_000, 1_000_000, 4_000_000)
 NETWORKS: dict[str, tuple[Config, tuple[int, ...]]] = {
     "the paper's, 784-1000-1000": (recipe("gaussian"), (1, 28, 28)),
@@ -85,11 +89,11 @@ def steps_of(name: str, n: int, world: World, count: int) -> list[float]:
 
 def sums_of(length: int, count: int) -> list[float]:
     """Seconds in which processes sum so many numbers."""
-    tensor, times = torch.zeros(length), []
+    parts, whole, times = [torch.zeros(length // 2)] * 2, torch.empty(length // 2 * 2), []
     for _ in range(count + 3):
         dist.barrier()
         since = time.perf_counter()
-        dist.all_reduce(tensor)
+        dist.all_reduce(torch.cat(parts, out=whole))
         times.append(time.perf_counter() - since)
     return times[3:]
 
@@ -100,13 +104,17 @@ def work(rank: int, size: int, folder: str, count: int) -> None:
     store = dist.FileStore(f"{folder}/{size}", size)  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     world = Workers(rank, size)
+    dist.barrier()
+    busy = {name: statistics.median(steps_of(name, BUSY, ALONE, count)) for name in NETWORKS}
     sums = {length: statistics.median(sums_of(length, count)) for length in LENGTHS}
     steps = {
         name: {n: quartiles(steps_of(name, n, world, count)) for n in (128, 512)}
         for name in NETWORKS
     }
     if rank == 0:
-        Path(folder, f"{size}.json").write_text(json.dumps({"sums": sums, "steps": steps}))
+        Path(folder, f"{size}.json").write_text(
+            json.dumps({"busy": busy, "sums": sums, "steps": steps})
+        )
     dist.destroy_process_group()
 
 
@@ -160,7 +168,6 @@ def main() -> None:
     torch.set_num_threads(1)
     choose_device("cpu")
     result: dict[str, Any] = {"machine": describe("cpu"), "torch": torch.__version__}
-    cores = result["machine"]["cores"]
     alone = {
         name: {n: quartiles(steps_of(name, n, ALONE, arguments.count)) for n in SIZES}
         for name in NETWORKS
@@ -181,11 +188,13 @@ def main() -> None:
             for name, (config, shape) in NETWORKS.items():
                 a, b = lines[name]
                 summed = alpha + beta * 4 * weights(made(config, shape))
+                crowd = measured["busy"][name] / alone[name][BUSY][1]
                 for n, (low, median, high) in measured["steps"][name].items():
-                    said = max(1, size / cores) * (a + b * int(n) / size) + summed
+                    said = crowd * (a + b * int(n) / size) + summed
                     result["rows"].append({
                         "network": name, "batch": int(n), "processes": size, "foretold": said,
-                        "sum": summed, "measured": [low, median, high], "alone": a + b * int(n),
+                        "crowd": crowd, "sum": summed, "measured": [low, median, high],
+                        "alone": a + b * int(n),
                     })  # fmt: skip
     paper, _ = NETWORKS.values()
     result["elsewhere"] = {
@@ -204,14 +213,14 @@ def show(result: dict[str, Any]) -> None:
     for size, line in result["sums"].items():
         print(f"sums by {size}: {line['alpha'] * 1e3:.2f} ms + {line['beta'] * 1e9:.2f} ns a byte")
     print(
-        "\n| network | batch | processes | foretold, ms | of it the sum "
+        "\n| network | batch | processes | c | foretold, ms | of it the sum "
         "| measured, ms (quartiles) | error |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for row in result["rows"]:
         low, median, high = (1e3 * t for t in row["measured"])
         print(
-            f"| {row['network']} | {row['batch']} | {row['processes']} "
+            f"| {row['network']} | {row['batch']} | {row['processes']} | {row['crowd']:.2f} "
             f"| {row['foretold'] * 1e3:.1f} | {row['sum'] * 1e3:.1f} "
             f"| {median:.1f} ({low:.1f}–{high:.1f}) "
             f"| {100 * (1e3 * row['foretold'] / median - 1):+.0f} % |"
