@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -250,7 +251,8 @@ def test_cache_is_the_systems_unless_told(monkeypatch, tmp_path):
 
 
 def test_progress_goes_to_standard_error(start, capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # a bar moves on a terminal alone
+    monkeypatch.setenv("TERM", "xterm")
     mirror = start(SERVED)
     check(load_source(make_source(mirror.address), progress=True))
     captured = capsys.readouterr()
