@@ -1,5 +1,7 @@
 """Small configs, data, trainers and one trained run, shared by the tests."""
 
+import itertools
+
 import hypothesis
 import numpy as np
 import pytest
@@ -164,3 +166,21 @@ def run(capsys):
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def spoil():
+    """Makes the pictures of some steps of a trainer (the first is 1) not finite."""
+
+    def make(trainer, *counts):
+        batches, number = trainer.batches.epoch, itertools.count(1)
+
+        def epoch(*args):
+            for batch in batches(*args):
+                bad = next(number) in counts
+                yield Batch(torch.full_like(batch.x, torch.nan), batch.labels) if bad else batch
+
+        trainer.batches.epoch = epoch
+        return trainer
+
+    return make

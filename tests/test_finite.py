@@ -26,19 +26,6 @@ class Diary(Observer):
         self.records.append(record)
 
 
-def spoil(trainer, *counts):
-    """Make the pictures of some steps (the first is 1) not finite."""
-    batches, number = trainer.batches.epoch, itertools.count(1)
-
-    def epoch(*args):
-        for batch in batches(*args):
-            bad = next(number) in counts
-            yield Batch(torch.full_like(batch.x, torch.nan), batch.labels) if bad else batch
-
-    trainer.batches.epoch = epoch
-    return trainer
-
-
 def state(trainer):
     """What an update changes."""
     return copy.deepcopy((trainer.model.state_dict(), trainer.step.state()))
@@ -49,7 +36,7 @@ def state(trainer):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_step_that_is_not_finite_changes_nothing(
-    new_trainer, tiny, same_state, model, step, optimizer, count
+    new_trainer, tiny, same_state, model, step, optimizer, count, spoil
 ):
     config = tiny(model=model, step=step, optimizer=optimizer, lr=1e-3, on_nonfinite="skip", **HARD)
     trainer, states = new_trainer(config), []
@@ -73,7 +60,7 @@ def test_a_step_that_is_not_finite_changes_nothing(
 
 @kinds
 @pytest.mark.parametrize("at_once", [True, False])
-def test_what_was_skipped_is_said_and_not_counted(new_trainer, tiny, caplog, step, at_once):
+def test_what_was_skipped_is_said_and_not_counted(new_trainer, tiny, caplog, step, at_once, spoil):
     diary = Diary()
     config = tiny(step=step, on_nonfinite="skip", log_every=4, epochs=1)
     trainer = spoil(new_trainer(config, [diary]), 2, 3)
@@ -94,7 +81,9 @@ def test_what_was_skipped_is_said_and_not_counted(new_trainer, tiny, caplog, ste
 
 @pytest.mark.parametrize("step", ["joint", "alternating"])
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_training_stops_at_what_is_not_finite(new_trainer, tiny, same_state, step, at_once):
+def test_a_training_stops_at_what_is_not_finite(
+    new_trainer, tiny, same_state, step, at_once, spoil
+):
     trainer = spoil(new_trainer(tiny(step=step, log_every=3, **HARD)), 2)
     trainer._looks_at_once = at_once
     before = state(new_trainer(tiny(step=step, **HARD)))
@@ -105,7 +94,7 @@ def test_a_training_stops_at_what_is_not_finite(new_trainer, tiny, same_state, s
     assert all(weight.isfinite().all() for weight in trainer.model.state_dict().values())
 
 
-def test_nothing_is_saved_after_what_nobody_has_seen(new_trainer, tiny, tmp_path):
+def test_nothing_is_saved_after_what_nobody_has_seen(new_trainer, tiny, tmp_path, spoil):
     trainer = new_trainer(tiny())
     trainer._looks_at_once = False
 

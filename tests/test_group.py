@@ -1,13 +1,11 @@
 """Trainers that make their steps together, each as if it were alone."""
 
 import copy
-import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 
-from aae.autoencoder import Batch
 from aae.training.group import Group, Together
 from aae.training.stacked import lone_step, state_of
 from aae.training.trainer import DivergedError, Observer, Trainer
@@ -139,24 +137,11 @@ def test_it_ends_when_all_have_diverged(members):
     assert group.progress.count == 1
 
 
-def spoil(trainer, *counts):
-    """Make the pictures of some steps (the first is 1) not finite."""
-    batches, number = trainer.batches.epoch, itertools.count(1)
-
-    def epoch(*args):
-        for batch in batches(*args):
-            bad = next(number) in counts
-            yield Batch(torch.full_like(batch.x, torch.nan), batch.labels) if bad else batch
-
-    trainer.batches.epoch = epoch
-    return trainer
-
-
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("step", ["joint-plain", "alternating"])
 @pytest.mark.parametrize("counts", [(1,), (2, 3), (4, 5)])
 def test_a_member_that_skips_steps_goes_on_as_it_would_alone(
-    members, caplog, step, counts, at_once
+    members, caplog, step, counts, at_once, spoil
 ):
     # Adam counts a step that one member skipped, so it is near and no more.
     changes = {"step": step, "on_nonfinite": "skip", "optimizer": "sgd", "lr": 1e-4}
@@ -184,7 +169,7 @@ def test_a_member_that_skips_steps_goes_on_as_it_would_alone(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_adam_s_moments_are_taken_back_too(members, same_state, count):
+def test_adam_s_moments_are_taken_back_too(members, same_state, count, spoil):
     trainers, _ = members(on_nonfinite="skip")
     spoil(trainers[1], count)
     states = []

@@ -130,6 +130,16 @@ def test_each_process_reads_its_rows_alone(tmp_path, monkeypatch):
         assert torch.equal(torch.cat([p.labels for p in own]), whole.labels)
 
 
+def test_in_use_a_process_asks_no_other(new_model, tiny):
+    # The first process validates while the others train on: no sum may be waited for.
+    model = new_model(tiny(batch_norm=True))
+    model.encoder.trunk.norms[0] = torch.nn.BatchNorm1d(32, track_running_stats=False)
+    x = torch.randn(5, 1, 8, 8)
+    expected = model.eval().encode(x).z
+    Workers(0, 2).prepare(model)
+    assert torch.equal(model.eval().encode(x).z, expected)
+
+
 def test_a_batch_has_a_picture_for_each_process(new_model, tiny, part):
     config = tiny(batch_size=4)
     with pytest.raises(ValueError, match="--batch-size 4 is for all of 5 processes"):

@@ -136,7 +136,7 @@ def _send(folder: Path, world: World) -> None:
         return
     files: dict[str, Path] = {}
     if not world.rank:
-        Run(folder)
+        Run(folder)  # refuses what is none, before others are sent anything
         place = checkpoint.newest(folder / "checkpoints")
         there = [folder / "config.json", *(sorted(place.iterdir()) if place else [])]
         files = {str(path.relative_to(folder)): path for path in there}

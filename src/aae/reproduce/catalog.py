@@ -16,7 +16,7 @@ from aae.config import Config
 from aae.recipes import recipe
 
 EPOCHS = 20
-"""Of a tuned run: all of them then finish overnight on two cores."""
+"""Of a tuned run: by the speed of those that were made, all finish overnight on two cores."""
 
 Recipe = Literal["paper", "tuned"]
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Phase
 from aae.config import Config
+from aae.training.draws import Draws
 from aae.training.finite import GuardOfMany, WatchOfMany
 from aae.training.step import AlternatingStep, JointStep, Losses, Read, Step, read
 
@@ -138,7 +138,7 @@ def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return grad
 
 
-class _OwnDraws(TorchFunctionMode):
+class _OwnDraws(Draws):
     """Where a replica draws from the first generator, all draw, each from its own.
 
     Args:
@@ -147,19 +147,13 @@ class _OwnDraws(TorchFunctionMode):
     """
 
     def __init__(self, generators: Sequence[torch.Generator], seat: Tensor):
-        super().__init__()
+        super().__init__(generators[0])
         self.generators, self.seat = generators, seat
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if kwargs.get("generator") is not self.generators[0]:
-            return func(*args, **kwargs)
+    def draw(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """See `Draws.draw`."""
         draws = []
         for generator in self.generators:
             # What is drawn in place, each draws in a place of its own.

@@ -91,8 +91,8 @@ class Stream(Epochs):
         members = self._members(k)
         order = torch.randperm(len(members), generator=seeded(self.seed, k)).numpy()
         parts = [self.world.part(order[a:b]) for a, b in self._spans(k)]
-        asked = np.concatenate([own for own, _ in parts])
-        chosen = members[np.sort(asked)]
+        asked, places = np.unique(np.concatenate([own for own, _ in parts]), return_inverse=True)
+        chosen = members[asked]
         pinned = self.device.type == "cuda"
         images = torch.empty(
             len(chosen), *self.images.shape[1:], dtype=torch.uint8, pin_memory=pinned
@@ -102,8 +102,7 @@ class Stream(Epochs):
             images, self.labels[chosen],
             batch_size=self.batch_size, device=self.device, seed=self.seed,
         )  # fmt: skip
-        places = torch.from_numpy(np.searchsorted(np.sort(asked), asked)).to(self.device)
-        batches = places.split([len(own) for own, _ in parts])
+        batches = torch.from_numpy(places).to(self.device).split([len(own) for own, _ in parts])
         return Window(pictures, [(at, rows) for at, (_, rows) in zip(batches, parts, strict=True)])
 
     def _spans(self, k: int) -> list[tuple[int, int]]:

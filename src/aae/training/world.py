@@ -21,10 +21,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
-from torch.overrides import TorchFunctionMode
 
 from aae import launch
 from aae.autoencoder import Autoencoder, Pass, Phase, Rows
+from aae.training.draws import Draws
 
 T = TypeVar("T", Tensor, np.ndarray)
 
@@ -215,7 +215,7 @@ def _share_of(loss: Callable[[Pass], Tensor], seen: Pass) -> Tensor:
     return value * (rows.count / rows.total)
 
 
-class _OwnRows(TorchFunctionMode):
+class _OwnRows(Draws):
     """Whatever is drawn for some rows of a batch is drawn for all, and these rows are taken.
 
     Args:
@@ -224,19 +224,13 @@ class _OwnRows(TorchFunctionMode):
     """
 
     def __init__(self, generator: torch.Generator, rows: Rows):
-        super().__init__()
-        self.generator, self.rows = generator, rows
+        super().__init__(generator)
+        self.rows = rows
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if kwargs.get("generator") is not self.generator:
-            return func(*args, **kwargs)
+    def draw(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """See `Draws.draw`."""
         given = next((i for i, a in enumerate(args) if isinstance(a, (Tensor, tuple))), None)
         if given is None:  # randn(n, d)
             args = self._of_all(args)
@@ -245,7 +239,8 @@ class _OwnRows(TorchFunctionMode):
             whole = self._of_all(tuple(own.shape) if isinstance(own, Tensor) else own)
             of_all = own.new_empty(whole) if isinstance(own, Tensor) else whole
             args = (*args[:given], of_all, *args[given + 1 :])
-        return func(*args, **kwargs)[self.rows.start : self.rows.end]
+        drawn: Tensor = func(*args, **kwargs)
+        return drawn[self.rows.start : self.rows.end]
 
     def _of_all(self, size: tuple[int, ...]) -> tuple[int, ...]:
         assert size[0] == self.rows.count
@@ -286,7 +281,7 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[n, d, …] → the same shape and type."""
-        if not self.training and self.track_running_stats:
+        if not self.training:  # in use, a process is by itself
             return super().forward(input)
         x = input.float()
         over = [0, *range(2, x.ndim)]
@@ -296,7 +291,7 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         mean = _spread(total[:-1] / count, x)
         var = _Sum.apply(self.world, (x - mean).square().sum(over)) / count
         y = (x - mean) * (_spread(var, x) + self.eps).rsqrt()
-        if self.training and self.running_mean is not None and self.running_var is not None:
+        if self.running_mean is not None and self.running_var is not None:
             assert self.num_batches_tracked is not None
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)

@@ -1,0 +1,40 @@
+"""What is drawn from one generator, drawn in another way, unknown to whoever draws."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+class Draws(TorchFunctionMode):
+    """Within this context, calls of torch that draw from a generator are answered by `draw`.
+
+    Args:
+        generator: the generator; draws from others are as ever.
+    """
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    @abstractmethod
+    def draw(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """What a function of torch's shall give for its arguments."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if kwargs.get("generator") is not self.generator:
+            return func(*args, **kwargs)
+        return self.draw(func, args, kwargs)
