@@ -44,7 +44,7 @@ def test_adam(tiny):
         optimizer = make_optimizer(config, [weight], adversarial=adversarial)
         assert isinstance(optimizer, torch.optim.Adam)
         group = optimizer.param_groups[0]
-        assert (group["lr"], group["betas"]) == (lr, (0.3, 0.8))
+        assert (group["lr"].item(), group["betas"]) == (pytest.approx(lr), (0.3, 0.8))
 
 
 @pytest.mark.parametrize(("adversarial", "momentum"), [(False, 0.9), (True, 0.1)])

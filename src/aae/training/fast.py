@@ -12,12 +12,12 @@ Three things are left out, and none of them changes what is computed beyond roun
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from aae.autoencoder import Autoencoder, Batch, Corruption, Pass
+from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
 from aae.config import Config
 from aae.conv import Convolution, Enlarging
 from aae.given import Given
@@ -38,40 +38,53 @@ class FastJointStep(JointStep):
         self.phases = world.phases(self.twin.phases())
         own = dict(self.twin.named_parameters())
         self.pairs = [(weight, own[name]) for name, weight in model.named_parameters()]
-        self.gradients = {
-            weight: torch.empty_like(weight) for weight, low in self.pairs if low is not weight
-        }
+        copied = [(weight, low) for weight, low in self.pairs if low is not weight]
+        self.copied, self.lows = [weight for weight, _ in copied], [low for _, low in copied]
+        self.gradients = {weight: torch.empty_like(weight) for weight in self.copied}
 
-    def __call__(
-        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    def _make(
+        self,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int | Tensor,
+        generator: torch.Generator,
     ) -> Losses:
-        """See `Step.__call__`."""
+        """See `Step._make`."""
         with torch.no_grad():
-            for weight, low in self.pairs:
-                if low is not weight:
-                    low.copy_(weight)
+            _copy(self.lows, self.copied)
         shared = SharedPass(self.twin, batch, generator, self.corruption, self.weights)
         losses, total = {}, []
-        for phase in self._due(count):
+        for phase in phases:
             seen: Pass = shared
             if phase.labelled:
-                seen = Pass(self.twin, labelled(), generator, self.corruption)
+                assert labelled is not None
+                seen = Pass(self.twin, labelled, generator, self.corruption)
             losses[phase.name] = phase.loss(seen)
             if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
                 total.append(self._weighted(phase, losses[phase.name]))
         lows = [low for _, low in self.pairs]
         grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
-        for (weight, low), grad in zip(self.pairs, grads, strict=True):
-            weight.grad = self._gradient(weight, low, grad)
+        self._hand_over(grads)
         return self._move(self.optimizers, losses, count)
 
-    def _gradient(
-        self, weight: nn.Parameter, low: nn.Parameter, grad: Tensor | None
-    ) -> Tensor | None:
-        """A gradient in the type and the layout of the weight, as fused updates take it."""
-        if grad is None:
-            return None
-        return grad.contiguous() if low is weight else self.gradients[weight].copy_(grad)
+    def _hand_over(self, grads: Sequence[Tensor | None]) -> None:
+        """Give weights their gradients, in their own type and layout, as fused updates take it."""
+        copies, originals = [], []
+        for (weight, low), grad in zip(self.pairs, grads, strict=True):
+            if grad is None or low is weight:
+                weight.grad = None if grad is None else grad.contiguous()
+            else:
+                weight.grad = self.gradients[weight]
+                copies.append(weight.grad)
+                originals.append(grad)
+        _copy(copies, originals)
+
+
+def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+    """Copy each tensor to its place; a GPU does it at once."""
+    if to:
+        torch._foreach_copy_(to, tensors)
 
 
 class SharedPass(Pass):

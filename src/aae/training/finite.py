@@ -67,7 +67,10 @@ class Watch:
         self.statistics = list(model.buffers())
         device = next(iter(self.parameters.values())).device
         self._nothing = torch.zeros(many, device=device)
-        self._forget()
+        names = len(self.phases) + len(self.parameters)
+        self._flags = torch.zeros(names, *many, dtype=torch.bool, device=device)
+        self._step, self._count = self._nothing.long(), self._nothing.long()
+        self._missed = {name: self._nothing.clone() for name in self.phases}
         self.remember()
 
     def remember(self) -> None:
@@ -80,7 +83,7 @@ class Watch:
             buffer.copy_(good)
 
     def __call__(
-        self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], count: int
+        self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], count: int | Tensor
     ) -> Tensor:
         """Look at a step's losses and gradients before its update.
 
@@ -103,11 +106,12 @@ class Watch:
         flags = torch.stack([each.float() for each in seen]).isfinite().logical_not()
         bad = flags.any(0)
         first = bad & (self._count == 0)
-        self._flags = torch.where(first, flags, self._flags)
-        self._step = torch.where(first, count + 1, self._step)
-        self._count = self._count + bad
+        # In place, here and below: a recorded step finds them where they were.
+        self._flags.copy_(torch.where(first, flags, self._flags))
+        self._step.copy_(torch.where(first, count + 1, self._step))
+        self._count.add_(bad)
         for name in losses:
-            self._missed[name] = self._missed.get(name, self._nothing) + bad
+            self._missed[name].add_(bad)
         for buffer, good in zip(self.statistics, self._good, strict=True):
             good.copy_(torch.where(_facing(bad, buffer), good, buffer))
             buffer.copy_(good)
@@ -146,12 +150,8 @@ class Watch:
         )
 
     def _forget(self) -> None:
-        names = len(self.phases) + len(self.parameters)
-        device, many = self._nothing.device, self._nothing.shape
-        self._flags = torch.zeros(names, *many, dtype=torch.bool, device=device)
-        self._step = self._nothing.long()
-        self._count = self._nothing.long()
-        self._missed = {}
+        for tensor in (self._flags, self._step, self._count, *self._missed.values()):
+            tensor.zero_()
 
     def _sizes(self, gradients: list[Tensor]) -> Iterable[Tensor]:
         """A number for each, which is finite if it is."""

@@ -21,7 +21,9 @@ def make_optimizer(
         adversarial: whether it takes the adversarial phases' learning rate and momentum.
     """
     parameters = list(parameters)
-    lr = learning_rate(config, 0, adversarial=adversarial)
+    # A tensor, so that a recorded update reads the rate as it is then.
+    device = next(iter(parameters)).device
+    lr = torch.tensor(learning_rate(config, 0, adversarial=adversarial), device=device)
     if config.optimizer == "sgd":
         momentum = config.adversarial_momentum if adversarial else config.momentum
         sgd = torch.optim.SGD(parameters, lr=lr, momentum=momentum, fused=True)
@@ -30,7 +32,10 @@ def make_optimizer(
             for parameter in parameters:
                 sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return sgd
-    return torch.optim.Adam(parameters, lr=lr, betas=(config.beta1, config.beta2), fused=True)
+    betas = (config.beta1, config.beta2)
+    return torch.optim.Adam(
+        parameters, lr=lr, betas=betas, fused=True, capturable=device.type == "cuda"
+    )
 
 
 def refuse_unfit(optimizer: torch.optim.Optimizer, name: str) -> None:

@@ -47,6 +47,7 @@ def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.
             step is called with.
     """
     step = lone_step(model, config, StackedRead(model, generators))
+    step.generators = generators
     kind = GuardOfMany if config.on_nonfinite == "skip" else WatchOfMany
     step.watch = kind(model, [phase.name for phase in step.phases], (len(generators),))
     return step
@@ -84,7 +85,7 @@ class StackedRead:
         model: Autoencoder,
         phases: Sequence[Phase],
         batch: Batch,
-        labelled: Callable[[], Batch],
+        labelled: Batch | None,
         generator: torch.Generator,
         corruption: Corruption,
     ) -> Losses:
@@ -92,9 +93,8 @@ class StackedRead:
         assert model is self.reading.model
         assert generator is self.generators[0]
         pictures = {"all": (batch.x, batch.labels)}
-        if any(phase.labelled for phase in phases):
-            only = labelled()
-            pictures["labelled"] = (only.x, only.labels)
+        if labelled is not None:
+            pictures["labelled"] = (labelled.x, labelled.labels)
 
         def replica(
             tensors: dict[str, Tensor], pictures: dict[str, tuple[Tensor, Tensor]], seat: Tensor
@@ -127,7 +127,7 @@ class _Reading(nn.Module):
         corruption: Corruption,
     ) -> Losses:
         return read(
-            self.model, phases, batches["all"], lambda: batches["labelled"], generator, corruption
+            self.model, phases, batches["all"], batches.get("labelled"), generator, corruption
         )
 
 

@@ -19,6 +19,7 @@ from aae.config import Config
 from aae.training.device import choose_precision
 from aae.training.finite import Watch, without
 from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
+from aae.training.replay import Replays
 from aae.training.world import ALONE, World
 
 Losses = dict[str, Tensor]
@@ -32,7 +33,7 @@ class Read(Protocol):
         model: Autoencoder,
         phases: Sequence[Phase],
         batch: Batch,
-        labelled: Callable[[], Batch],
+        labelled: Batch | None,
         generator: torch.Generator,
         corruption: Corruption,
     ) -> Losses:
@@ -43,15 +44,16 @@ def read(
     model: Autoencoder,
     phases: Sequence[Phase],
     batch: Batch,
-    labelled: Callable[[], Batch],
+    labelled: Batch | None,
     generator: torch.Generator,
     corruption: Corruption,
 ) -> Losses:
     """The losses of some phases, with their graph; see `Read`."""
-    passes = {
-        only: Pass(model, labelled() if only else batch, generator, corruption)
-        for only in sorted({p.labelled for p in phases})
-    }
+    passes = {}
+    for only in sorted({p.labelled for p in phases}):
+        seen = labelled if only else batch
+        assert seen is not None
+        passes[only] = Pass(model, seen, generator, corruption)
     return {p.name: p.loss(passes[p.labelled]) for p in phases}
 
 
@@ -78,14 +80,19 @@ class Step(ABC):
             for name, parameters, adversarial in players
         }
         self.watch = Watch(model, [phase.name for phase in self.phases])
+        self.generators: Sequence[torch.Generator] = ()
+        """What it draws from besides the generator that it is called with."""
+        self.replays: Replays | None = None
+        """Where set, steps are recorded and replayed."""
+        if self.device.type == "cuda" and world.size == 1:
+            self.replays = Replays(self.device)
         self.moves = 0
-        """Updates made since the step was."""
+        """Updates made since the step was; those of a replay are not counted."""
 
     @abstractmethod
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
         """Name, parameters and "is adversarial" of each optimiser."""
 
-    @abstractmethod
     def __call__(
         self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
     ) -> Losses:
@@ -100,6 +107,27 @@ class Step(ABC):
         Returns:
             The unweighted loss of each phase that ran, on the device.
         """
+        phases = self._due(count)
+        only = labelled() if any(phase.labelled for phase in phases) else None
+
+        def make(batch: Batch, only: Batch | None, count: int | Tensor) -> Losses:
+            return self._make(phases, batch, only, count, generator)
+
+        if self.replays is None:
+            return make(batch, only, count)
+        names, sources = [phase.name for phase in phases], {generator, *self.generators}
+        return self.replays(make, names, batch, only, count, list(sources))
+
+    @abstractmethod
+    def _make(
+        self,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int | Tensor,
+        generator: torch.Generator,
+    ) -> Losses:
+        """Make the step of some phases; see `__call__`."""
 
     def set_rates(self, epoch: int, count: int) -> None:
         """Set the learning rates of the next step.
@@ -110,7 +138,7 @@ class Step(ABC):
         """
         for name, adversarial in self._adversarial.items():
             for group in self.optimizers[name].param_groups:
-                group["lr"] = learning_rate(self.config, epoch, count, adversarial=adversarial)
+                group["lr"].fill_(learning_rate(self.config, epoch, count, adversarial=adversarial))
 
     def state(self) -> dict[str, dict[str, Any]]:
         """The states of its optimisers, by their names."""
@@ -131,6 +159,8 @@ class Step(ABC):
             optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
             refuse_unfit(optimizer, name)
         self.watch.remember()
+        if self.replays is not None:
+            self.replays.forget()
 
     def _due(self, count: int) -> list[Phase]:
         """The phases of this step: those on labelled pictures run every few steps."""
@@ -145,7 +175,7 @@ class Step(ABC):
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
-    def _update(self, losses: dict[str, Tensor], seen: Losses, count: int) -> Losses:
+    def _update(self, losses: dict[str, Tensor], seen: Losses, count: int | Tensor) -> Losses:
         """Step each named optimiser on its own loss; all gradients are taken before any step.
 
         See `_move` for the other arguments and the result.
@@ -163,7 +193,7 @@ class Step(ABC):
                 parameter.grad = None if grad is None else grad.contiguous()
         return self._move(losses, seen, count)
 
-    def _move(self, names: Iterable[str], seen: Losses, count: int) -> Losses:
+    def _move(self, names: Iterable[str], seen: Losses, count: int | Tensor) -> Losses:
         """Step some optimisers, unless a loss or a gradient is not finite.
 
         Args:
@@ -190,12 +220,17 @@ class AlternatingStep(Step):
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
         return [(p.name, p.parameters, p.name != "reconstruction") for p in self.phases]
 
-    def __call__(
-        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    def _make(
+        self,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int | Tensor,
+        generator: torch.Generator,
     ) -> Losses:
-        """See `Step.__call__`."""
+        """See `Step._make`."""
         losses: Losses = {}
-        for phase in self._due(count):
+        for phase in phases:
             dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
             corruption = Corruption(self.corruption.noise_std, dropout)
             with self._autocast():
@@ -219,11 +254,15 @@ class JointStep(Step):
         players = [("autoencoder", autoencoder, False), ("critic", critic, True)]
         return [player for player in players if player[1]]
 
-    def __call__(
-        self, batch: Batch, labelled: Callable[[], Batch], count: int, generator: torch.Generator
+    def _make(
+        self,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int | Tensor,
+        generator: torch.Generator,
     ) -> Losses:
-        """See `Step.__call__`."""
-        phases = self._due(count)
+        """See `Step._make`."""
         with self._autocast():
             losses = self.read(self.model, phases, batch, labelled, generator, self.corruption)
         sides: dict[str, list[Tensor]] = {name: [] for name in self.optimizers}

@@ -1,0 +1,171 @@
+"""A GPU's step as one launch: its kernels are recorded once, as a CUDA graph, and replayed.
+
+To launch a step's few hundred small kernels one by one takes a CPU longer than a GPU takes to run
+them. A recording does the same again with the same tensors. So what changes from step to step
+(examples, the step's number, rates, moments, draws) must stand in tensors that stay where they are;
+nothing may wait for the device, or be decided by what a tensor holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from aae.autoencoder import Batch
+
+Losses = dict[str, Tensor]
+Make = Callable[[Batch, Batch | None, int | Tensor], Losses]
+"""Makes a step of examples, labelled ones where a phase wants them, and the steps made before."""
+Kind = tuple[object, ...]
+"""What must be alike for a recording to do: the shapes, and the phases."""
+
+FIRST = 3
+"""Steps of a kind that are made as ever before one is recorded: they set up whatever is lazy."""
+
+logger = logging.getLogger(__name__)
+
+
+class Recording(Protocol):
+    """Work on a device that was done once, and can be done again."""
+
+    def record(self, work: Callable[[], Tensor]) -> Tensor:
+        """Note what some work does, without doing it; where its result will be found."""
+
+    def replay(self) -> None:
+        """Do it."""
+
+
+class CudaGraph:
+    """A recording of a GPU's kernels.
+
+    Args:
+        generators: what the work draws from; a replay goes on where they stand.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator]):
+        self.graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            self.graph.register_generator_state(generator)
+
+    def record(self, work: Callable[[], Tensor]) -> Tensor:
+        """See `Recording.record`. Another thread may read data meanwhile."""
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+            return work()
+
+    def replay(self) -> None:
+        """See `Recording.replay`."""
+        self.graph.replay()
+
+
+@dataclass
+class _Recorded:
+    """A recording, and where its step finds what changes and leaves what it gives."""
+
+    recording: Recording
+    inputs: list[Tensor]
+    names: list[str]
+    losses: Tensor
+
+
+class Replays:
+    """Makes steps, and replays those of a kind that came often enough.
+
+    What cannot be recorded on this device is made step by step as before; a warning says so.
+
+    Args:
+        device: where steps run.
+        recording: makes an empty recording of work that draws from some generators.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        recording: Callable[[Sequence[torch.Generator]], Recording] = CudaGraph,
+    ):
+        self.device, self.recording = device, recording
+        self._made: Counter[Kind] = Counter()
+        self._recorded: dict[Kind, _Recorded] = {}
+        self._refused = False
+
+    def forget(self) -> None:
+        """Record anew: tensors are no longer those of before."""
+        self._made.clear()
+        self._recorded.clear()
+
+    def __call__(
+        self,
+        make: Make,
+        phases: Sequence[str],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int,
+        generators: Sequence[torch.Generator],
+    ) -> Losses:
+        """A step's losses, once it was made.
+
+        Args:
+            make: makes it.
+            phases: the names of its phases.
+            batch: its examples.
+            labelled: its labelled ones.
+            count: steps made before it.
+            generators: what it draws from.
+        """
+        given = _tensors(batch, labelled)
+        kind: Kind = (*phases, *(tensor.shape for tensor in given))
+        if kind not in self._recorded:
+            self._made[kind] += 1
+            if (
+                self._refused
+                or self._made[kind] <= FIRST
+                or not self._record(kind, make, batch, labelled, generators)
+            ):
+                return make(batch, labelled, count)
+        known = self._recorded[kind]
+        for place, tensor in zip(known.inputs, given, strict=False):
+            place.copy_(tensor)
+        known.inputs[-1].fill_(count)
+        known.recording.replay()
+        # A copy: the next replay writes where this one did.
+        return dict(zip(known.names, known.losses.clone().unbind(), strict=True))
+
+    def _record(
+        self,
+        kind: Kind,
+        make: Make,
+        batch: Batch,
+        labelled: Batch | None,
+        generators: Sequence[torch.Generator],
+    ) -> bool:
+        """Record a kind of step; whether that could be done."""
+        batch = Batch(batch.x.clone(), batch.labels.clone())
+        labelled = labelled and Batch(labelled.x.clone(), labelled.labels.clone())
+        count = torch.zeros((), dtype=torch.long, device=self.device)
+        names: list[str] = []
+
+        def work() -> Tensor:
+            losses = make(batch, labelled, count)
+            names.extend(losses)
+            return torch.stack(list(losses.values()))
+
+        recording = self.recording(generators)
+        try:
+            losses = recording.record(work)
+        except RuntimeError as error:
+            self._refused = True
+            first = str(error).splitlines()[0]
+            logger.warning("steps are made kernel by kernel: they cannot be recorded (%s)", first)
+            return False
+        inputs = [*_tensors(batch, labelled), count]
+        self._recorded[kind] = _Recorded(recording, inputs, names, losses)
+        return True
+
+
+def _tensors(*batches: Batch | None) -> list[Tensor]:
+    return [tensor for batch in batches if batch for tensor in (batch.x, batch.labels)]
