@@ -78,7 +78,7 @@ def as_in_paper(config: Config) -> Config:
         reconstruction_weight=1.0, generator_weight=1.0,
         discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
         y_discriminator_weight=1.0, vat_weight=0.0, balance_weight=0.0,
-        noise_std=0.3 if config.model == "semi" else 0.0, precision="float32",
+        noise_std=0.3 if config.model == "semi" else 0.0,
     )  # fmt: skip
 
 

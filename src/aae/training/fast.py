@@ -39,8 +39,9 @@ class FastJointStep(JointStep):
         own = dict(self.twin.named_parameters())
         self.pairs = [(weight, own[name]) for name, weight in model.named_parameters()]
         copied = [(weight, low) for weight, low in self.pairs if low is not weight]
-        self.copied, self.lows = [weight for weight, _ in copied], [low for _, low in copied]
-        self.gradients = {weight: torch.empty_like(weight) for weight in self.copied}
+        self.masters: list[Tensor] = [weight for weight, _ in copied]
+        self.copies: list[Tensor] = [low for _, low in copied]
+        self.gradients = {weight: torch.empty_like(weight) for weight in self.masters}
 
     def _make(
         self,
@@ -52,7 +53,7 @@ class FastJointStep(JointStep):
     ) -> Losses:
         """See `Step._make`."""
         with torch.no_grad():
-            _copy(self.lows, self.copied)
+            _copy(self.copies, self.masters)
         shared = SharedPass(self.twin, batch, generator, self.corruption, self.weights)
         losses, total = {}, []
         for phase in phases:
@@ -70,7 +71,8 @@ class FastJointStep(JointStep):
 
     def _hand_over(self, grads: Sequence[Tensor | None]) -> None:
         """Give weights their gradients, in their own type and layout, as fused updates take it."""
-        copies, originals = [], []
+        copies: list[Tensor] = []
+        originals: list[Tensor] = []
         for (weight, low), grad in zip(self.pairs, grads, strict=True):
             if grad is None or low is weight:
                 weight.grad = None if grad is None else grad.contiguous()
@@ -81,7 +83,7 @@ class FastJointStep(JointStep):
         _copy(copies, originals)
 
 
-def _copy(to: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+def _copy(to: list[Tensor], tensors: list[Tensor]) -> None:
     """Copy each tensor to its place; a GPU does it at once."""
     if to:
         torch._foreach_copy_(to, tensors)
