@@ -192,7 +192,7 @@ def _clusters() -> list[Setting]:
     """Table 3 and Fig. 9: clustering error with 16 and 30 clusters."""
     settings = []
     for clusters, error in ((16, 0.0955), (30, 0.0410)):
-        config = tuned("cluster", clusters=clusters)
+        config = tuned("cluster", clusters=clusters, vat_weight=200.0, balance_weight=80.0)
         paper = replace(as_in_paper(config), hidden=3000, batch_norm=True, dropout=0.2)
         settings += _both(
             "table3", f"clusters-{clusters}", config,
