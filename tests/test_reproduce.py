@@ -12,7 +12,7 @@ from aae.data import load
 from aae.fit import Interrupted, resume
 from aae.replicas import training
 from aae.reproduce import catalog, measures, page, work
-from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, settings
+from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, quickly, settings
 from aae.reproduce.measures import MEASURES, Subject
 from aae.reproduce.summary import summarise
 from aae.run import Splits
@@ -160,6 +160,12 @@ def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_pa
     [(_, _, figures)] = go([long], tmp_path, seeds=1, quick=True)
     assert figures["epochs"] == 2
     assert list(work.found(tmp_path / "out")) == []
+
+
+def test_quick_leaves_out_what_takes_long_to_measure():
+    (tuned, _) = settings(["table1"])
+    assert [t.metric for t in quickly(tuned).targets] == ["parzen_10k"]
+    assert quickly(tuned).config == replace(tuned.config, epochs=tuned.config.epochs // 10)
 
 
 def test_a_setting_may_ask_for_fewer_seeds(small, trainings, tmp_path):

@@ -21,6 +21,9 @@ EPOCHS = 20
 CARRIED = {"vat_weight": 100.0, "balance_weight": 100.0}
 """Few labels must be carried far, and no class may be given up."""
 
+SLOW = {"parzen_10m"}
+"""Figures that take longer to measure than a model to train."""
+
 Recipe = Literal["paper", "tuned"]
 
 
@@ -227,6 +230,13 @@ EXPERIMENTS: dict[str, Callable[[], list[Setting]]] = {
     "table3": _clusters,
     "fig10": _embedding,
 }
+
+
+def quickly(setting: Setting) -> Setting:
+    """A setting for a look: a tenth of the epochs, without the figures that take long."""
+    epochs = max(1, setting.config.epochs // 10)
+    targets = tuple(target for target in setting.targets if target.metric not in SLOW)
+    return replace(setting, config=replace(setting.config, epochs=epochs), targets=targets)
 
 
 def settings(names: Iterable[str]) -> list[Setting]:

@@ -14,7 +14,7 @@ from typing import Any
 from aae.config import Config
 from aae.data import Dataset, DownloadError, in_full
 from aae.replicas import training
-from aae.reproduce.catalog import Setting
+from aae.reproduce.catalog import Setting, quickly
 from aae.reproduce.catalog import settings as settings_of
 from aae.reproduce.measures import measure
 from aae.run import Run, data_of, versions
@@ -46,7 +46,7 @@ def reproduce(
         out: folder of the figures, a JSON file for each run, and the pictures of seed 0.
         runs: folder of the run folders; trainings that were stopped go on.
         seeds: how many of them, from 0; a setting may ask for fewer.
-        quick: a tenth of the epochs; its figures lie apart.
+        quick: see `quickly`; its figures lie apart.
         data_dir: where the data sets' files lie.
         say: is told in words how it is done, and what could not be measured.
 
@@ -57,10 +57,8 @@ def reproduce(
         Interrupted: on Ctrl-C, after a checkpoint of each training.
     """
     sharing: dict[Config, list[Setting]] = {}
-    for setting in settings:
+    for setting in map(quickly, settings) if quick else settings:
         config = replace(setting.config, data_dir=data_dir)
-        if quick:
-            config = replace(config, epochs=max(1, config.epochs // 10))
         sharing.setdefault(config, []).append(setting)
     for config, wanted in sharing.items():
         places = {
@@ -86,7 +84,8 @@ def reproduce(
 
 def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Figures]]:
     """All that has been measured so far, in the catalogue's order."""
-    for setting in settings_of(["all"]):
+    for whole in settings_of(["all"]):
+        setting = quickly(whole) if quick else whole
         first = _figures_at(out, setting, 0, quick)
         every = first.parent.glob(first.name.replace("seed0", "seed*"))
         for path in sorted(every, key=_seed):
