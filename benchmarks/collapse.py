@@ -59,7 +59,7 @@ def watch(config: Config, splits: Splits, steps: int, every: int = 10) -> str:
     held_out = to_model(torch.from_numpy(splits.validation.images[:1000]))
     seen = [look(model, held_out)]
     for count, batch in enumerate(islice(batches.epoch(0), steps)):
-        step.set_rates(0, count)
+        step.prepare(0, count)
         step(batch, partial(batches.at, 0), count, generator)
         if (count + 1) % every == 0:
             seen.append(look(model, held_out))

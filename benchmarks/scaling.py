@@ -78,7 +78,7 @@ def steps_of(name: str, n: int, world: World, count: int) -> list[float]:
         images, np.full(len(images), -1), batch_size=n, device=CPU, seed=0, world=world
     )
     step, generator = make_step(model, config, world), torch.Generator().manual_seed(0)
-    step.set_rates(0, config.warmup)
+    step.prepare(0, config.warmup)
     times = []
     for i in range(count + 3):
         since = time.perf_counter()

@@ -90,7 +90,7 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
             torch.cuda.synchronize()
         return seen / (time.perf_counter() - since)
 
-    step.set_rates(0, config.warmup)
+    step.prepare(0, config.warmup)
     for name in sources:
         turn(name, 30)
     speeds: dict[str, list[float]] = {name: [] for name in sources}

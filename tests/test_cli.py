@@ -17,9 +17,10 @@ from aae.cli import COMMANDS, main
 from aae.cli.failures import guarded
 from aae.cli.flags import TrainFlags, parse
 from aae.cli.training import free
-from aae.config import Config, flag
+from aae.config import Config
 from aae.data import CATALOG, DownloadError
 from aae.fit import fit
+from aae.hints import flag
 from aae.recipes import RECIPES, recipe
 from aae.run import Run
 from aae.training import checkpoint

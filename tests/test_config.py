@@ -9,7 +9,8 @@ import json
 import pytest
 
 from aae import config as module
-from aae.config import Config, flag
+from aae.config import Config
+from aae.hints import flag
 from aae.recipes import RECIPES
 
 
@@ -67,6 +68,12 @@ def config(**changes):
         ({"model": "vae", "prior": "uniform"}, "a VAE cannot have the uniform prior"),
         ({"model": "vae", "posterior": "universal"}, "take --posterior gaussian, not universal"),
         ({"model": "vae", "step": "alternating"}, "take --step joint"),
+        ({"sharpen_from": 1.0}, "--sharpen-from must be a share of the epochs, .* not 1.0"),
+        (
+            {"sharpen_from": 0.5, "reconstruction": "absolute"},
+            "leave out --reconstruction absolute",
+        ),
+        ({"sharpen_from": 0.5, "keep_best": "reconstruction"}, "changes the reconstruction loss"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):
@@ -138,9 +145,10 @@ def test_json_and_back_with_every_field_changed():
         checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
     for field in dataclasses.fields(Config):
-        if field.name not in ("recipe", "model"):
+        if field.name not in ("recipe", "model", "sharpen_from"):  # which the others exclude
             assert getattr(before, field.name) != field.default, field.name
-    assert Config.from_json(json.loads(json.dumps(before.to_json()))) == before
+    for whole in (before, config(sharpen_from=0.4)):
+        assert Config.from_json(json.loads(json.dumps(whole.to_json()))) == whole
 
 
 def test_an_unknown_field_is_refused_with_the_nearest_name():

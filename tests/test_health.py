@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from aae.config import Config, flag
+from aae.config import Config
 from aae.health import Check, Measurements, examine, verdict
+from aae.hints import flag
 
 HEALTHY = {
     "discriminator_accuracy": 0.6,

@@ -207,3 +207,14 @@ def test_imbalance_by_hand():
     p = torch.tensor([[0.75, 0.25]])
     expected = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
     assert float(losses.imbalance(p.log())) == pytest.approx(expected, rel=1e-5)
+
+
+# --- sharpened
+
+
+def test_a_sharpened_loss_is_the_first_one_and_then_the_absolute_error():
+    x_hat, x = torch.tensor([[0.5, -1.0], [0.0, 2.0]]), torch.zeros(2, 2)
+    loss = losses.Sharpened(losses.squared_error, 0.5)
+    for share, expected in [(0, 1.3125), (0.49, 1.3125), (0.5, 1.75), (0.9, 1.75), (0.1, 1.3125)]:
+        loss.reach(share)
+        assert loss(x_hat, x).item() == expected

@@ -313,6 +313,13 @@ def test_the_config_decides_the_reconstruction_loss(make, batch, variant):
         assert torch.equal(found, loss(shared.reconstruction, batch.x))
 
 
+def test_a_sharpened_loss_is_no_weight_and_not_for_rows(make, new_model, tiny):
+    model = make("basic", sharpen_from=0.5)
+    assert model.state_dict().keys() == make("basic").state_dict().keys()
+    with pytest.raises(ValueError, match="--sharpen-from is for pictures"):
+        build(tiny(sharpen_from=0.5), (4,), 2, seeded())
+
+
 def test_the_config_decides_the_networks(new_model, tiny):
     model = new_model(tiny(model="semi", labels=10, hidden=20, layers=3, latent_dim=4))
     networks = [model.encoder, model.decoder, *(a.critic for a in model.adversaries.values())]

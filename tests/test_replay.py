@@ -112,7 +112,7 @@ def train(step, part, generator, steps=STEPS):
     x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
     told = []
     for count in range(steps):
-        step.set_rates(count // 4, count)
+        step.prepare(count // 4, count)
         rows = (torch.arange(20) + 7 * count) % len(x)
         batch, only = Batch(x[rows], labels[rows]), Batch(x[rows[:10]], labels[rows[:10]])
         told.append(step(batch, lambda only=only: only, count, generator))
@@ -135,6 +135,14 @@ def test_replays_are_the_steps_they_stand_for(
     assert same_state(plain.model, replayed.model)
     assert same_state(plain.state(), replayed.state())
     assert same_state(alone, again)
+
+
+def test_a_loss_that_changes_is_replayed(both, part, same_state):
+    plain, replayed = both(FastJointStep, "basic", epochs=2, sharpen_from=0.5)
+    alone = train(plain, part, torch.Generator().manual_seed(3))
+    again = train(replayed, part, torch.Generator().manual_seed(3))
+    assert same_state(alone, again)
+    assert alone[4]["reconstruction"] > 1.2 * alone[3]["reconstruction"]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -235,7 +243,7 @@ def test_a_gpu_s_graph_is_the_step_it_stands_for(tiny, new_model, part, variant)
         labels = torch.from_numpy(part.labels).cuda()
         generator = torch.Generator("cuda").manual_seed(3)
         for count in range(STEPS):
-            step.set_rates(0, count)
+            step.prepare(0, count)
             batch = Batch(x[:20], labels[:20])
             step(batch, lambda batch=batch: batch, count, generator)
         results.append([p.cpu() for p in step.model.parameters()])

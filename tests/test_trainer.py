@@ -94,7 +94,7 @@ def test_what_a_record_holds(new_trainer, tiny):
     losses = []
     step = trainer.step
     trainer.step = lambda *args: losses.append(step(*args)) or losses[-1]
-    trainer.step.set_rates, trainer.step.watch = step.set_rates, step.watch
+    trainer.step.prepare, trainer.step.watch = step.prepare, step.watch
     trainer.run(lambda: {"error": 0.5})
     train, end, validation = diary.records[:3]
     for record, count in [(train, 2), (end, 4)]:
@@ -124,6 +124,21 @@ def test_the_learning_rate_warms_up_and_falls_between_epochs(new_trainer, tiny):
     assert rates.rates == [0.5, 1.0] + [1.0, 2.0] * 3 + [0.5, 1.0] * 4 + [0.25, 0.5] * 4
 
 
+@pytest.mark.parametrize("step", ["joint", "joint-plain", "alternating"])
+def test_the_reconstruction_is_sharpened_from_its_share_of_the_epochs_on(new_trainer, tiny, step):
+    class Losses(Observer):
+        def __init__(self):
+            self.late = []
+
+        def on_step(self, trainer):
+            loss = getattr(trainer.step, "twin", trainer.model).reconstruction_loss
+            self.late.append(loss.late.item())
+
+    losses = Losses()
+    new_trainer(tiny(step=step, epochs=4, sharpen_from=0.5), [losses]).run()
+    assert losses.late == [0] * 8 + [1] * 8  # four batches an epoch
+
+
 def test_labelled_pictures_come_in_their_own_order(new_trainer, tiny):
     trainer = new_trainer(tiny(model="semi", classification_every=3, epochs=6))
     seen = []
@@ -136,7 +151,7 @@ def test_labelled_pictures_come_in_their_own_order(new_trainer, tiny):
 
         return step(batch, note, count, generator)
 
-    trainer.step, spy.set_rates, spy.watch = spy, step.set_rates, step.watch
+    trainer.step, spy.prepare, spy.watch = spy, step.prepare, step.watch
     trainer.run()
     assert len(seen) == 24 // 3
     for i, batch in enumerate(seen):

@@ -210,6 +210,11 @@ class Autoencoder(nn.Module, ABC):
     def phases(self) -> tuple[Phase, ...]:
         """The phases of one training step, in the paper's order."""
 
+    def reach(self, share: float) -> None:
+        """Stand where a share of a training is over, where a loss depends on that."""
+        if isinstance(self.reconstruction_loss, losses.Sharpened):
+            self.reconstruction_loss.reach(share)
+
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
         """What the decoder is given for codes, and labels [n] where it sees them."""
         return (codes.z,)

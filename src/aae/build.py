@@ -188,7 +188,11 @@ class _Nouns:
                 "--reconstruction bernoulli is for pixels, and rows of features are none: take "
                 "squared or absolute"
             )
+        if self.config.sharpen_from is not None and len(self.shape) == 1:
+            raise ValueError("--sharpen-from is for pictures, and rows of features are none")
         loss = losses.RECONSTRUCTION[self.config.reconstruction]
+        if self.config.sharpen_from is not None:
+            loss = losses.Sharpened(loss, self.config.sharpen_from)
         if self.columns:
             loss = row_error(self.columns, loss)
         return {"n_classes": self.n_classes, "reconstruction_loss": loss}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aae import report
-from aae.config import flag
 from aae.evaluate import CAPTIONS, Split, evaluate, with_errors
+from aae.hints import flag
 from aae.run import Run
 
 

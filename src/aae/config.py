@@ -10,12 +10,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import re
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aae.hints import fits
+from aae.sense import interval, refuse_senseless
 
 Model = Literal["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
 Posterior = Literal["deterministic", "gaussian", "universal"]
@@ -95,6 +94,9 @@ class Config:
     """The reconstruction loss: half the squared error, whose best guess is a mean; the absolute
     error, whose best guess is a median and keeps strokes sharp; or the cross-entropy of pixels
     taken for shares of white, for pictures in black and white. All are summed over pixels."""
+    sharpen_from: float | None = None
+    """Share of the epochs after which the reconstruction loss becomes the absolute error: codes
+    have their places by then, and strokes grow sharp."""
     init: Literal["centred", "he", "normal"] = "centred"
     """Initial weights: He's with codes that start at the prior's centre, He's alone (the reference
     program's), or N(0, 0.01²) (the paper's)."""
@@ -201,113 +203,7 @@ class Config:
     that one in evaluate, sample and the like."""
 
     def __post_init__(self) -> None:
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if not fits(value := getattr(self, name), hint):
-                options = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
-                known = f"; it is one of {', '.join(options)}" if options else ""
-                raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
-        at_least = {
-            "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
-            "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
-            "keep": 1, "warmup": 0, "seed": 0,
-        }  # fmt: skip
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{flag(name)} must be at least {least}, not {getattr(self, name)}"
-                )
-        if self.layers > 1000:
-            raise ValueError(f"--layers must be at most 1000, not {self.layers}")
-        positive = [
-            "prior_std",
-            "vat_radius",
-            "heads_apart",
-            "radial_std",
-            "tangential_std",
-            "lr",
-            "lr_factor",
-        ]
-        for name in positive:
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{flag(name)} must be above 0, not {getattr(self, name)}")
-        weights = [f.name for f in dataclasses.fields(self) if f.name.endswith("_weight")]
-        for name in [*weights, "noise_std", "radius"]:
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(self, name)}")
-        for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{flag(name)} must lie in [0, 1), not {getattr(self, name)}")
-        if not 0 < self.validation < 1:
-            raise ValueError(f"--validation must lie between 0 and 1, not {self.validation}")
-        if self.adversarial_lr is not None and not 0 < self.adversarial_lr < math.inf:
-            raise ValueError(f"--adversarial-lr must be above 0, not {self.adversarial_lr}")
-        if any(step < 0 or (step >= 1 and step % 1) for step in self.lr_steps):
-            raise ValueError(
-                "--lr-steps must be whole epochs, or shares of --epochs below 1, not "
-                + " ".join(str(step) for step in self.lr_steps)
-            )
-        if _interval(self.checkpoint_every) is None:
-            raise ValueError(
-                "--checkpoint-every must be epochs (5) or minutes (10m), more than 0, not "
-                f"{self.checkpoint_every}"
-            )
-        classifies = self.model == "semi" or (self.model == "embed" and self.labels != 0)
-        if self.keep_best in ("classification", "error") and not classifies:
-            raise ValueError(
-                f"--keep-best {self.keep_best} is of models that classify (semi, embed); "
-                f"take --keep-best reconstruction for {self.model}"
-            )
-        if self.width < 8 or self.width % 8:
-            raise ValueError(
-                f"--width must be a multiple of 8, for channels are normalised in 8 groups; it is "
-                f"{self.width}"
-            )
-        if self.reconstruction == "bernoulli" and self.output != "tanh":
-            raise ValueError(
-                "--reconstruction bernoulli takes pixels for shares of white, which have bounds: "
-                f"take --output tanh, not {self.output}"
-            )
-        if self.labels != "all" and self.labels < 0:
-            raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {self.labels}")
-        if self.model == "semi" and self.labels == 0:
-            raise ValueError("semi-supervised training needs labels: --labels must be above 0")
-        if self.model == "cluster" and self.labels:
-            raise ValueError(
-                f"clustering uses no labels: take --labels 0, not {self.labels}, or the recipe semi"
-            )
-        if self.model == "embed" and self.prior not in ("gaussian", "uniform"):
-            raise ValueError(
-                "the heads of an embedding are parts enough: take --prior gaussian or uniform, "
-                f"not {self.prior}"
-            )
-        with_classes = self.model in ("semi", "cluster", "embed")
-        if with_classes and self.vat_weight and self.posterior == "universal":
-            raise ValueError(
-                "virtual adversarial training needs classes that are a function of the picture: "
-                "take --vat-weight 0, or another --posterior than universal"
-            )
-        if self.prior == "mixture" and self.latent_dim % 2:
-            raise ValueError(
-                f"the mixture prior works on pairs of dimensions: --latent-dim must be even, "
-                f"not {self.latent_dim}"
-            )
-        if self.prior == "swiss-roll" and self.latent_dim != 2:
-            raise ValueError(
-                f"the swiss roll is a curve in the plane: --latent-dim must be 2, "
-                f"not {self.latent_dim}"
-            )
-        if self.model == "vae" and self.prior == "uniform":
-            raise ValueError(
-                "a VAE cannot have the uniform prior: its KL divergence is infinite; "
-                "take --prior gaussian, mixture or swiss-roll"
-            )
-        if self.model == "vae" and self.posterior != "gaussian":
-            raise ValueError(
-                f"a VAE needs the density of its posterior: take --posterior gaussian, "
-                f"not {self.posterior}"
-            )
-        if self.model == "vae" and self.step == "alternating":
-            raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
+        refuse_senseless(self)
 
     @property
     def needs_labels(self) -> bool:
@@ -327,7 +223,7 @@ class Config:
     @property
     def checkpoint_interval(self) -> tuple[int, float]:
         """Epochs and minutes between two checkpoints, whichever are over first."""
-        epochs, minutes = _interval(self.checkpoint_every or self.sample_every) or (0, 0)
+        epochs, minutes = interval(self.checkpoint_every or self.sample_every) or (0, 0)
         return epochs or self.epochs, minutes or math.inf
 
     @property
@@ -372,24 +268,3 @@ class Config:
             name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
         }
         return cls(**plain)
-
-
-def flag(field: str) -> str:
-    """The command line's flag for a field of the config.
-
-    >>> flag("batch_size")
-    '--batch-size'
-    """
-    return "--" + field.replace("_", "-")
-
-
-def _interval(every: int | str | None) -> tuple[int, float] | None:
-    """Epochs and minutes, one of them 0, of "5" or "10m"; none where that is neither.
-
-    >>> _interval(5), _interval("0.5m"), _interval("5 epochs")
-    ((5, 0.0), (0, 0.5), None)
-    """
-    if every is None or isinstance(every, int):
-        return None if every is not None and every < 1 else (every or 0, 0.0)
-    matched = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)m", every)
-    return (0, float(matched[1])) if matched and float(matched[1]) else None

@@ -1,4 +1,4 @@
-"""Whether a value is what an annotation says, for values that come from files and flags."""
+"""What a field of the config is: whether a value is what its annotation says, and its flag."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+def flag(field: str) -> str:
+    """The command line's flag for a field of the config.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + field.replace("_", "-")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -65,6 +65,34 @@ RECONSTRUCTION = {
     "bernoulli": cross_entropy,
 }
 """The reconstruction losses by the names that a config has for them."""
+
+
+class Sharpened(nn.Module):
+    """A reconstruction loss that gives way to the absolute error late in a training.
+
+    From the start the absolute error would have specks on black for the best guess of all pictures,
+    while codes still say nothing; once they do, it makes strokes sharp.
+
+    Args:
+        first: the loss until then.
+        since: the share of a training after which the other one takes its place.
+    """
+
+    late: Tensor
+    """1 where it has, else 0: a tensor, so that copies of a model share it."""
+
+    def __init__(self, first: Callable[[Tensor, Tensor], Tensor], since: float):
+        super().__init__()
+        self.first, self.since = first, since
+        self.register_buffer("late", torch.zeros(()), persistent=False)
+
+    def reach(self, share: float) -> None:
+        """Stand where a share of a training is over."""
+        self.late.fill_(float(share >= self.since))
+
+    def forward(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """See `squared_error`."""
+        return torch.lerp(self.first(x_hat, x), absolute_error(x_hat, x), self.late)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import tyro
 from tyro.conf import Suppress
 
 from aae.cli.failures import unknown
-from aae.config import Config, Model, flag
+from aae.config import Config, Model
+from aae.hints import flag
 from aae.terminal import coloured
 
 LOOKS = (

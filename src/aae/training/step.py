@@ -129,13 +129,14 @@ class Step(ABC):
     ) -> Losses:
         """Make the step of some phases; see `__call__`."""
 
-    def set_rates(self, epoch: int, count: int) -> None:
-        """Set the learning rates of the next step.
+    def prepare(self, epoch: int, count: int) -> None:
+        """Set the learning rates of the next step, and what else depends on how far it is.
 
         Args:
             epoch: epochs finished before it.
             count: steps made before it.
         """
+        self.model.reach(epoch / self.config.epochs)
         for name, adversarial in self._adversarial.items():
             for group in self.optimizers[name].param_groups:
                 group["lr"].fill_(learning_rate(self.config, epoch, count, adversarial=adversarial))

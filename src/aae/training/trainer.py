@@ -145,7 +145,7 @@ class Trainer:
         self.model.train()
         since, pictures = time.perf_counter(), 0
         for batch in self.batches.epoch(progress.epoch, progress.batch):
-            self.step.set_rates(progress.epoch, progress.count)
+            self.step.prepare(progress.epoch, progress.count)
             losses = self.step(batch, self._labelled_batch, progress.count, self.generator)
             progress.add(losses)
             if self._looks_at_once:

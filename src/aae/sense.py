@@ -1,0 +1,163 @@
+"""What values of a config make no sense, alone or together.
+
+A config is `aae.config.Config`, which asks here; so nothing here imports it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import typing
+from typing import Any, Literal
+
+from aae.hints import fits, flag
+
+
+def refuse_senseless(c: Any) -> None:
+    """Refuse a config that could not be trained.
+
+    Raises:
+        ValueError: says which value cannot be, and what can.
+    """
+    _refuse_types(c)
+    _refuse_values(c)
+    _refuse_together(c)
+
+
+def _refuse_types(c: Any) -> None:
+    for name, hint in typing.get_type_hints(type(c)).items():
+        if not fits(value := getattr(c, name), hint):
+            options = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+            known = f"; it is one of {', '.join(options)}" if options else ""
+            raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
+
+
+def _refuse_values(c: Any) -> None:
+    """Values that make no sense whatever the others are."""
+    at_least = {
+        "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
+        "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
+        "keep": 1, "warmup": 0, "seed": 0,
+    }  # fmt: skip
+    for name, least in at_least.items():
+        if getattr(c, name) < least:
+            raise ValueError(f"{flag(name)} must be at least {least}, not {getattr(c, name)}")
+    if c.layers > 1000:
+        raise ValueError(f"--layers must be at most 1000, not {c.layers}")
+    positive = [
+        "prior_std",
+        "vat_radius",
+        "heads_apart",
+        "radial_std",
+        "tangential_std",
+        "lr",
+        "lr_factor",
+    ]
+    for name in positive:
+        if not 0 < getattr(c, name) < math.inf:
+            raise ValueError(f"{flag(name)} must be above 0, not {getattr(c, name)}")
+    weights = [f.name for f in dataclasses.fields(c) if f.name.endswith("_weight")]
+    for name in [*weights, "noise_std", "radius"]:
+        if not 0 <= getattr(c, name) < math.inf:
+            raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(c, name)}")
+    for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
+        if not 0 <= getattr(c, name) < 1:
+            raise ValueError(f"{flag(name)} must lie in [0, 1), not {getattr(c, name)}")
+    if not 0 < c.validation < 1:
+        raise ValueError(f"--validation must lie between 0 and 1, not {c.validation}")
+    if c.adversarial_lr is not None and not 0 < c.adversarial_lr < math.inf:
+        raise ValueError(f"--adversarial-lr must be above 0, not {c.adversarial_lr}")
+    if any(step < 0 or (step >= 1 and step % 1) for step in c.lr_steps):
+        raise ValueError(
+            "--lr-steps must be whole epochs, or shares of --epochs below 1, not "
+            + " ".join(str(step) for step in c.lr_steps)
+        )
+    if interval(c.checkpoint_every) is None:
+        raise ValueError(
+            "--checkpoint-every must be epochs (5) or minutes (10m), more than 0, not "
+            f"{c.checkpoint_every}"
+        )
+    if c.width < 8 or c.width % 8:
+        raise ValueError(
+            f"--width must be a multiple of 8, for channels are normalised in 8 groups; it is "
+            f"{c.width}"
+        )
+    if c.labels != "all" and c.labels < 0:
+        raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {c.labels}")
+
+
+def _refuse_together(c: Any) -> None:
+    """Values that exclude each other."""
+    classifies = c.model == "semi" or (c.model == "embed" and c.labels != 0)
+    if c.keep_best in ("classification", "error") and not classifies:
+        raise ValueError(
+            f"--keep-best {c.keep_best} is of models that classify (semi, embed); "
+            f"take --keep-best reconstruction for {c.model}"
+        )
+    if c.reconstruction == "bernoulli" and c.output != "tanh":
+        raise ValueError(
+            "--reconstruction bernoulli takes pixels for shares of white, which have bounds: "
+            f"take --output tanh, not {c.output}"
+        )
+    if c.sharpen_from is not None:
+        if not 0 < c.sharpen_from < 1:
+            raise ValueError(
+                "--sharpen-from must be a share of the epochs, between 0 and 1, not "
+                f"{c.sharpen_from}"
+            )
+        if c.reconstruction == "absolute" or c.keep_best == "reconstruction":
+            raise ValueError(
+                "--sharpen-from changes the reconstruction loss to the absolute error: leave "
+                "out --reconstruction absolute and --keep-best reconstruction"
+            )
+    if c.model == "semi" and c.labels == 0:
+        raise ValueError("semi-supervised training needs labels: --labels must be above 0")
+    if c.model == "cluster" and c.labels:
+        raise ValueError(
+            f"clustering uses no labels: take --labels 0, not {c.labels}, or the recipe semi"
+        )
+    if c.model == "embed" and c.prior not in ("gaussian", "uniform"):
+        raise ValueError(
+            "the heads of an embedding are parts enough: take --prior gaussian or uniform, "
+            f"not {c.prior}"
+        )
+    with_classes = c.model in ("semi", "cluster", "embed")
+    if with_classes and c.vat_weight and c.posterior == "universal":
+        raise ValueError(
+            "virtual adversarial training needs classes that are a function of the picture: "
+            "take --vat-weight 0, or another --posterior than universal"
+        )
+    if c.prior == "mixture" and c.latent_dim % 2:
+        raise ValueError(
+            f"the mixture prior works on pairs of dimensions: --latent-dim must be even, "
+            f"not {c.latent_dim}"
+        )
+    if c.prior == "swiss-roll" and c.latent_dim != 2:
+        raise ValueError(
+            f"the swiss roll is a curve in the plane: --latent-dim must be 2, not {c.latent_dim}"
+        )
+    if c.model == "vae" and c.prior == "uniform":
+        raise ValueError(
+            "a VAE cannot have the uniform prior: its KL divergence is infinite; "
+            "take --prior gaussian, mixture or swiss-roll"
+        )
+    if c.model == "vae" and c.posterior != "gaussian":
+        raise ValueError(
+            f"a VAE needs the density of its posterior: take --posterior gaussian, "
+            f"not {c.posterior}"
+        )
+    if c.model == "vae" and c.step == "alternating":
+        raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
+
+
+def interval(every: int | str | None) -> tuple[int, float] | None:
+    """Epochs and minutes, one of them 0, of "5" or "10m"; none where that is neither.
+
+    >>> interval(5), interval("0.5m"), interval("5 epochs")
+    ((5, 0.0), (0, 0.5), None)
+    """
+    if every is None or isinstance(every, int):
+        return None if every is not None and every < 1 else (every or 0, 0.0)
+    matched = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)m", every)
+    return (0, float(matched[1])) if matched and float(matched[1]) else None
