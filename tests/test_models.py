@@ -330,6 +330,15 @@ def test_the_config_decides_the_networks(new_model, tiny):
     assert model.decoder.trunk.linears[0].in_features == 14
 
 
+def test_wide_codes_are_read_at_the_start_as_narrow_ones_are(make):
+    z = torch.randn(20, 2, generator=seeded())
+    narrow, wide = (make("basic", prior_std=std) for std in (1.0, 5.0))
+    assert torch.allclose(wide.decode(5 * z), narrow.decode(z), atol=1e-6)
+    labels = torch.zeros(20, dtype=torch.long)
+    told = [m.adversaries["z"].fake(c, labels) for m, c in ((narrow, z), (wide, 5 * z))]
+    assert torch.allclose(*told, atol=1e-6)
+
+
 def test_the_config_decides_the_last_activation(make):
     z = 1000 * torch.ones(1, 2)
     assert make("basic", init="he").decode(z).abs().max() <= 1

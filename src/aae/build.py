@@ -63,7 +63,9 @@ def build(
     with torch.random.fork_rng(devices=[]):
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
-    initialise(model, config.init, generator)
+    scaled = config.prior in ("gaussian", "uniform")
+    spread = config.prior_std if scaled else 1.0
+    initialise(model, config.init, generator, spread=spread)
     if model.adversaries:
         model.reconstruction_share = reconstruction_share(shape)
     return model

@@ -358,7 +358,9 @@ class Critic(nn.Module):
         return logits
 
 
-def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
+def initialise(
+    module: nn.Module, scheme: str, generator: torch.Generator, *, spread: float = 1.0
+) -> None:
     """Draw all weights of a network from a generator, but those of modules that were given.
 
     Args:
@@ -370,9 +372,9 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
             - "centred": He's, with two differences that a code of few dimensions needs. Heads start
               at a hundredth of the size, so that codes start at the prior's centre instead of
               wherever the pictures' common background puts them. And layers that read a code bend
-              at points spread over the code space instead of all at the origin, where biases of 0
-              would have every unit of a plane bend.
+              at points spread over the code space, not all at the origin, as with biases of 0.
         generator: source of randomness, on the CPU.
+        spread: the codes' standard deviation; "centred" layers start as if they read one of 1.
     """
     own = {
         part for given in module.modules() if isinstance(given, Given) for part in given.modules()
@@ -391,6 +393,7 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
         elif scheme == "centred" and isinstance(layer, FullLinear):
             bends = torch.randn(layer.weight.shape, generator=generator)
             bias.data.copy_(-(layer.weight * bends).sum(1))
+            layer.weight.data.div_(spread)
 
 
 HEADS = ("posterior.mean", "posterior.std", "classes", "logit")

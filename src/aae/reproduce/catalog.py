@@ -171,11 +171,12 @@ def _svhn_style() -> list[Setting]:
 
 
 def _likelihood() -> list[Setting]:
-    """Table 1: the Parzen log-likelihood of an 8-D code of standard deviation 5."""
-    base = tuned("gaussian", latent_dim=8, prior_std=5.0, posterior="deterministic")
+    """Table 1: the Parzen log-likelihood of an 8-D code; the paper's has standard deviation 5."""
+    ours = tuned("gaussian", latent_dim=8, posterior="deterministic")
     return _both(
-        "table1", "code-8", base,
+        "table1", "code-8", ours,
         Target("parzen_10k", 340.0, "340.1 ± 2.9, 2,000 epochs"), Target("parzen_10m", 427.0),
+        paper=replace(as_in_paper(ours), prior_std=5.0),
     )  # fmt: skip
 
 
