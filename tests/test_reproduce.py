@@ -155,6 +155,15 @@ def test_a_run_that_was_stopped_goes_on(small, trainings, tmp_path, monkeypatch)
     assert len(trainings) == 1
 
 
+def test_figures_of_a_config_that_has_changed_since_are_found_no_more(
+    small, trainings, tmp_path, monkeypatch
+):
+    go(small, tmp_path, seeds=1)
+    changed = [replace(small[0], config=replace(small[0].config, vat_weight=1.0)), small[1]]
+    monkeypatch.setattr(catalog, "EXPERIMENTS", {"table": lambda: changed})
+    assert [setting.name for setting, _, _ in work.found(tmp_path / "out")] == ["same"]
+
+
 def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_path):
     long = replace(small[0], config=replace(small[0].config, epochs=20))
     [(_, _, figures)] = go([long], tmp_path, seeds=1, quick=True)

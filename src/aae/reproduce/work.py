@@ -83,13 +83,14 @@ def reproduce(
 
 
 def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Figures]]:
-    """All that has been measured so far, in the catalogue's order."""
+    """All that has been measured so far of the configs as they are, in the catalogue's order."""
     for whole in settings_of(["all"]):
         setting = quickly(whole) if quick else whole
         first = _figures_at(out, setting, 0, quick)
         every = first.parent.glob(first.name.replace("seed0", "seed*"))
         for path in sorted(every, key=_seed):
-            yield setting, _seed(path), json.loads(path.read_text())
+            if _holds(path, replace(setting.config, seed=_seed(path))):
+                yield setting, _seed(path), json.loads(path.read_text())
 
 
 def write(path: Path, values: Any) -> None:
