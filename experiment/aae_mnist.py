@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from aae.cli.failures import guarded
-from aae.config import Config, flag
+from aae.config import Config
+from aae.hints import flag
 
 if TYPE_CHECKING:
     from aae.data import Dataset
