@@ -323,12 +323,12 @@ class TestGenerate:
         assert names(folder, "*.png") == {"sample_style.png"}
 
     def test_styles_are_the_same_in_each_row(self, trained, files, monkeypatch):
-        seen = []
+        seen, run = [], files.load(trained(STYLE), 0)  # a training decodes, too
         decode = files.inference.decode
         monkeypatch.setattr(
             files.inference, "decode", lambda *args: seen.append(args) or decode(*args)
         )
-        files.style(files.load(trained(STYLE), 0), torch.Generator())
+        files.style(run, torch.Generator())
         [(_, styles, labels)] = seen
         assert styles.shape == (100, 4)
         assert torch.equal(styles[:10], styles[90:])
