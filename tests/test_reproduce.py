@@ -236,6 +236,27 @@ def test_the_page_shows_what_was_measured_and_what_was_not(small, no_pictures, t
     assert place.read_text() == text
 
 
+def test_a_page_without_room_gets_one_table_of_what_was_asked(small, no_pictures, tmp_path):
+    free = replace(small[1], targets=(catalog.Target("reconstruction_error"),))
+    measured = summarise(go([small[0], free], tmp_path, seeds=1))
+    place = tmp_path / "page.md"
+    place.write_text(f"Before\n{page.BRIEFLY}\n{page.END}\nafter\n")
+    page.update(place, measured, tmp_path / "out")
+    first, *lines = place.read_text().splitlines()
+    assert lines[3].startswith("| table | one | tuned | error | 50.00 % | ")
+    assert lines[4:] == [page.END, "after"]
+    assert first == "Before"
+
+
+@pytest.mark.parametrize("text", ["nothing", page.BEGIN, page.BRIEFLY, page.END])
+def test_a_page_without_a_place_for_tables_is_left_alone(text, tmp_path):
+    place = tmp_path / "page.md"
+    place.write_text(text)
+    with pytest.raises(ValueError, match="has no place for tables: add a line"):
+        page.update(place, [], tmp_path)
+    assert place.read_text() == text
+
+
 def test_the_command(small, no_pictures, tmp_path, capsys):
     args = ["reproduce", "table", "--seeds", "1", "--out", str(tmp_path / "out"),
             "--runs", str(tmp_path / "runs")]  # fmt: skip
@@ -350,3 +371,10 @@ def test_the_published_page_shows_the_published_figures():
     told = (root / "docs" / "reproduction.md").read_text()
     shown = page.tables(json.loads((figures / "summary.json").read_text()), figures, root / "docs")
     assert told.split(page.BEGIN)[1].split(page.END)[0] == "\n" + shown
+
+
+def test_the_readme_has_the_published_figures():
+    root = Path(__file__).parents[1]
+    summary = json.loads((root / "benchmarks" / "fidelity" / "summary.json").read_text())
+    told = (root / "README.md").read_text()
+    assert told.split(page.BRIEFLY)[1].split(page.END)[0] == "\n" + page.brief(summary)

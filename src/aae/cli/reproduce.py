@@ -19,7 +19,7 @@ def reproduce(
     recipe: Literal["tuned", "paper", "both"] = "tuned",
     out: Path = Path("benchmarks/fidelity"),
     runs: Path = Path("runs/fidelity"),
-    page: Path | None = None,
+    page: tuple[Path, ...] = (),
     data_dir: str | None = None,
     json: bool = False,
 ) -> int:
@@ -34,7 +34,8 @@ def reproduce(
         recipe: tuned, paper, or both.
         out: Folder of the figures; what lies there is not measured again.
         runs: Folder of the run folders; a run that was stopped goes on.
-        page: A Markdown page to put the tables and pictures of all that was measured into.
+        page: A Markdown page to put the tables and pictures of all that was measured into; several
+            may be named.
         data_dir: Folder that holds the data set's files.
         json: Print the rows as one JSON list instead of a table.
     """
@@ -67,8 +68,8 @@ def reproduce(
     everything = summarise(found(out, quick=quick))
     figures_at = out / "quick" if quick else out
     write(figures_at / "summary.json", everything)
-    if page is not None:
-        update(page, everything, figures_at)
+    for place in page:
+        update(place, everything, figures_at)
     if json:
         show_json(rows)
         return 0

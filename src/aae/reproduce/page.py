@@ -16,20 +16,43 @@ PERCENT = {
 """Figures that are shares."""
 BEGIN, END = "<!-- made by: aae reproduce -->", "<!-- end -->"
 """What a page's tables stand between."""
+BRIEFLY = "<!-- made by: aae reproduce, briefly -->"
+"""What stands before the one table of a page that has no room for more."""
 
 
 def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
-    """Put today's tables into a page, between `BEGIN` and `END`.
+    """Put today's tables into a page, between `BEGIN` (or `BRIEFLY`) and `END`.
 
     Args:
         page: a Markdown file.
         summary: what `aae.reproduce.summary.summarise` gave.
         pictures: folder of figures and pictures.
+
+    Raises:
+        ValueError: the page has no place for tables.
     """
     text = page.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    page.write_text(before + BEGIN + "\n" + tables(summary, pictures, page.parent) + END + after)
+    begin = BRIEFLY if BRIEFLY in text else BEGIN
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise ValueError(
+            f"{page} has no place for tables: add a line {BEGIN} and, below it, {END}; with "
+            f"{BRIEFLY} it gets one table of what was asked"
+        )
+    made = brief(summary) if begin == BRIEFLY else tables(summary, pictures, page.parent)
+    page.write_text(before + begin + "\n" + made + END + after)
+
+
+def brief(summary: list[dict[str, Any]]) -> str:
+    """One table, as Markdown, of the figures that something was asked of."""
+    heads = ("experiment", "setting", "recipe", "figure", "asked", "ours", "seeds")
+    lines = [
+        _line([row["experiment"], row["setting"], row["recipe"], *_figure(row)])
+        for row in summary
+        if row["target"] is not None
+    ]
+    return "\n".join([_line(heads), "|---" * len(heads) + "|", *lines, ""])
 
 
 def tables(summary: list[dict[str, Any]], pictures: Path, beside: Path) -> str:
@@ -73,7 +96,7 @@ def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: P
             "epochs",
             "s a run",
         )
-        lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        lines += [_line(heads), "|---" * len(heads) + "|"]
         lines += [*map(_row, rows), ""]
     if absent:
         lines += [f"Not measured yet: {', '.join(absent)}.", ""]
@@ -81,6 +104,15 @@ def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: P
 
 
 def _row(row: dict[str, Any]) -> str:
+    figure, asked, ours, seeds = _figure(row)
+    return _line([
+        row["setting"], row["recipe"], figure, asked, row["public"], ours, seeds,
+        str(row["epochs"]), f"{row['seconds']:.0f}",
+    ])  # fmt: skip
+
+
+def _figure(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """A figure's name, what was asked of it, what came, and of how many seeds."""
     metric = row["metric"]
     asked = "" if row["target"] is None else number(metric, row["target"])
     ours = number(metric, row["mean"])
@@ -88,10 +120,10 @@ def _row(row: dict[str, Any]) -> str:
         ours += f" ± {number(metric, row['std'])}"
     if row["reached"] is not None:
         ours = f"**{ours}**" if row["reached"] else f"{ours}, not reached"
-    cells = [
-        row["setting"], row["recipe"], metric.replace("_", " "), asked, row["public"], ours,
-        str(row["n_seeds"]), str(row["epochs"]), f"{row['seconds']:.0f}",
-    ]  # fmt: skip
+    return metric.replace("_", " "), asked, ours, str(row["n_seeds"])
+
+
+def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
@@ -112,5 +144,5 @@ def _in_rows(pictures: Iterable[str]) -> list[str]:
     columns = min(3, len(pictures))
     rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
     rows[-1] += [""] * (columns - len(rows[-1]))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines = [_line(row) for row in rows]
     return [lines[0], "|---" * columns + "|", *lines[1:], ""]
