@@ -96,7 +96,9 @@ def test_the_paper_s_training():
             )
             assert (c.momentum, c.adversarial_momentum, c.batch_size) == (0.9, 0.1, 100)
             assert (c.vat_weight, c.balance_weight, c.init) == (0, 0, "normal")
-            assert set(c.weights.values()) <= {0.0, 1.0}
+            weights = dict(c.weights)
+            assert weights.pop("reconstruction") == 0.02
+            assert set(weights.values()) <= {0.0, 1.0}
             assert c.noise_std == (0.3 if c.model == "semi" else 0)
     assert as_in_paper(settings(["fig6"])[0].config).style_critic == "plain"
 
