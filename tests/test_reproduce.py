@@ -274,6 +274,18 @@ def test_the_command(small, no_pictures, tmp_path, capsys):
     assert "name experiments to reproduce" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "seeds"), [([], 10), (["--quick"], 1), (["--quick", "--seeds", "3"], 3)]
+)
+def test_seeds_unless_said_otherwise(small, tmp_path, monkeypatch, flags, seeds):
+    asked = []
+    monkeypatch.setattr(work, "reproduce", lambda *_, **how: asked.append(how["seeds"]) or [])
+    out = tmp_path / "out"
+    (out / "quick").mkdir(parents=True)
+    assert main(["reproduce", "table", "--out", str(out), *flags]) == 0
+    assert asked == [seeds]
+
+
 # --- the figures
 
 
