@@ -11,8 +11,9 @@ import threading
 import pytest
 
 from aae.cli import main
+from aae.cli.tables import table
 from aae.replicas.together import in_step
-from aae.terminal import show_json
+from aae.terminal import console, show_json
 
 COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 MOVE = re.compile(r"\x1b\[\??[0-9;]*[A-HJKhl]")
@@ -120,3 +121,22 @@ def test_json_has_no_number_that_is_none(capsys):
     show_json({"a": [math.nan, 1.5], "b": (math.inf, {"c": -math.inf}), "d": "NaN", "e": None})
     said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert said == {"a": [None, 1.5], "b": [None, {"c": None}], "d": "NaN", "e": None}
+
+
+def test_a_table_is_as_wide_as_it_needs_in_a_file_and_loses_nothing_on_a_narrow_terminal(
+    capsys, monkeypatch
+):
+    def shown():
+        made = table("Title", *heads, numbers=heads[1:])
+        made.add_row("a name that is rather long", *["0.12345 ± 0.00678"] * 3)
+        console().print(made)
+        return capsys.readouterr().out
+
+    heads = ["name", "first", "second", "third"]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert "a name that is rather long   " + "   ".join(["0.12345 ± 0.00678"] * 3) in shown()
+    monkeypatch.setenv("COLUMNS", "75")
+    narrow = shown()
+    assert "…" not in narrow
+    assert narrow.count("0.12345 ± 0.00678") == 3
+    assert max(map(len, narrow.splitlines())) <= 75

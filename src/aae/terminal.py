@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+WIDE = 200
+"""Columns of what is no terminal."""
+
+
 def coloured(file: TextIO) -> bool:
     """Whether a file is to be written to in colours.
 
@@ -33,6 +37,8 @@ def console(*, stderr: bool = False) -> Console:
     # where colours are forced.
     return Console(
         stderr=stderr,
+        # A file has room for a table as wide as it is; rich would take it for 80 columns.
+        width=None if file.isatty() or "COLUMNS" in os.environ else WIDE,
         color_system=("auto" if file.isatty() else "standard") if coloured(file) else None,
         force_interactive=None if file.isatty() else False,
     )

@@ -82,18 +82,20 @@ def reproduce(
 def _table(rows: list[dict[str, Any]]) -> Any:
     from aae.cli.tables import table
 
-    numbers = ("asked", "ours", "epochs", "s a run")
+    numbers = ("asked", "ours", "seeds", "epochs", "s a run")
     made = table(
-        "The paper's figures, and ours", "experiment", "setting", "recipe", "figure", "asked",
-        "public", "ours", "seeds", "epochs", "s a run", numbers=numbers,
+        "The paper's figures, and ours", "setting", "figure", "asked", "public", "ours", "seeds",
+        "epochs", "s a run", numbers=numbers,
     )  # fmt: skip
     for row in rows:
         spread = "" if row["std"] is None else f" ± {row['std']:.2g}"
         sign = {True: " ✓", False: " ✗", None: ""}[row["reached"]]
         made.add_row(
-            row["experiment"], row["setting"], row["recipe"], row["metric"].replace("_", " "),
+            f"{row['experiment']}/{row['setting']}-{row['recipe']}",
+            row["metric"].replace("_", " "),
             "" if row["target"] is None else f"{row['target']:.4g}", row["public"],
             f"{row['mean']:.4g}{spread}{sign}", str(row["n_seeds"]), str(row["epochs"]),
             f"{row['seconds']:.0f}",
         )  # fmt: skip
+    made.caption = ", ".join(sorted({row["machine"] for row in rows}))
     return made

@@ -11,10 +11,17 @@ from rich.table import Table
 
 
 def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
-    """An empty table; columns named in ``numbers`` are aligned to the right."""
+    """An empty table; columns named in ``numbers`` are aligned to the right and keep to a line.
+
+    Where a terminal is too narrow, words are broken, and nothing is cut off.
+    """
+    numbers = set(numbers)
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left")
+        number = name in numbers
+        made.add_column(
+            name, justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     return made
 
 
