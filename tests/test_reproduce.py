@@ -282,6 +282,13 @@ def test_seeds_unless_said_otherwise(small, tmp_path, monkeypatch, flags, seeds)
     assert asked == [seeds]
 
 
+def test_a_page_without_a_place_is_refused_before_any_work(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(work, "reproduce", lambda *_, **how: pytest.fail("it worked"))
+    (tmp_path / "page.md").write_text("nothing")
+    assert main(["reproduce", "table", "--page", str(tmp_path / "page.md")]) == 2
+    assert "has no place for tables" in capsys.readouterr().err
+
+
 # --- the figures
 
 

@@ -140,3 +140,6 @@ def test_a_table_is_as_wide_as_it_needs_in_a_file_and_loses_nothing_on_a_narrow_
     assert "…" not in narrow
     assert narrow.count("0.12345 ± 0.00678") == 3
     assert max(map(len, narrow.splitlines())) <= 75
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "0.12345 ± 0.00678" not in (narrow := shown())
+    assert "…" in narrow  # a number is never cut off without a sign

@@ -41,7 +41,7 @@ def reproduce(
     """
     from aae.fit import Interrupted
     from aae.reproduce.catalog import EXPERIMENTS, settings
-    from aae.reproduce.page import update
+    from aae.reproduce.page import around, update
     from aae.reproduce.summary import summarise
     from aae.reproduce.work import found, write
     from aae.reproduce.work import reproduce as run_all
@@ -52,6 +52,8 @@ def reproduce(
         raise ValueError(f"--seeds must be at least 1, not {seeds}")
     if not experiments:
         raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
+    for place in page:
+        around(place)  # refuses what has no place for tables, before hours are spent on them
     chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
     results = []
     try:

@@ -11,16 +11,20 @@ from rich.table import Table
 
 
 def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
-    """An empty table; columns named in ``numbers`` are aligned to the right and keep to a line.
+    """An empty table; columns named in ``numbers`` are aligned to the right.
 
-    Where a terminal is too narrow, words are broken, and nothing is cut off.
+    Where a terminal is too narrow, words are broken first. Numbers keep to a line, and end in "…"
+    where there is no room even for them.
     """
     numbers = set(numbers)
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in columns:
         number = name in numbers
         made.add_column(
-            name, justify="right" if number else "left", no_wrap=number, overflow="fold"
+            name,
+            justify="right" if number else "left",
+            no_wrap=number,
+            overflow="ellipsis" if number else "fold",
         )
     return made
 

@@ -25,8 +25,8 @@ FOUND = {"vat_weight": 200.0, "balance_weight": 80.0}
 """Clusters are found by where pictures are dense, before shares are made equal."""
 
 PAPER_RECONSTRUCTION = 0.02
-"""Weight of half the squared error, summed over pixels in [-1, 1], by the paper's recipes. It
-does not say on which scale its error is; with a weight of 1 its learning rates diverge."""
+"""Weight of half the squared error, summed over pixels in [-1, 1], by the paper's recipes. The
+paper does not say on which scale its error is; with a weight of 1 its learning rates diverge."""
 
 SLOW = {"parzen_10m"}
 """Figures that take longer to measure than a model to train."""
@@ -78,8 +78,8 @@ def as_in_paper(config: Config) -> Config:
     """A config with the training of the paper's appendix, and none of our additions.
 
     SGD with momentum, a phase after the other on batches of 100, rates of 0.01 and 0.1 that fall at
-    epochs 50 and 1,000, weights drawn from N(0, 0.01²). With few labels 0.1 is 0.02: at 0.1 codes
-    run away in the eighth epoch.
+    epochs 50 and 1,000, weights drawn from N(0, 0.01²). In semi-supervised training 0.1 is 0.02:
+    at 0.1 codes run away in the eighth epoch.
     """
     semi = config.model == "semi"
     return replace(
@@ -87,8 +87,7 @@ def as_in_paper(config: Config) -> Config:
         adversarial_momentum=0.1, lr=0.01, adversarial_lr=0.02 if semi else 0.1,
         lr_steps=(50, 1000), lr_factor=0.1, warmup=0, batch_size=100, init="normal",
         posterior="deterministic", reconstruction="squared", sharpen_from=None,
-        style_critic="plain",
-        reconstruction_weight=PAPER_RECONSTRUCTION, generator_weight=1.0,
+        style_critic="plain", reconstruction_weight=PAPER_RECONSTRUCTION, generator_weight=1.0,
         discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
         y_discriminator_weight=1.0, vat_weight=0.0, balance_weight=0.0,
         noise_std=0.3 if semi else 0.0,

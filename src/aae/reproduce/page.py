@@ -31,6 +31,17 @@ def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
     Raises:
         ValueError: the page has no place for tables.
     """
+    before, begin, after = around(page)
+    made = brief(summary) if begin == BRIEFLY else tables(summary, pictures, page.parent)
+    page.write_text(before + begin + "\n" + made + END + after)
+
+
+def around(page: Path) -> tuple[str, str, str]:
+    """A page's text before its tables, the line that they begin with, and the text after them.
+
+    Raises:
+        ValueError: the page has no place for tables.
+    """
     text = page.read_text()
     begin = BRIEFLY if BRIEFLY in text else BEGIN
     before, found, rest = text.partition(begin)
@@ -40,8 +51,7 @@ def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
             f"{page} has no place for tables: add a line {BEGIN} and, below it, {END}; with "
             f"{BRIEFLY} it gets one table of what was asked"
         )
-    made = brief(summary) if begin == BRIEFLY else tables(summary, pictures, page.parent)
-    page.write_text(before + begin + "\n" + made + END + after)
+    return before, begin, after
 
 
 def brief(summary: list[dict[str, Any]]) -> str:
