@@ -33,8 +33,8 @@ LITERAL: dict[str, Any] = {
     "prior_std": 1.0, "components": 10, "radius": 1.4, "radial_std": 0.5, "tangential_std": 0.1,
     "step": "alternating", "optimizer": "adam", "adversarial_lr": None, "beta1": 0.5,
     "beta2": 0.999, "warmup": 0,
-    "lr_factor": 0.1, "classification_every": 10, "vat_weight": 0.0, "balance_weight": 0.0,
-    "precision": "float32",
+    "lr_factor": 0.1, "classification_every": 10, "vat_weight": 0.0, "tangent_weight": 0.0,
+    "balance_weight": 0.0, "precision": "float32",
     "validation": 1 / 60,  # for curves and verdict, so that the test set plays no role
 }  # fmt: skip
 """What the reference program leaves nobody to choose; our own defaults differ."""

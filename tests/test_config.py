@@ -37,6 +37,7 @@ def config(**changes):
         ({"radial_std": -1.0}, "--radial-std must be above 0, not -1.0"),
         ({"tangential_std": 0.0}, "--tangential-std must be above 0, not 0.0"),
         ({"vat_radius": 0.0}, "--vat-radius must be above 0, not 0.0"),
+        ({"tangent_radius": 0.0}, "--tangent-radius must be above 0, not 0.0"),
         ({"vat_weight": -1.0}, "--vat-weight must be 0 or more, not -1.0"),
         ({"lr": 0.0}, "--lr must be above 0, not 0.0"),
         ({"lr": float("nan")}, "--lr must be above 0, not nan"),
@@ -62,7 +63,11 @@ def config(**changes):
         ({"adversarial_lr": float("inf")}, "--adversarial-lr must be above 0, not inf"),
         ({"labels": -1}, "--labels must be 'all' or a number of 0 or more, not -1"),
         ({"model": "semi", "labels": 0}, "semi-supervised training needs labels"),
-        ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take --vat-weight 0, or"),
+        ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take --vat-weight 0 and"),
+        (
+            {"model": "cluster", "labels": 0, "tangent_weight": 1.0, "posterior": "universal"},
+            "take",
+        ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),
         ({"model": "vae", "prior": "uniform"}, "a VAE cannot have the uniform prior"),
@@ -139,10 +144,10 @@ def test_json_and_back_with_every_field_changed():
         beta1=0.1, beta2=0.9, momentum=0.2, adversarial_momentum=0.3, noise_std=0.4, dropout=0.5,
         reconstruction_weight=2.0, generator_weight=3.0, discriminator_weight=4.0,
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
-        vat_weight=8.0, vat_radius=9.0, classification_every=8, clusters=3, heads_apart=2.0,
-        heads_weight=3.0, balance_weight=4.0, seed=9, device="cpu",
-        precision="bf16", log_every=11, sample_every=12, keep=13, on_nonfinite="skip",
-        checkpoint_every="7m", keep_best="reconstruction",
+        vat_weight=8.0, vat_radius=9.0, tangent_weight=1.5, tangent_radius=2.5,
+        classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0, balance_weight=4.0,
+        seed=9, device="cpu", precision="bf16", log_every=11, sample_every=12, keep=13,
+        on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
     for field in dataclasses.fields(Config):
         if field.name not in ("recipe", "model", "sharpen_from"):  # which the others exclude
@@ -179,11 +184,12 @@ def test_the_weights_by_phase():
     made = config(
         reconstruction_weight=1.0, generator_weight=2.0, discriminator_weight=3.0,
         y_generator_weight=4.0, y_discriminator_weight=5.0, classification_weight=6.0,
-        vat_weight=7.0, balance_weight=8.0, heads_weight=9.0,
+        vat_weight=7.0, tangent_weight=7.5, balance_weight=8.0, heads_weight=9.0,
     )  # fmt: skip
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
-        "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "balance": 8,
+        "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
+        "balance": 8,
         "heads": 9, "kl": 1,
     }  # fmt: skip
 

@@ -160,6 +160,45 @@ def test_virtual_adversarial_of_a_constant_is_zero():
     assert neighbours_divergence(randn(5, 1, 3, 3), torch.zeros(9), 1.0).item() == 0
 
 
+def along_the_style(drawn, weight, **changes):
+    """The loss of a linear classifier beside a linear decoder; its pictures and codes."""
+    x, z = randn(6, 9), randn(6, 2, seed=2).requires_grad_()
+    logits_of = two_classes(weight)
+    settings = {"radius": 0.7, "generator": torch.Generator().manual_seed(0), **changes}
+    loss = losses.tangent_adversarial(
+        logits_of, lambda code: code @ drawn, x, z, logits_of(x), **settings
+    )
+    return loss, x, z
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_worst_move_of_a_style_is_along_what_the_decoder_draws(seed):
+    drawn, weight = randn(2, 9, seed=3), 0.5 * randn(9, seed=1)
+    generator = torch.Generator().manual_seed(seed)
+    found, x, _ = along_the_style(drawn, weight, generator=generator)
+    r = 0.7 * (drawn @ weight) / (drawn @ weight).norm() @ drawn
+    p = two_classes(weight)(x).softmax(1)
+    q = torch.stack([two_classes(weight)(x + sign * r).softmax(1) for sign in (-1, 1)])
+    worst = (p * (p / q).log()).sum(2)
+    # Each move goes one way or the other: the mean is one of those that signs can make.
+    signs = torch.cartesian_prod(*[torch.arange(2)] * 6)
+    possible = worst[signs, torch.arange(6)].mean(1)
+    assert (possible - found).abs().min() < 1e-4
+
+
+def test_a_style_moves_neither_code_nor_decoder():
+    drawn, weight = randn(2, 9).requires_grad_(), randn(9, seed=1).requires_grad_()
+    loss, _, z = along_the_style(drawn, weight)
+    of_weight, of_drawn, of_z = torch.autograd.grad(loss, [weight, drawn, z], allow_unused=True)
+    assert of_weight.any()
+    assert of_drawn is None
+    assert of_z is None
+
+
+def test_a_style_that_draws_nothing_tells_nothing():
+    assert along_the_style(torch.zeros(2, 9), randn(9))[0].item() == 0
+
+
 TERMS = {
     "squared": lambda a, b: losses.squared_error(a[:, None], b.float()[:, None]),
     "absolute": lambda a, b: losses.absolute_error(a[:, None], b.float()[:, None]),

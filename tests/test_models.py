@@ -128,6 +128,7 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         "generator_y": {"encoder.trunk", "encoder.classes"},
         "classification": {"encoder.trunk", "encoder.classes"},
         "vat": {"encoder.trunk", "encoder.classes"},
+        "tangent": {"encoder.trunk", "encoder.classes"},
         "balance": {"encoder.trunk", "encoder.classes"},
         "heads": {"decoder.heads"},
         "kl": {"encoder"},

@@ -253,6 +253,7 @@ def _with_classes(
     )  # fmt: skip
     model.balanced = make.config.balance_weight > 0
     model.vat_radius = make.config.vat_radius if make.config.vat_weight else None
+    model.tangent_radius = make.config.tangent_radius if make.config.tangent_weight else None
     return model
 
 

@@ -171,6 +171,11 @@ class Config:
     of its worst neighbour must agree. 0, the paper's model, leaves it out."""
     vat_radius: float = 3.0
     """How far that neighbour lies, in the L2 norm of pixels in [-1, 1]."""
+    tangent_weight: float = 0.0
+    """Weight of the same along the style (semi-supervised, clustering): the classes of a picture
+    must stay where its code z moves and its class does not. 0, the paper's model, leaves it out."""
+    tangent_radius: float = 1.0
+    """How far z moves, in the L2 norm."""
     balance_weight: float = 0.0
     """Weight of the KL divergence from the mean class probabilities of a batch to equal shares
     (semi-supervised, clustering); 0, the paper's model, leaves it out."""
@@ -237,6 +242,7 @@ class Config:
             "discriminator_y": self.y_discriminator_weight,
             "classification": self.classification_weight,
             "vat": self.vat_weight,
+            "tangent": self.tangent_weight,
             "balance": self.balance_weight,
             "heads": self.heads_weight,
             "kl": 1.0,

@@ -2,7 +2,7 @@
 
 Sources: [AAE] Makhzani et al., Adversarial Autoencoders, arXiv:1511.05644; [GAN] Goodfellow et al.,
 arXiv:1406.2661; [VAE] Kingma and Welling, arXiv:1312.6114; [VAT] Miyato et al.,
-arXiv:1704.03976.
+arXiv:1704.03976; [TNAR] Yu et al., arXiv:1808.06088.
 """
 
 from __future__ import annotations
@@ -207,16 +207,76 @@ def virtual_adversarial(
         probe: norm of the step that it looks with.
         gradient: see `gradient`, which stands for any other that gives the same.
     """
+    divergence = _divergence(logits_of, logits)
+    d = _worst_direction(lambda r: divergence(x + r), x, generator, probe, gradient)
+    return divergence(x + radius * d).mean()
+
+
+def tangent_adversarial(
+    logits_of: Callable[[Tensor], Tensor],
+    decode: Callable[[Tensor], Tensor],
+    x: Tensor,
+    z: Tensor,
+    logits: Tensor,
+    *,
+    radius: float,
+    generator: torch.Generator,
+    probe: float = 0.1,
+    gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = gradient,
+) -> Tensor:
+    """How much class probabilities change where the style does, in the worst direction of it.
+
+    As `virtual_adversarial`, but the neighbour lies where the decoder says that pictures lie: at
+    x + decode(z + r) - decode(z), for the r of norm ``radius``. So a label is carried along the
+    slant and the width of strokes, which take a picture far in pixels (the tangent part of [TNAR],
+    with a decoder that is told the class beside the style). Gradients flow through the neighbour's
+    class alone, not into the decoder.
+
+    Args:
+        logits_of: pictures → logits [n, K].
+        decode: codes [n, d] → pictures of the classes of x, [n, …].
+        x: pictures, [n, …].
+        z: their codes, [n, d].
+        logits: logits at x, [n, K].
+        radius: L2 norm of r, in the units of the code.
+        generator: chooses the direction that the power method starts from.
+        probe: norm of the step that it looks with.
+        gradient: see `gradient`, which stands for any other that gives the same.
+    """
+    divergence = _divergence(logits_of, logits)
+    z = z.detach()
+    with torch.no_grad():
+        rest = x - decode(z)
+    d = _worst_direction(lambda r: divergence(rest + decode(z + r)), z, generator, probe, gradient)
+    with torch.no_grad():
+        neighbour = rest + decode(z + radius * d)
+    return divergence(neighbour).mean()
+
+
+def _divergence(
+    logits_of: Callable[[Tensor], Tensor], logits: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """How far class probabilities at other pictures are from those of some logits, KL, [n]."""
     p = logits.detach().float().log_softmax(1)
 
-    def divergence(r: Tensor) -> Tensor:
-        q = logits_of(x + r).float().log_softmax(1)
+    def divergence(x: Tensor) -> Tensor:
+        q = logits_of(x).float().log_softmax(1)
         return (p.exp() * (p - q)).sum(1)
 
-    d = torch.randn(x.shape, generator=generator, device=x.device)
+    return divergence
+
+
+def _worst_direction(
+    divergence: Callable[[Tensor], Tensor],
+    like: Tensor,
+    generator: torch.Generator,
+    probe: float,
+    gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
+) -> Tensor:
+    """Of norm 1 and of a tensor's shape, by one step of the power method."""
+    d = torch.randn(like.shape, generator=generator, device=like.device)
     # A sum, not a mean: where others have the rest of the batch, it is theirs in equal parts.
-    d = gradient(lambda r: divergence(r).sum(), probe * _unit(d))
-    return divergence(radius * _unit(d)).mean()
+    return _unit(gradient(lambda r: divergence(r).sum(), probe * _unit(d)))
 
 
 def crowding(heads: Tensor, apart: float) -> Tensor:

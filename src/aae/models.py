@@ -58,6 +58,8 @@ class ClusteringAAE(Autoencoder):
     finds_clusters = True
     vat_radius: float | None = None
     """Where set, y is also made smooth around each picture, within this radius."""
+    tangent_radius: float | None = None
+    """Where set, y also stays as it is where the style moves, within this radius."""
     balanced = False
     """Whether the mean y of a batch is also pulled to equal shares."""
 
@@ -69,6 +71,7 @@ class ClusteringAAE(Autoencoder):
             *self._regularization("y", self._classifier),
             *self._classification(),
             *([Phase("vat", self._vat, self._classifier)] if self.vat_radius else []),
+            *([Phase("tangent", self._tangent, self._classifier)] if self.tangent_radius else []),
             *([Phase("balance", _imbalance, self._classifier)] if self.balanced else []),
         )
 
@@ -89,6 +92,22 @@ class ClusteringAAE(Autoencoder):
             p.x,
             p.codes.y_logits,
             radius=self.vat_radius,
+            generator=p.generator,
+            gradient=self.gradient,
+        )
+
+    def _tangent(self, p: Pass) -> Tensor:
+        assert p.codes.y_logits is not None
+        assert p.codes.y is not None
+        assert self.tangent_radius is not None
+        y = p.codes.y.detach()
+        return losses.tangent_adversarial(
+            self.encoder.class_logits,
+            lambda z: self.decoder(z, y),
+            p.x,
+            p.codes.z,
+            p.codes.y_logits,
+            radius=self.tangent_radius,
             generator=p.generator,
             gradient=self.gradient,
         )

@@ -48,6 +48,7 @@ def _refuse_values(c: Any) -> None:
     positive = [
         "prior_std",
         "vat_radius",
+        "tangent_radius",
         "heads_apart",
         "radial_std",
         "tangential_std",
@@ -123,10 +124,10 @@ def _refuse_together(c: Any) -> None:
             f"not {c.prior}"
         )
     with_classes = c.model in ("semi", "cluster", "embed")
-    if with_classes and c.vat_weight and c.posterior == "universal":
+    if with_classes and (c.vat_weight or c.tangent_weight) and c.posterior == "universal":
         raise ValueError(
             "virtual adversarial training needs classes that are a function of the picture: "
-            "take --vat-weight 0, or another --posterior than universal"
+            "take --vat-weight 0 and --tangent-weight 0, or another --posterior than universal"
         )
     if c.prior == "mixture" and c.latent_dim % 2:
         raise ValueError(
