@@ -172,8 +172,8 @@ class Config:
     vat_radius: float = 3.0
     """How far that neighbour lies, in the L2 norm of pixels in [-1, 1]."""
     tangent_weight: float = 0.0
-    """Weight of the same along the style (semi-supervised, clustering): the classes of a picture
-    must stay where its code z moves and its class does not. 0, the paper's model, leaves it out."""
+    """Weight of virtual adversarial training along the style (semi-supervised, clustering): the
+    class of a picture must stay where z moves. 0, the paper's model, leaves it out."""
     tangent_radius: float = 1.0
     """How far z moves, in the L2 norm."""
     balance_weight: float = 0.0
