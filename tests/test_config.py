@@ -66,7 +66,7 @@ def config(**changes):
         ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take --vat-weight 0 and"),
         (
             {"model": "cluster", "labels": 0, "tangent_weight": 1.0, "posterior": "universal"},
-            "take",
+            "and --tangent-weight 0, or another --posterior",
         ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),
@@ -189,8 +189,7 @@ def test_the_weights_by_phase():
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
-        "balance": 8,
-        "heads": 9, "kl": 1,
+        "balance": 8, "heads": 9, "kl": 1,
     }  # fmt: skip
 
 

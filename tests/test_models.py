@@ -120,16 +120,13 @@ def test_every_parameter_of_every_recipe_learns(new_model, batch, name, posterio
 @contract
 def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
     model = make(variant, posterior, prior)
+    classifier = {"encoder.trunk", "encoder.classes"}
     own = {
         "reconstruction": {"encoder", "decoder"},
         "discriminator_z": {"adversaries.z"},
         "generator_z": {"encoder.trunk", "encoder.posterior"},
         "discriminator_y": {"adversaries.y"},
-        "generator_y": {"encoder.trunk", "encoder.classes"},
-        "classification": {"encoder.trunk", "encoder.classes"},
-        "vat": {"encoder.trunk", "encoder.classes"},
-        "tangent": {"encoder.trunk", "encoder.classes"},
-        "balance": {"encoder.trunk", "encoder.classes"},
+        **dict.fromkeys(("generator_y", "classification", "vat", "tangent", "balance"), classifier),
         "heads": {"decoder.heads"},
         "kl": {"encoder"},
     }

@@ -218,6 +218,12 @@ class Config:
         )
 
     @property
+    def smooths_classes(self) -> bool:
+        """Whether a loss of its model looks for the neighbour whose class differs most."""
+        with_classes = self.model in ("semi", "cluster", "embed")
+        return with_classes and bool(self.vat_weight or self.tangent_weight)
+
+    @property
     def source(self) -> tuple[object, ...]:
         """What its data set depends on."""
         return (

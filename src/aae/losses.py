@@ -227,10 +227,9 @@ def tangent_adversarial(
     """How much class probabilities change where the style does, in the worst direction of it.
 
     As `virtual_adversarial`, but the neighbour lies where the decoder says that pictures lie: at
-    x + decode(z + r) - decode(z), for the r of norm ``radius``. So a label is carried along the
-    slant and the width of strokes, which take a picture far in pixels (the tangent part of [TNAR],
-    with a decoder that is told the class beside the style). Gradients flow through the neighbour's
-    class alone, not into the decoder.
+    x + decode(z + r) - decode(z), for the r of norm ``radius``. This is the tangent part of
+    [TNAR], with a decoder that is told the class beside the style, and a finite move instead of a
+    tangent. Gradients flow through the neighbour's class alone, not into the decoder.
 
     Args:
         logits_of: pictures → logits [n, K].
@@ -245,7 +244,7 @@ def tangent_adversarial(
     """
     divergence = _divergence(logits_of, logits)
     z = z.detach()
-    with torch.no_grad():
+    with torch.no_grad():  # what the decoder does not draw; anew, for units may have been dropped
         rest = x - decode(z)
     d = _worst_direction(lambda r: divergence(rest + decode(z + r)), z, generator, probe, gradient)
     with torch.no_grad():

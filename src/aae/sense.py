@@ -123,8 +123,7 @@ def _refuse_together(c: Any) -> None:
             "the heads of an embedding are parts enough: take --prior gaussian or uniform, "
             f"not {c.prior}"
         )
-    with_classes = c.model in ("semi", "cluster", "embed")
-    if with_classes and (c.vat_weight or c.tangent_weight) and c.posterior == "universal":
+    if c.smooths_classes and c.posterior == "universal":
         raise ValueError(
             "virtual adversarial training needs classes that are a function of the picture: "
             "take --vat-weight 0 and --tangent-weight 0, or another --posterior than universal"

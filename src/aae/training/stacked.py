@@ -60,9 +60,7 @@ def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:
 
 def can_be_stacked(config: Config) -> bool:
     """Whether a config's models can be: a gradient within vmap bears no batch normalisation."""
-    with_classes = config.model in ("semi", "cluster", "embed")
-    smooth = config.vat_weight or config.tangent_weight
-    return not (with_classes and smooth and config.batch_norm)
+    return not (config.smooths_classes and config.batch_norm)
 
 
 class StackedRead:
