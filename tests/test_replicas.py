@@ -226,6 +226,19 @@ def test_a_worker_that_fails_or_dies_does_not_lose_the_others(tiny, tmp_path, tw
     assert "the prior only 3 parts" in outcome.failed["wrong"]
 
 
+class Deadly:
+    """What kills a process that reads it, long before its end."""
+
+    def __reduce__(self):
+        return os._exit, (7,), bytes(2**20)
+
+
+def test_a_worker_that_dies_before_it_has_read_its_data_is_told_of(tiny, digits, tmp_path):
+    Run.create(tmp_path / "all" / "early", tiny(epochs=1), digits)
+    outcome = training.resume(tmp_path / "all", dataset=Deadly())
+    assert outcome.failed == {"early": "its process died (exit code 7)"}
+
+
 # --- folders and figures
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -67,10 +67,10 @@ def in_processes(
         while working or waiting:
             while waiting and len(working) < at_once and not stop.is_set():
                 name, run = waiting.popleft()
-                ours, theirs = context.Pipe(duplex=False)
+                ours, theirs = context.Pipe()
                 process = context.Process(
                     target=_work,
-                    args=(name, folder / name, run.config, dataset, threads, theirs, stop),
+                    args=(name, folder / name, run.config, threads, theirs, stop),
                     name=name,
                     daemon=True,
                 )
@@ -78,6 +78,10 @@ def in_processes(
                     process.start()
                 theirs.close()
                 working[ours] = _Worker(name, process)
+                # Not among the arguments: what a process does not live to read of those is waited
+                # for without end, where a pipe breaks.
+                with suppress(BrokenPipeError, ConnectionResetError):  # which `_hear` tells
+                    ours.send(dataset)
             if asked():
                 stop.set()
                 ends |= {name: _End(interrupted=True) for name, _ in waiting}
@@ -99,7 +103,7 @@ def _hear(pipe: Connection, worker: _Worker, tell: Callable[[News], None]) -> _E
     """Take one message of a worker; its end, once its process has ended."""
     try:
         message = pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         worker.process.join()
         pipe.close()
         died = f"its process died (exit code {worker.process.exitcode})"
@@ -115,14 +119,14 @@ def _work(
     name: str,
     folder: Path,
     config: Config,
-    dataset: Dataset | None,
     threads: int,
     pipe: Connection,
     stop: Event,
 ) -> None:
-    """What a worker's process does."""
+    """What a worker's process does; its data set comes through the pipe."""
     torch.set_num_threads(threads)
     try:
+        dataset: Dataset | None = pipe.recv()
         fit.resume(
             folder,
             [Herald(name, pipe.send)],
