@@ -1,7 +1,5 @@
-import csv
 import dataclasses
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,17 +7,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import torch
 
 import aae
-from aae import inference
 from aae.cli import COMMANDS, main
 from aae.cli.failures import guarded
 from aae.cli.flags import TrainFlags, parse
 from aae.cli.training import free
 from aae.config import Config
 from aae.data import CATALOG, DownloadError
-from aae.fit import fit
 from aae.hints import flag
 from aae.recipes import RECIPES, recipe
 from aae.run import Run
@@ -27,16 +22,6 @@ from aae.training import checkpoint
 from aae.training.trainer import Observer
 
 SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
-
-
-@pytest.fixture(scope="module")
-def basic_run(tiny, tmp_path_factory):
-    """A run of a model without classes."""
-    with pytest.MonkeyPatch.context() as patch:
-        from aae.training.trainer import Observer
-
-        patch.setattr("aae.fit.Painter", lambda *args: Observer())
-        return fit(tiny(recipe="gaussian", epochs=1), tmp_path_factory.mktemp("runs") / "basic")
 
 
 def parsed(name, *args):
@@ -329,165 +314,6 @@ class TestTrain:
         assert code == 0
         assert out.startswith("epoch 2/2; ")
         assert Run(folder).records()[-1]["epoch"] == 2
-
-
-class TestEvaluate:
-    def test_json_is_one_object(self, run, tiny_run):
-        code, out, err = run("evaluate", tiny_run.folder, "--json", "--judge", "no")
-        assert (code, err) == (0, "")
-        figures = json.loads(out)
-        assert figures["split"] == "test"
-        assert {"recipe", "data", "epochs", "seed", "reconstruction_error", "prior_distance",
-                "health", "health_checks", "error"} <= figures.keys()  # fmt: skip
-
-    def test_text_shows_the_same(self, run, tiny_run):
-        args = "evaluate", tiny_run.folder, "--split", "validation", "--judge", "no"
-        figures = json.loads(run(*args, "--json")[1])
-        out = run(*args)[1]
-        assert "validation set" in out
-        assert f"{figures['error']:.4g}" in out
-        assert f"{figures['prior_distance']:.4g}" in out
-        row, *_ = [line.split() for line in out.splitlines() if " reconstruction error " in line]
-        error = figures["standard_errors"]["reconstruction_error"]
-        assert row[2:] == [f"{figures['reconstruction_error']:.4g}", f"{error:.2g}"]
-        assert f"Training health: {figures['health']}" in out
-
-
-class TestSample:
-    @pytest.mark.parametrize("size", [1000, 3])
-    def test_pictures_as_bytes(self, run, tiny_run, tmp_path, monkeypatch, size):
-        monkeypatch.setattr(inference, "batch_size", lambda model: size)
-        out = tmp_path / "new" / "s.npy"
-        code, said, _ = run("sample", tiny_run.folder, "--count", 7, "--label", 3, "--out", out)
-        assert (code, said) == (0, f"{out}\n")
-        images = np.load(out)
-        assert (images.dtype, images.shape) == (np.uint8, (7, 1, 8, 8))
-        assert images.std() > 1
-
-    def test_the_seed_decides(self, run, tiny_run, tmp_path):
-        drawn = []
-        for k, seed in enumerate([0, 0, 1]):
-            out = tmp_path / f"{k}.npy"
-            assert run("sample", tiny_run.folder, "--seed", seed, "--out", out)[0] == 0
-            drawn.append(np.load(out))
-        assert drawn[0].shape[0] == 100
-        assert np.array_equal(drawn[0], drawn[1])
-        assert not np.array_equal(drawn[0], drawn[2])
-
-    def test_a_sheet(self, run, basic_run, tmp_path):
-        out = tmp_path / "s.png"
-        assert run("sample", basic_run.folder, "--count", 5, "--out", out)[0] == 0
-        assert out.read_bytes()[:4] == b"\x89PNG"
-
-    @pytest.mark.parametrize(("which", "words"), [("tiny_run", "0 to 9"), ("basic_run", "without")])
-    def test_labels_that_a_model_does_not_know(self, run, tmp_path, request, which, words):
-        folder = request.getfixturevalue(which).folder
-        code, _, err = run("sample", folder, "--label", 10, "--out", tmp_path / "s.png")
-        assert code == 2
-        assert words in err
-
-
-def test_plot_draws_every_figure_again(run, tiny_run, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(tiny_run.folder, folder)
-    before = sorted(path.name for path in (folder / "figures").glob("*.png"))
-    shutil.rmtree(folder / "figures")
-    code, out, _ = run("plot", folder)
-    assert code == 0
-    drawn = sorted(path.name for path in (folder / "figures").glob("*.png"))
-    assert drawn == before
-    assert sorted(out.splitlines()) == [str(folder / "figures" / name) for name in drawn]
-
-
-class TestEncode:
-    def test_a_data_set(self, run, basic_run, tmp_path, digits):
-        out = tmp_path / "codes.npy"
-        assert run("encode", basic_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
-        expected = inference.encode(basic_run.model(), digits.test_images).mean.numpy()
-        assert np.array_equal(np.load(out), expected)
-
-    @pytest.mark.parametrize(("split", "count"), [("train", 1317), ("validation", 120)])
-    def test_its_parts(self, run, basic_run, tmp_path, split, count):
-        out = tmp_path / "codes.npy"
-        assert run("encode", basic_run.folder, "digits", "--split", split, "--out", out)[0] == 0
-        assert np.load(out).shape == (count, 2)
-
-    @pytest.mark.parametrize("shape", [(-1, 1, 8, 8), (-1, 8, 8), (-1, 64)])
-    def test_ones_own_pictures(self, run, basic_run, tmp_path, part, shape):
-        np.save(tmp_path / "mine.npy", part.images.reshape(shape))
-        out = tmp_path / "codes.npy"
-        assert run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)[0] == 0
-        expected = inference.encode(basic_run.model(), part.images).mean.numpy()
-        assert np.array_equal(np.load(out), expected)
-
-    def test_a_folder_of_files(self, run, basic_run, tmp_path, part):
-        for k in range(3):
-            np.save(tmp_path / f"{k}.npy", part.images[40 * k : 40 * k + 40])
-        out = tmp_path / "codes" / "all.npy"
-        assert run("encode", basic_run.folder, tmp_path, "--out", out)[0] == 0
-        expected = inference.encode(basic_run.model(), part.images).mean.numpy()
-        np.testing.assert_allclose(np.load(out), expected, atol=1e-6)
-
-    def test_what_is_not_written_to_its_end_is_not_there(
-        self, run, basic_run, tmp_path, part, monkeypatch
-    ):
-        def fail(model, images):
-            yield inference.Codes(torch.zeros(10, 2), torch.zeros(10, 2))
-            raise OSError("the disk is gone")
-
-        np.save(tmp_path / "mine.npy", part.images)
-        (tmp_path / "out").mkdir()
-        monkeypatch.setattr(inference, "codes", fail)
-        out = tmp_path / "out" / "codes.npy"
-        assert run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)[0] == 1
-        assert list(out.parent.iterdir()) == []
-
-    @pytest.mark.parametrize(
-        ("array", "words"),
-        [
-            (np.zeros((3, 1, 8, 8)), "float64 [3, 1, 8, 8]; expected uint8 [n, 1, 8"),
-            (np.zeros((3, 28, 28), np.uint8), "uint8 [3, 28, 28]"),
-            (np.zeros((0, 8, 8), np.uint8), "uint8 [0, 8, 8]"),
-            (np.array(["a"], dtype=object), "no .npy file of numbers"),
-        ],
-    )
-    def test_refuses_other_arrays(self, run, basic_run, tmp_path, array, words):
-        np.save(tmp_path / "mine.npy", array)
-        out = tmp_path / "codes.npy"
-        code, _, err = run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)
-        assert code == 2
-        assert words in err
-        assert not out.exists()
-
-    def test_refuses_other_data(self, run, basic_run, tmp_path):
-        out = "--out", tmp_path / "codes.npy"
-        code, _, err = run("encode", basic_run.folder, "mnist", *out)
-        assert code == 2
-        assert "mnist are 1×28×28" in err
-        code, _, err = run("encode", basic_run.folder, "digit", *out)
-        assert code == 2
-        assert "neither a data set (digits, " in err
-
-
-class TestPredict:
-    @pytest.mark.parametrize("size", [1000, 50])
-    def test_writes_a_table(self, run, tiny_run, tmp_path, digits, monkeypatch, size):
-        monkeypatch.setattr(inference, "batch_size", lambda model: size)
-        out = tmp_path / "labels.csv"
-        assert run("predict", tiny_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
-        with out.open(newline="") as file:
-            header, *rows = csv.reader(file)
-        assert header == ["index", "label", "probability"]
-        y = inference.encode(tiny_run.model(), digits.test_images).y
-        assert [int(index) for index, _, _ in rows] == list(range(360))
-        assert [int(label) for _, label, _ in rows] == y.argmax(1).tolist()
-        assert [float(p) for _, _, p in rows] == pytest.approx(y.amax(1).tolist(), abs=1e-6)
-
-    def test_says_which_recipe_does(self, run, basic_run, tmp_path):
-        out = tmp_path / "labels.csv"
-        code, _, err = run("predict", basic_run.folder, "digits", "--out", out)
-        assert code == 2
-        assert "'gaussian', which does not classify; train one that does: aae train semi" in err
 
 
 class TestList:
