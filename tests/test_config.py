@@ -70,6 +70,10 @@ def config(**changes):
         ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),
+        ({"kl_weight": -1.0}, "--kl-weight must be 0 or more, not -1.0"),
+        ({"kl_weight": 1.0, "prior": "uniform"}, "--kl-weight cannot have the uniform prior"),
+        ({"kl_weight": 1.0, "posterior": "deterministic"}, "--kl-weight needs the density of its"),
+        ({"model": "vae", "kl_weight": 0.0}, "a VAE has nothing else to hold its codes"),
         ({"model": "vae", "prior": "uniform"}, "a VAE cannot have the uniform prior"),
         ({"model": "vae", "posterior": "universal"}, "take --posterior gaussian, not universal"),
         ({"model": "vae", "step": "alternating"}, "take --step joint"),
@@ -145,7 +149,8 @@ def test_json_and_back_with_every_field_changed():
         reconstruction_weight=2.0, generator_weight=3.0, discriminator_weight=4.0,
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
         vat_weight=8.0, vat_radius=9.0, tangent_weight=1.5, tangent_radius=2.5,
-        classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0, balance_weight=4.0,
+        kl_weight=0.0, classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0,
+        balance_weight=4.0,
         seed=9, device="cpu", precision="bf16", log_every=11, sample_every=12, keep=13,
         on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
@@ -189,8 +194,11 @@ def test_the_weights_by_phase():
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
-        "balance": 8, "heads": 9, "kl": 1,
+        "balance": 8, "heads": 9, "kl": 0,
     }  # fmt: skip
+    assert config(model="vae").weights["kl"] == 1
+    assert config(model="vae", kl_weight=4.0).weights["kl"] == 4
+    assert config(kl_weight=0.5).weights["kl"] == 0.5
 
 
 def test_every_field_has_a_docstring():

@@ -128,7 +128,7 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         "discriminator_y": {"adversaries.y"},
         **dict.fromkeys(("generator_y", "classification", "vat", "tangent", "balance"), classifier),
         "heads": {"decoder.heads"},
-        "kl": {"encoder"},
+        "kl": {"encoder.trunk", "encoder.posterior"},
     }
     names = {p: name for name, p in model.named_parameters()}
     for phase in model.phases():
@@ -298,6 +298,19 @@ def test_the_vaes_divergence(make, batch):
     # The same prior without its closed form: one draw for each picture, many times.
     draws = [losses_of(sampled, batch, seed)["kl"] for seed in range(200)]
     assert torch.stack(draws).mean().item() == pytest.approx(expected.item(), abs=0.03)
+
+
+@pytest.mark.parametrize("variant", ["basic", "supervised", "semi", "cluster", "embed"])
+def test_a_posterior_is_drawn_to_the_prior_where_asked(make, batch, variant):
+    free, held = make(variant), make(variant, kl_weight=0.5)
+    assert losses_of(held, batch).keys() - losses_of(free, batch).keys() == {"kl"}
+    codes = held.encode(batch.x)
+    expected = losses.kl_standard_gaussian(codes.mean, codes.std)
+    torch.testing.assert_close(losses_of(held, batch)["kl"], expected)
+    networks = {"encoder.trunk", "encoder.posterior"}
+    (kl,) = (phase for phase in held.phases() if phase.name == "kl")
+    names = {p: name for name, p in held.named_parameters()}
+    assert {".".join(names[p].split(".")[:2]) for p in kl.parameters} == networks
 
 
 # --- from a config

@@ -22,7 +22,7 @@ from aae.training.step import AlternatingStep, JointStep
 K = 3
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
-VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "vae"]
+VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "kl", "vae"]
 HARD = {"noise_std": 0.3, "dropout": 0.2}
 
 

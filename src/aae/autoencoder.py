@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from aae import losses
 from aae.nn import Codes, Critic, Decoder, Encoder, HeadedDecoder
-from aae.priors import Prior
+from aae.priors import Gaussian, Prior
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,8 @@ class Autoencoder(nn.Module, ABC):
     """Whether the decoder needs a class beside z."""
     finds_clusters = False
     """Whether y names clusters that the model found, and not the data's classes."""
+    holds_posteriors = False
+    """Whether a KL divergence draws each posterior of z to the prior, as in a VAE."""
     reconstruction_share = 1.0
     """What part of its weight the reconstruction has, which is summed over pixels."""
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
@@ -264,7 +266,7 @@ class Autoencoder(nn.Module, ABC):
     def _regularization(
         self, code: str, generator_changes: tuple[nn.Module, ...]
     ) -> tuple[Phase, ...]:
-        return (
+        critic, generator = (
             Phase(
                 f"discriminator_{code}",
                 lambda p: losses.discriminator(p.real(code), p.fake(code)),
@@ -273,3 +275,16 @@ class Autoencoder(nn.Module, ABC):
             ),
             Phase(f"generator_{code}", lambda p: losses.generator(p.fake(code)), generator_changes),
         )
+        if code == "z" and self.holds_posteriors:
+            return (critic, generator, Phase("kl", self._kl, generator_changes))
+        return (critic, generator)
+
+    def _kl(self, p: Pass) -> Tensor:
+        codes = p.codes
+        assert codes.std is not None
+        if isinstance(self.prior, Gaussian):
+            return losses.kl_standard_gaussian(codes.mean, codes.std, self.prior.std)
+        # Its check of the arguments would make a GPU wait.
+        q = torch.distributions.Normal(codes.mean, codes.std, validate_args=False)
+        log_q = q.log_prob(codes.z).sum(1)
+        return losses.kl_monte_carlo(log_q, self.prior.log_prob(codes.z))

@@ -68,6 +68,7 @@ def build(
     initialise(model, config.init, generator, spread=spread)
     if model.adversaries:
         model.reconstruction_share = reconstruction_share(shape)
+    model.holds_posteriors = config.weights["kl"] > 0
     return model
 
 

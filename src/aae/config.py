@@ -171,6 +171,10 @@ class Config:
     of its worst neighbour must agree. 0, the paper's model, leaves it out."""
     vat_radius: float = 3.0
     """How far that neighbour lies, in the L2 norm of pixels in [-1, 1]."""
+    kl_weight: float | None = None
+    """Weight of the KL divergence from each posterior to the prior, beside the discriminator's
+    terms; without it 0, the paper's, and 1 for a VAE. It keeps posteriors wide where pictures
+    differ in less than the code has room for."""
     tangent_weight: float = 0.0
     """Weight of virtual adversarial training along the style (semi-supervised, clustering): the
     class of a picture must stay where z moves. 0, the paper's model, leaves it out."""
@@ -251,7 +255,7 @@ class Config:
             "tangent": self.tangent_weight,
             "balance": self.balance_weight,
             "heads": self.heads_weight,
-            "kl": 1.0,
+            "kl": float(self.model == "vae") if self.kl_weight is None else self.kl_weight,
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from aae import losses
 from aae.autoencoder import Autoencoder, Pass, Phase
 from aae.nn import Codes, HeadedDecoder
-from aae.priors import Gaussian, Prior, Spots
+from aae.priors import Prior, Spots
 
 
 class BasicAAE(Autoencoder):
@@ -192,16 +192,6 @@ class VAE(Autoencoder):
             self._reconstruction(),
             Phase("kl", self._kl, (self.encoder,)),
         )
-
-    def _kl(self, p: Pass) -> Tensor:
-        codes = p.codes
-        assert codes.std is not None
-        if isinstance(self.prior, Gaussian):
-            return losses.kl_standard_gaussian(codes.mean, codes.std, self.prior.std)
-        # Its check of the arguments would make a GPU wait.
-        q = torch.distributions.Normal(codes.mean, codes.std, validate_args=False)
-        log_q = q.log_prob(codes.z).sum(1)
-        return losses.kl_monte_carlo(log_q, self.prior.log_prob(codes.z))
 
 
 def _classification_loss(p: Pass) -> Tensor:

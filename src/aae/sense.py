@@ -60,7 +60,7 @@ def _refuse_values(c: Any) -> None:
             raise ValueError(f"{flag(name)} must be above 0, not {getattr(c, name)}")
     weights = [f.name for f in dataclasses.fields(c) if f.name.endswith("_weight")]
     for name in [*weights, "noise_std", "radius"]:
-        if not 0 <= getattr(c, name) < math.inf:
+        if not 0 <= (getattr(c, name) or 0) < math.inf:
             raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(c, name)}")
     for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
         if not 0 <= getattr(c, name) < 1:
@@ -137,16 +137,19 @@ def _refuse_together(c: Any) -> None:
         raise ValueError(
             f"the swiss roll is a curve in the plane: --latent-dim must be 2, not {c.latent_dim}"
         )
-    if c.model == "vae" and c.prior == "uniform":
+    who = "a VAE" if c.model == "vae" else "--kl-weight"
+    if c.weights["kl"] and c.prior == "uniform":
         raise ValueError(
-            "a VAE cannot have the uniform prior: its KL divergence is infinite; "
+            f"{who} cannot have the uniform prior: its KL divergence is infinite; "
             "take --prior gaussian, mixture or swiss-roll"
         )
-    if c.model == "vae" and c.posterior != "gaussian":
+    if c.weights["kl"] and c.posterior != "gaussian":
         raise ValueError(
-            f"a VAE needs the density of its posterior: take --posterior gaussian, "
+            f"{who} needs the density of its posterior: take --posterior gaussian, "
             f"not {c.posterior}"
         )
+    if c.model == "vae" and not c.weights["kl"]:
+        raise ValueError("a VAE has nothing else to hold its codes: --kl-weight must be above 0")
     if c.model == "vae" and c.step == "alternating":
         raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
 
