@@ -336,11 +336,15 @@ def subject(tiny, new_model, digits):
 
 def test_a_probe_reads_what_codes_tell_of_the_label(subject):
     plain = subject(latent_dim=16, hidden=64)
-    assert measures.probe_accuracy(plain) > 0.5  # random features of digits tell a lot
+    assert measures.probe_accuracy(plain, "mean") > 0.5  # random features of digits tell a lot
+    with torch.no_grad():
+        plain.model.encoder.posterior.std.bias.fill_(100.0)
+    assert measures.probe_accuracy(plain, "mean") > 0.5
+    assert measures.probe_accuracy(plain, "z") < 0.25  # far more noise than code
     blind = subject(latent_dim=16)
     with torch.no_grad():
         blind.model.encoder.posterior.mean.weight.zero_()
-    assert measures.probe_accuracy(blind) < 0.2
+    assert measures.probe_accuracy(blind, "mean") < 0.2
 
 
 def test_the_manifold_is_read_tile_by_tile(subject, monkeypatch):

@@ -163,11 +163,12 @@ def _style() -> list[Setting]:
     public = {2: "0.95 at 0.59", 10: "0.81 at 0.82"}
     for dim in (2, 10, 15):
         config = tuned("style", latent_dim=dim, **(ROOMY if dim > 2 else {}))
+        drawn = (Target("probe_accuracy_of_draws"),) if dim > 2 else ()
         settings += _both(
             "fig6", f"code-{dim}", config,
             Target("style_accuracy", 0.99, public.get(dim, "")),
             Target("style_variety", 0.6 if dim == 2 else 0.8),
-            Target("probe_accuracy"), pictures=("style",),
+            Target("probe_accuracy"), *drawn, pictures=("style",),
         )  # fmt: skip
     return settings
 

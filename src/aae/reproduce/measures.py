@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -67,14 +68,18 @@ def sliced_wasserstein(subject: Subject) -> float:
     return metrics.sliced_wasserstein(codes, prior, subject.generator)
 
 
-def probe_accuracy(subject: Subject) -> float:
-    """Share of test labels that a multilayer perceptron, trained on training codes, reads in z."""
+def probe_accuracy(subject: Subject, code: Literal["mean", "z"]) -> float:
+    """Share of test labels that a multilayer perceptron, trained on training codes, reads in z.
+
+    The codes are means of posteriors, or draws from them, as decoder and discriminator get them.
+    """
     from sklearn.neural_network import MLPClassifier
 
     train, test = subject.splits.train, subject.splits.test
     shown = train.labels >= 0
+    generator = subject.generator if code == "z" else None
     inside, outside = (
-        inference.encode(subject.model, images).mean.numpy()
+        getattr(inference.encode(subject.model, images, generator), code).numpy()
         for images in (train.images[shown], test.images)
     )
     probe = MLPClassifier((256,), early_stopping=True, random_state=0, max_iter=500)
@@ -104,7 +109,8 @@ def parzen(subject: Subject, count: int) -> float:
 MEASURES: dict[str, Callable[[Subject], float]] = {
     "manifold_readable": manifold_readable,
     "sliced_wasserstein": sliced_wasserstein,
-    "probe_accuracy": probe_accuracy,
+    "probe_accuracy": partial(probe_accuracy, code="mean"),
+    "probe_accuracy_of_draws": partial(probe_accuracy, code="z"),
     "parzen_10k": lambda subject: parzen(subject, 10_000),
     "parzen_10m": lambda subject: parzen(subject, 10_000_000),
 }

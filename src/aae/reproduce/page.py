@@ -12,6 +12,7 @@ from aae.reproduce import catalog
 PERCENT = {
     "error", "cluster_error", "cluster_error_majority", "component_accuracy", "readable",
     "manifold_readable", "smallest_class", "style_accuracy", "probe_accuracy",
+    "probe_accuracy_of_draws",
 }  # fmt: skip
 """Figures that are shares."""
 BEGIN, END = "<!-- made by: aae reproduce -->", "<!-- end -->"
