@@ -313,6 +313,16 @@ def test_a_posterior_is_drawn_to_the_prior_where_asked(make, batch, variant):
     assert {".".join(names[p].split(".")[:2]) for p in kl.parameters} == networks
 
 
+def test_a_posterior_of_a_labelled_picture_is_drawn_to_its_own_part(make, batch):
+    model = make("labels", prior="mixture", kl_weight=1.0)
+    z = model.prior.sample(10, labels=torch.arange(10), generator=seeded())
+    labels = torch.arange(10)
+    parts = model.prior.component_log_prob(z)
+    torch.testing.assert_close(model.log_prior(z, labels), parts.diagonal())
+    torch.testing.assert_close(model.log_prior(z, labels - 100), model.prior.log_prob(z))
+    assert torch.isfinite(losses_of(model, batch)["kl"])
+
+
 # --- from a config
 
 

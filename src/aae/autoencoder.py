@@ -221,6 +221,10 @@ class Autoencoder(nn.Module, ABC):
         """What the decoder is given for codes, and labels [n] where it sees them."""
         return (codes.z,)
 
+    def log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Log-density of what each code [n, d] of labels [n] must follow, in nats, [n]."""
+        return self.prior.log_prob(z)
+
     def embed(self, codes: Codes) -> Tensor:
         """Codes of n pictures → the points that stand for them in a scatter, [n, d]."""
         return codes.mean
@@ -287,4 +291,4 @@ class Autoencoder(nn.Module, ABC):
         # Its check of the arguments would make a GPU wait.
         q = torch.distributions.Normal(codes.mean, codes.std, validate_args=False)
         log_q = q.log_prob(codes.z).sum(1)
-        return losses.kl_monte_carlo(log_q, self.prior.log_prob(codes.z))
+        return losses.kl_monte_carlo(log_q, self.log_prior(codes.z, p.batch.labels))

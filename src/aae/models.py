@@ -29,6 +29,13 @@ class LabelInformedAAE(BasicAAE):
 
     uses_labels = True
 
+    def log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
+        """See `Autoencoder.log_prior`: of a label's own part, or of the whole without a label."""
+        if self.prior.components == 1:
+            return self.prior.log_prob(z)
+        own = self.prior.component_log_prob(z).gather(1, labels.clamp(0)[:, None])[:, 0]
+        return torch.where(labels < 0, self.prior.log_prob(z), own)
+
 
 class SupervisedAAE(BasicAAE):
     """The decoder is told the label, so that z keeps only the style ([AAE], Fig. 6)."""
