@@ -19,6 +19,8 @@ from aae.run import Part
 from aae.training.batches import Batches
 from aae.training.trainer import Observer, Trainer
 
+SMOOTH = {"vat_weight": 1.0, "tangent_weight": 1.0, "warp_weight": 1.0, "balance_weight": 1.0}
+
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no bug
 hypothesis.settings.load_profile("no clock")
 
@@ -51,7 +53,7 @@ def tiny():
 
     def make(**changes):
         if changes.get("model") == "vat":
-            changes = {"vat_weight": 1.0, "tangent_weight": 1.0, **changes, "model": "semi"}
+            changes = {**SMOOTH, **changes, "model": "semi"}
         if changes.get("model") == "kl":
             changes = {"kl_weight": 1.0, **changes, "model": "supervised"}
         if changes.get("model") == "cluster":

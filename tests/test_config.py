@@ -63,10 +63,10 @@ def config(**changes):
         ({"adversarial_lr": float("inf")}, "--adversarial-lr must be above 0, not inf"),
         ({"labels": -1}, "--labels must be 'all' or a number of 0 or more, not -1"),
         ({"model": "semi", "labels": 0}, "semi-supervised training needs labels"),
-        ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take --vat-weight 0 and"),
+        ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take 0 for --vat-weight"),
         (
-            {"model": "cluster", "labels": 0, "tangent_weight": 1.0, "posterior": "universal"},
-            "and --tangent-weight 0, or another --posterior",
+            {"model": "cluster", "labels": 0, "warp_weight": 1.0, "posterior": "universal"},
+            "and --warp-weight, or another --posterior",
         ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),
@@ -149,6 +149,7 @@ def test_json_and_back_with_every_field_changed():
         reconstruction_weight=2.0, generator_weight=3.0, discriminator_weight=4.0,
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
         vat_weight=8.0, vat_radius=9.0, tangent_weight=1.5, tangent_radius=2.5,
+        warp_weight=3.5, warp_size=4.5, balance_slack=5.5,
         kl_weight=0.0, classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0,
         balance_weight=4.0,
         seed=9, device="cpu", precision="bf16", log_every=11, sample_every=12, keep=13,
@@ -189,12 +190,12 @@ def test_the_weights_by_phase():
     made = config(
         reconstruction_weight=1.0, generator_weight=2.0, discriminator_weight=3.0,
         y_generator_weight=4.0, y_discriminator_weight=5.0, classification_weight=6.0,
-        vat_weight=7.0, tangent_weight=7.5, balance_weight=8.0, heads_weight=9.0,
+        vat_weight=7.0, tangent_weight=7.5, warp_weight=7.8, balance_weight=8.0, heads_weight=9.0,
     )  # fmt: skip
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
-        "balance": 8, "heads": 9, "kl": 0,
+        "warp": 7.8, "balance": 8, "heads": 9, "kl": 0,
     }  # fmt: skip
     assert config(model="vae").weights["kl"] == 1
     assert config(model="vae", kl_weight=4.0).weights["kl"] == 4

@@ -246,6 +246,29 @@ def test_imbalance_by_hand():
     p = torch.tensor([[0.75, 0.25]])
     expected = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
     assert float(losses.imbalance(p.log())) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.imbalance(p.log(), slack=0.1)) == pytest.approx(expected - 0.1, rel=1e-4)
+
+
+def test_shares_within_the_slack_are_left_alone():
+    logits = torch.tensor([[0.75, 0.25]]).log().requires_grad_()
+    loss = losses.imbalance(logits, slack=0.2)
+    assert loss == 0
+    assert not torch.autograd.grad(loss, logits)[0].any()
+
+
+def test_inconsistency_is_the_divergence_at_the_neighbours_and_moves_their_classes_alone():
+    weight = randn(9, seed=1).requires_grad_()
+    x, neighbours = randn(6, 9), randn(6, 9, seed=2)
+    logits = two_classes(weight)(x)
+    loss = losses.inconsistency(two_classes(weight), neighbours, logits)
+    p, q = (two_classes(weight)(at).softmax(1) for at in (x, neighbours))
+    torch.testing.assert_close(loss, (p * (p / q).log()).sum(1).mean())
+    at_x = torch.zeros_like(logits).requires_grad_()
+    loss = losses.inconsistency(two_classes(weight), neighbours, at_x)
+    of_logits, of_weight = torch.autograd.grad(loss, [at_x, weight], allow_unused=True)
+    assert of_logits is None
+    assert of_weight.any()
+    assert losses.inconsistency(two_classes(weight), x, logits).abs() < 1e-6
 
 
 # --- sharpened

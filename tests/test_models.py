@@ -126,7 +126,9 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         "discriminator_z": {"adversaries.z"},
         "generator_z": {"encoder.trunk", "encoder.posterior"},
         "discriminator_y": {"adversaries.y"},
-        **dict.fromkeys(("generator_y", "classification", "vat", "tangent", "balance"), classifier),
+        **dict.fromkeys(
+            ("generator_y", "classification", "vat", "tangent", "warp", "balance"), classifier
+        ),
         "heads": {"decoder.heads"},
         "kl": {"encoder.trunk", "encoder.posterior"},
     }

@@ -116,12 +116,13 @@ class TestFlags:
             "dropout": 0.0, "reconstruction_weight": 1.0, "generator_weight": 6.0,
             "discriminator_weight": 6.0, "classification_weight": 1.0, "y_generator_weight": 6.0,
             "y_discriminator_weight": 6.0, "vat_weight": 0.0, "tangent_weight": 0.0,
-            "kl_weight": None,
-            "balance_weight": 0.0, "classification_every": 10,
+            "warp_weight": 0.0, "kl_weight": None, "balance_weight": 0.0,
+            "classification_every": 10,
             "seed": 0, "precision": "float32", "sharpen_from": None,
         }  # fmt: skip
         of_no_account = {
-            "momentum", "adversarial_momentum", "vat_radius", "tangent_radius", "device",
+            "momentum", "adversarial_momentum", "vat_radius", "tangent_radius", "warp_size",
+            "balance_slack", "device",
             "log_every", "sample_every", "keep", "clusters", "heads_apart", "heads_weight",
             "image_size", "channels", "unreadable", "checkpoint_every", "keep_best", "network",
             "width", "label_column", "missing", "categorical_columns", "ignore_columns",

@@ -210,7 +210,7 @@ def test_what_cannot_be_stacked(tiny, both, batches):
     assert can_be_stacked(tiny(model="vat"))
     assert can_be_stacked(tiny(model="semi", batch_norm=True))
     assert not can_be_stacked(tiny(model="vat", batch_norm=True))
-    for smooth in ("vat_weight", "tangent_weight"):
+    for smooth in ("vat_weight", "tangent_weight", "warp_weight"):
         assert not can_be_stacked(tiny(model="cluster", batch_norm=True, **{smooth: 1.0}))
         assert can_be_stacked(tiny(model="basic", batch_norm=True, **{smooth: 1.0}))
     _, _, stacked, own = both("vat", batch_norm=True)

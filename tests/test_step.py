@@ -86,7 +86,8 @@ def test_a_joint_step_with_weight_on_the_critics_alone_leaves_the_rest(make, bat
         JointStep, variant, reconstruction_weight=0.0, generator_weight=0.0, heads_weight=0.0,
         y_generator_weight=0.0, classification_weight=0.0,
     )  # fmt: skip
-    step.phases = tuple(phase for phase in step.phases if phase.name not in ("vat", "tangent"))
+    terms = ("vat", "tangent", "warp", "balance")
+    step.phases = tuple(phase for phase in step.phases if phase.name not in terms)
     changed, _ = take(step, batches)
     assert changed == starting_with(step.model, "adversaries")
 
@@ -115,7 +116,7 @@ def test_the_joint_gradient_is_the_sum_of_the_phases(make, batches, variant, cou
         "y_generator_weight": 2.0, "y_discriminator_weight": 3.0, "classification_weight": 11.0,
     }  # fmt: skip
     if variant == "vat":
-        weights |= {"vat_weight": 13.0, "tangent_weight": 17.0}
+        weights |= {"vat_weight": 13.0, "tangent_weight": 17.0, "warp_weight": 19.0}
     joint = make(JointStep, variant, posterior="deterministic", **weights)
     start = copy.deepcopy(joint.model)
     joint_losses = joint(batches[0], lambda: batches[1], count, seeded())

@@ -44,7 +44,7 @@ HARD = {"noise_std": 0.3, "dropout": 0.2}
 def trained(case, world, count):
     """The weights of a model after an epoch of two batches, the second one small."""
     model, step, batch_norm = case
-    classes = {"vat_weight": 5.0, "tangent_weight": 5.0, "balance_weight": 5.0}
+    classes = {"vat_weight": 5.0, "tangent_weight": 5.0, "warp_weight": 5.0, "balance_weight": 5.0}
     config = Config(
         recipe="test", data="digits", model=model, step=step, batch_norm=batch_norm, hidden=12,
         prior="mixture" if model == "labels" else "gaussian", batch_size=32, epochs=1, warmup=0,

@@ -27,6 +27,7 @@ from aae.models import (
 )
 from aae.nn import Cells, Critic, Decoder, Encoder, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
+from aae.terms import Balanced, TangentAdversarial, Term, VirtualAdversarial, Warped
 
 
 def build(
@@ -183,6 +184,17 @@ class _Nouns:
         c = self.config
         return Critic(dim, n_labels=n_labels, hidden=c.hidden, layers=c.layers, given=own)
 
+    def terms(self) -> tuple[Term, ...]:
+        """Those on y that have a weight."""
+        c = self.config
+        if c.warp_weight and len(self.shape) == 1:
+            raise ValueError("--warp-weight is for pictures, and rows of features are none")
+        terms: tuple[Term, ...] = (
+            VirtualAdversarial(c.vat_radius), TangentAdversarial(c.tangent_radius),
+            Warped(c.warp_size), Balanced(c.balance_slack),
+        )  # fmt: skip
+        return tuple(term for term in terms if c.weights[term.name])
+
     @property
     def rest(self) -> dict[str, Any]:
         """What every variant is told alike."""
@@ -252,9 +264,7 @@ def _with_classes(
         make.encoder(n_classes), decoder, adversaries,
         prior=prior, **{**make.rest, "n_classes": n_classes},
     )  # fmt: skip
-    model.balanced = make.config.balance_weight > 0
-    model.vat_radius = make.config.vat_radius if make.config.vat_weight else None
-    model.tangent_radius = make.config.tangent_radius if make.config.tangent_weight else None
+    model.terms = make.terms()
     return model
 
 

@@ -2,7 +2,8 @@
 
 Sources: [AAE] Makhzani et al., Adversarial Autoencoders, arXiv:1511.05644; [GAN] Goodfellow et al.,
 arXiv:1406.2661; [VAE] Kingma and Welling, arXiv:1312.6114; [VAT] Miyato et al.,
-arXiv:1704.03976; [TNAR] Yu et al., arXiv:1808.06088.
+arXiv:1704.03976; [TNAR] Yu et al., arXiv:1808.06088; [RSTP] Sajjadi et al., Regularization With
+Stochastic Transformations and Perturbations, arXiv:1606.04586.
 """
 
 from __future__ import annotations
@@ -162,18 +163,22 @@ def batch_mean(x: Tensor) -> Tensor:
     return x.mean(0)
 
 
-def imbalance(y_logits: Tensor, mean: Callable[[Tensor], Tensor] = batch_mean) -> Tensor:
-    """KL(mean y ‖ uniform) over a batch, in nats: 0 where all classes have equal shares.
+def imbalance(
+    y_logits: Tensor, mean: Callable[[Tensor], Tensor] = batch_mean, *, slack: float = 0.0
+) -> Tensor:
+    """max(0, KL(mean y ‖ uniform) - slack) over a batch, in nats.
 
     It reaches classes that the critic on y has given up: there its gradient dies with the softmax.
+    A batch of n sure pictures has (K - 1)/(2n) of it on average by chance alone.
 
     Args:
         y_logits: [n, K].
         mean: see `batch_mean`, which stands for any other that gives the same.
+        slack: how uneven shares may be. Without it the loss is 0 where they are equal.
     """
     y = mean(y_logits.float().softmax(1))
     kl: Tensor = math.log(len(y)) - torch.special.entr(y).sum()
-    return kl
+    return F.relu(kl - slack) if slack else kl
 
 
 def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -250,6 +255,22 @@ def tangent_adversarial(
     with torch.no_grad():
         neighbour = rest + decode(z + radius * d)
     return divergence(neighbour).mean()
+
+
+def inconsistency(
+    logits_of: Callable[[Tensor], Tensor], neighbours: Tensor, logits: Tensor
+) -> Tensor:
+    """How much class probabilities differ at neighbours that someone else chose ([RSTP], eq. 1).
+
+    KL(p(x) ‖ p(neighbour)) in nats, averaged over the batch, where that paper has a squared
+    difference. Gradients flow through the neighbour's class alone.
+
+    Args:
+        logits_of: pictures → logits [n, K].
+        neighbours: of each picture x one, of x's shape.
+        logits: logits at x, [n, K].
+    """
+    return _divergence(logits_of, logits)(neighbours).mean()
 
 
 def _divergence(

@@ -10,6 +10,7 @@ from aae import losses
 from aae.autoencoder import Autoencoder, Pass, Phase
 from aae.nn import Codes, HeadedDecoder
 from aae.priors import Prior, Spots
+from aae.terms import Term
 
 
 class BasicAAE(Autoencoder):
@@ -63,12 +64,8 @@ class ClusteringAAE(Autoencoder):
 
     decodes_labels = True
     finds_clusters = True
-    vat_radius: float | None = None
-    """Where set, y is also made smooth around each picture, within this radius."""
-    tangent_radius: float | None = None
-    """Where set, y also stays as it is where the style moves, within this radius."""
-    balanced = False
-    """Whether the mean y of a batch is also pulled to equal shares."""
+    terms: tuple[Term, ...] = ()
+    """What y must be beside a draw of its prior."""
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
@@ -77,9 +74,7 @@ class ClusteringAAE(Autoencoder):
             *self._regularization("z", (*self.encoder.body, self.encoder.posterior)),
             *self._regularization("y", self._classifier),
             *self._classification(),
-            *([Phase("vat", self._vat, self._classifier)] if self.vat_radius else []),
-            *([Phase("tangent", self._tangent, self._classifier)] if self.tangent_radius else []),
-            *([Phase("balance", _imbalance, self._classifier)] if self.balanced else []),
+            *(Phase(term.name, term, self._classifier) for term in self.terms),
         )
 
     @property
@@ -90,34 +85,6 @@ class ClusteringAAE(Autoencoder):
 
     def _classification(self) -> tuple[Phase, ...]:
         return ()
-
-    def _vat(self, p: Pass) -> Tensor:
-        assert p.codes.y_logits is not None
-        assert self.vat_radius is not None
-        return losses.virtual_adversarial(
-            self.encoder.class_logits,
-            p.x,
-            p.codes.y_logits,
-            radius=self.vat_radius,
-            generator=p.generator,
-            gradient=self.gradient,
-        )
-
-    def _tangent(self, p: Pass) -> Tensor:
-        assert p.codes.y_logits is not None
-        assert p.codes.y is not None
-        assert self.tangent_radius is not None
-        y = p.codes.y.detach()
-        return losses.tangent_adversarial(
-            self.encoder.class_logits,
-            lambda z: self.decoder(z, y),
-            p.x,
-            p.codes.z,
-            p.codes.y_logits,
-            radius=self.tangent_radius,
-            generator=p.generator,
-            gradient=self.gradient,
-        )
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
         """See `Autoencoder.decoder_inputs`: the encoder's own y, never the label."""
@@ -204,8 +171,3 @@ class VAE(Autoencoder):
 def _classification_loss(p: Pass) -> Tensor:
     assert p.codes.y_logits is not None
     return losses.classification(p.codes.y_logits, p.batch.labels)
-
-
-def _imbalance(p: Pass) -> Tensor:
-    assert p.codes.y_logits is not None
-    return losses.imbalance(p.codes.y_logits, p.model.batch_mean)

@@ -49,6 +49,7 @@ def _refuse_values(c: Any) -> None:
         "prior_std",
         "vat_radius",
         "tangent_radius",
+        "warp_size",
         "heads_apart",
         "radial_std",
         "tangential_std",
@@ -59,7 +60,7 @@ def _refuse_values(c: Any) -> None:
         if not 0 < getattr(c, name) < math.inf:
             raise ValueError(f"{flag(name)} must be above 0, not {getattr(c, name)}")
     weights = [f.name for f in dataclasses.fields(c) if f.name.endswith("_weight")]
-    for name in [*weights, "noise_std", "radius"]:
+    for name in [*weights, "balance_slack", "noise_std", "radius"]:
         if not 0 <= (getattr(c, name) or 0) < math.inf:
             raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(c, name)}")
     for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
@@ -125,8 +126,8 @@ def _refuse_together(c: Any) -> None:
         )
     if c.smooths_classes and c.posterior == "universal":
         raise ValueError(
-            "virtual adversarial training needs classes that are a function of the picture: "
-            "take --vat-weight 0 and --tangent-weight 0, or another --posterior than universal"
+            "smooth classes must be a function of the picture: take 0 for --vat-weight, "
+            "--tangent-weight and --warp-weight, or another --posterior than universal"
         )
     if c.prior == "mixture" and c.latent_dim % 2:
         raise ValueError(

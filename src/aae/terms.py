@@ -1,0 +1,98 @@
+"""What may be asked of y beside the paper's terms: one class each, named as its phase is.
+
+Each is called with a pass, and gives a loss that changes the networks which give y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from aae import losses
+from aae.autoencoder import Pass
+from aae.warps import warp
+
+
+class Term(Protocol):
+    """A loss on y."""
+
+    name: ClassVar[str]
+
+    def __call__(self, p: Pass) -> Tensor:
+        """The loss of a batch, a scalar."""
+
+
+@dataclass(frozen=True)
+class VirtualAdversarial:
+    """y is smooth around each picture, within a radius; see `losses.virtual_adversarial`."""
+
+    name: ClassVar[str] = "vat"
+    radius: float
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        return losses.virtual_adversarial(
+            p.model.encoder.class_logits,
+            p.x,
+            _logits(p),
+            radius=self.radius,
+            generator=p.generator,
+            gradient=p.model.gradient,
+        )
+
+
+@dataclass(frozen=True)
+class TangentAdversarial:
+    """y stays where the style moves, within a radius; see `losses.tangent_adversarial`."""
+
+    name: ClassVar[str] = "tangent"
+    radius: float
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        assert p.codes.y is not None
+        decode: Callable[..., Tensor] = p.model.decoder
+        y = p.codes.y.detach()
+        return losses.tangent_adversarial(
+            p.model.encoder.class_logits,
+            lambda z: decode(z, y),
+            p.x,
+            p.codes.z,
+            _logits(p),
+            radius=self.radius,
+            generator=p.generator,
+            gradient=p.model.gradient,
+        )
+
+
+@dataclass(frozen=True)
+class Warped:
+    """y stays where the picture is warped a little; see `warps.warp` for the size."""
+
+    name: ClassVar[str] = "warp"
+    size: float
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        warped = warp(p.x, self.size, p.generator)
+        return losses.inconsistency(p.model.encoder.class_logits, warped, _logits(p))
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """The mean y of a batch has equal shares, but for some slack; see `losses.imbalance`."""
+
+    name: ClassVar[str] = "balance"
+    slack: float
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        return losses.imbalance(_logits(p), p.model.batch_mean, slack=self.slack)
+
+
+def _logits(p: Pass) -> Tensor:
+    assert p.codes.y_logits is not None
+    return p.codes.y_logits
