@@ -1,0 +1,183 @@
+"""The explorer's page in use: pointer, clicks, drags, classes, pictures dropped on it, saving."""
+
+import base64
+import re
+from statistics import median
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from pages import DROP, Explored, decoded, png
+
+from aae import inference
+
+
+def test_moving_the_pointer_decodes_at_once(visit, semi, tiny_run):
+    seen = visit(semi)
+    for place in ((0.5, -1.0), (-1.25, 0.75)):
+        seen.page.mouse.move(*seen.to_page(place))
+        seen.wait_for("#here", decoded(tiny_run, place, 0))
+        assert [float(word.replace("−", "-")) for word in seen.text("#where").split()[1::2]] == (
+            pytest.approx(place, abs=0.02)
+        )
+    for k in range(30):
+        seen.page.mouse.move(*seen.to_page((-2 + k / 8, 0.5)))
+    times = seen.page.evaluate("performance.getEntriesByName('decode').map((e) => e.duration)")
+    assert len(times) > 10
+    assert median(times) < 50  # milliseconds from the move to the picture
+
+
+def test_the_pointer_gone_the_cross_is_decoded(visit, semi, tiny_run):
+    seen = visit(semi)
+    seen.page.mouse.move(*seen.to_page((2.0, 2.0)))
+    seen.wait_for("#here", decoded(tiny_run, (2.0, 2.0), 0))
+    seen.page.mouse.move(5, 5)
+    seen.wait_for("#here", decoded(tiny_run, (0.0, 0.0), 0))
+
+
+def test_a_click_shows_a_picture_and_its_reconstruction(visit, semi, tiny_run, test_part, lone):
+    seen, (i, z) = visit(semi), lone
+    seen.page.mouse.click(*seen.to_page(z))
+    seen.page.wait_for_selector("#chosen:visible")
+    label = test_part.labels[i]
+    assert f"No. {i + 1}: {label}" in seen.text("#chosen")
+    seen.wait_for("#chosen figure:nth-of-type(1) canvas", test_part.images[i, 0] / 255)
+    x_hat = inference.reconstruct(tiny_run.model(), test_part)[i, 0]
+    seen.wait_for("#chosen figure:nth-of-type(2) canvas", x_hat.numpy())
+    seen.wait_for("#here", decoded(tiny_run, z, label))
+    assert "of the test pictures" in seen.text("#chosen .told")
+
+
+def test_a_drag_draws_what_lies_between(visit, semi, tiny_run, lone):
+    seen, (_, z) = visit(semi), lone
+    mouse, end = seen.page.mouse, (-3.3, -3.3)  # a corner without codes
+    mouse.move(*seen.to_page(z))
+    mouse.down()
+    mouse.move(*seen.to_page((0, 0)), steps=3)
+    mouse.move(*seen.to_page(end))
+    mouse.up()
+    for k in (0, 4, 8):
+        between = z + (np.array(end) - z) * k / 8
+        seen.page.wait_for_selector("#strip:visible")
+        drawn = decoded(tiny_run, between, 0)
+        got = seen.pixels(f"#strip canvas:nth-of-type({k + 1})") / 255
+        assert np.abs(got - drawn).max() < 0.02  # the corner is met to a pixel
+    assert seen.page.locator("#chosen").is_hidden()
+
+
+def test_a_class_is_told_to_the_decoder(visit, semi, tiny_run):
+    seen = visit(semi)
+    for k in (0, 3, 9):
+        seen.wait_for(f"#classes button:nth-child({k + 1}) canvas", decoded(tiny_run, (0, 0), k))
+    seen.page.get_by_role("radio", name="3").click()
+    seen.wait_for("#here", decoded(tiny_run, (0, 0), 3))
+    assert seen.text("#here-name") == "Decoded as 3"
+    assert seen.page.get_by_role("radio", name="3").get_attribute("aria-checked") == "true"
+    seen.page.keyboard.press("ArrowRight")
+    seen.wait_for("#here", decoded(tiny_run, (0, 0), 4))
+
+
+def test_a_picture_of_a_cluster_is_decoded_as_its_cluster(
+    chromium, semi, tiny_run, test_part, lone
+):
+    def clusters(route):
+        route.fulfill(json={**route.fetch().json(), "clusters": True})
+
+    page = chromium.new_page(viewport={"width": 1300, "height": 850})
+    page.route("**/about.json", clusters)
+    seen, (i, z) = Explored(page, semi), lone
+    page.mouse.click(*seen.to_page(z))
+    y = inference.encode(tiny_run.model(), test_part.images[i : i + 1]).y
+    assert y is not None
+    own = int(y.argmax())
+    page.get_by_role("heading", name=f"Decoded as cluster {own}", exact=True).wait_for()
+    seen.wait_for("#here", decoded(tiny_run, z, own))
+    assert seen.text("#chosen .bars div:nth-of-type(1) b") == f"cluster {own}"
+    page.close()
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_dropped_picture_goes_through_the_model(visit, semi, tiny_run, test_part, inverted):
+    seen, image = visit(semi), test_part.images[7, 0]
+    seen.page.evaluate(DROP, [png(255 - image if inverted else image), "image/png"])
+    seen.page.wait_for_selector("#own:visible")
+    # Black digits on white are turned into what the model knows.
+    assert seen.page.locator("#invert").is_checked() is inverted
+    seen.wait_for("#own figure:nth-of-type(1) canvas", image / 255)
+    codes = inference.encode(tiny_run.model(), test_part.images[7:8])
+    assert codes.y is not None
+    best = int(codes.y.argmax())
+    share = f"{100 * float(codes.y.max()):.1f} %"
+    assert seen.text("#own .bars div:nth-of-type(1)").split("\n") == [str(best), share]
+    assert "Anomaly score" in seen.text("#own .told")
+    where = [float(word.replace("−", "-")) for word in seen.text("#where").split()[1::2]]
+    assert where == pytest.approx(codes.mean[0].tolist(), abs=0.01)
+
+
+def test_a_chessboard_is_an_anomaly(visit, semi):
+    seen = visit(semi)
+    board = np.indices((8, 8)).sum(0) % 2 * 255
+    seen.page.evaluate(DROP, [png(board.astype(np.uint8)), "image/png"])
+    seen.page.wait_for_selector("#own:visible")
+    share = re.search(r"greater than that of (\d+) %", seen.text("#own .told"))
+    assert int(share[1]) > 90
+
+
+def test_what_is_no_picture_is_said_so(visit, semi):
+    seen = visit(semi)
+    seen.page.evaluate(DROP, [base64.b64encode(b"hello").decode(), "text/plain"])
+    assert seen.text("#trouble") == "mine.png is not a picture"
+    seen.page.evaluate(DROP, [base64.b64encode(b"hello").decode(), "image/png"])
+    seen.page.get_by_text("mine.png is not a picture that this browser can read").wait_for()
+    assert seen.complaints == ["mine.png is not a picture that this browser can read"]
+    seen.complaints.clear()
+
+
+def test_what_is_seen_is_saved(visit, semi, tiny_run, tmp_path):
+    seen = visit(semi)
+    seen.page.mouse.click(*seen.to_page((1.0, 1.0)))
+    with seen.page.expect_download() as download:
+        seen.page.get_by_role("button", name="Save PNG").click()
+    assert download.value.suggested_filename == "tiny-digits.png"
+    download.value.save_as(tmp_path / "saved.png")
+    image = imread(tmp_path / "saved.png")[..., :3]
+    assert image.shape[1] == 2 * seen.page.evaluate("document.body.offsetWidth")
+    box = seen.page.locator("#here").bounding_box()
+    body = seen.page.locator("body").bounding_box()
+    left, top = int(2 * (box["x"] - body["x"])), int(2 * (box["y"] - body["y"]))
+    picture = image[top : top + int(2 * box["height"]), left : left + int(2 * box["width"])]
+    shown = seen.pixels("#here") / 255
+    cell = picture.shape[0] / 8
+    middles = ((np.arange(8) + 0.5) * cell).astype(int)
+    assert np.abs(picture[middles][:, middles, 0] - shown).max() < 0.01
+
+
+def test_codes_of_hidden_classes_cannot_be_chosen(visit, semi, lone):
+    seen, (_, z) = visit(semi), lone
+    chips = seen.page.locator("#legend button")
+    before = seen.page.evaluate("document.querySelector('#base').toDataURL()")
+    for chip in chips.all():
+        chip.click()
+        assert chip.get_attribute("aria-pressed") == "false"
+    seen.page.mouse.click(*seen.to_page(z))
+    seen.page.wait_for_timeout(200)
+    assert seen.page.locator("#chosen").is_hidden()
+    assert seen.page.evaluate("document.querySelector('#base').toDataURL()") != before
+    for chip in chips.all():
+        chip.click()
+    seen.page.mouse.click(*seen.to_page(z))
+    seen.page.wait_for_selector("#chosen:visible")
+
+
+def test_regions_hold_their_share_of_the_prior(visit, semi):
+    levels = visit(semi).page.evaluate(
+        """async () => {
+          const { levels } = await import("./density.js"), grid = [];
+          for (let y = -50; y <= 50; y++)
+            for (let x = -50; x <= 50; x++) grid.push(Math.exp(-(x * x + y * y) / 200));
+          return [levels(grid), levels(new Float32Array(100).fill(2))];
+        }"""
+    )
+    # For a Gaussian they are at one, two and three standard deviations.
+    assert levels[0] == pytest.approx(np.exp(-np.array([9, 4, 1]) / 2), rel=0.03)
+    assert levels[1] == [pytest.approx(2, rel=1e-5)]
