@@ -116,6 +116,15 @@ def test_expected_shares_need_not_be_equal():
     assert check_of(**measured).value == 0.5
 
 
+def test_clusters_may_have_shares_that_differ_but_none_is_empty():
+    uneven = check_of(class_shares=(0.1, 0.45, 0.45), of_clusters=True)
+    assert uneven.ok
+    empty = check_of(class_shares=(0.5, 0.5, 0.0), of_clusters=True)
+    assert empty.verdict == "cluster 2 has next to no pictures"
+    assert "--clusters" in empty.advice
+    assert "labels" not in empty.advice
+
+
 def test_advice_without_a_discriminator_does_not_name_its_weights():
     assert "generator" not in check_of(prior_distance=0.2).advice
     with_one = examine(Measurements(discriminator_accuracy=0.7, prior_distance=0.2))[-1]

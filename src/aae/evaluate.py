@@ -308,6 +308,7 @@ def _measurements(
         code_variances=variances.tolist(),
         class_shares=shares,
         expected_shares=expected,
+        of_clusters=model.finds_clusters,
         reconstruction_error=figures["reconstruction_error"],
         mean_image_error=figures["reconstruction_error_of_mean"],
     )

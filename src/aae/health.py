@@ -22,7 +22,8 @@ OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
 """Offset of the codes' mean in standard deviations of the prior, beyond two sampling errors: with
 few codes chance alone gives as much."""
 BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
-"""Predicted share of the class that is most neglected, over its expected share."""
+"""Predicted share of the class that is most neglected, over its expected share. Of clusters only
+the second counts: theirs may differ."""
 UNUSED = 0.1
 """Variance of a code dimension's mean over the prior's, below which it says next to nothing of the
 picture: of a Gaussian it is 0.08 bits. On MNIST the dimensions of codes of two and of ten have 0.93
@@ -50,6 +51,7 @@ class Measurements:
             prior's variance.
         class_shares: share of the pictures predicted to be of each class.
         expected_shares: the shares that they should have; by default all the same.
+        of_clusters: whether those are clusters, which the model found itself.
         reconstruction_error: on pictures not trained on.
         mean_image_error: error of the mean training picture on the same pictures, in the same
             units.
@@ -63,6 +65,7 @@ class Measurements:
     code_variances: Sequence[float] | None = None
     class_shares: Sequence[float] | None = None
     expected_shares: Sequence[float] | None = None
+    of_clusters: bool = False
     reconstruction_error: float | None = None
     mean_image_error: float | None = None
 
@@ -243,13 +246,16 @@ def _balance(measured: Measurements) -> Check | None:
     value = broken[0] if broken else min(ratios)
     if not math.isfinite(value):
         return _not_finite(name, value)
-    if value >= BALANCE_FINE:
+    if value >= (BALANCE_LOST if measured.of_clusters else BALANCE_FINE):
         return _fine(name, value)
-    scarce = f"class {ratios.index(value)} is {'never' if value < BALANCE_LOST else 'too rarely'}"
+    if measured.of_clusters:
+        said = f"cluster {ratios.index(value)} has next to no pictures"
+        return Check(name, value, said, "raise --balance-weight, or lower --clusters", ok=False)
+    rarely = "never" if value < BALANCE_LOST else "too rarely"
     return Check(
         name,
         value,
-        f"{scarce} predicted",
+        f"class {ratios.index(value)} is {rarely} predicted",
         "raise --y-generator-weight or --classification-weight, or use more --labels",
         ok=False,
     )
