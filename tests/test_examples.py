@@ -64,6 +64,9 @@ def test_clusters_are_digits():
     figures = clusters.compare(seeds=[0], held_out="validation", n_epochs=12)
     assert figures["AdversarialClustering"]["accuracy"][0] > 0.3
     assert figures["KMeans"]["accuracy"][0] > 0.7
+    warped = figures["AdversarialClustering, warped"]["accuracy"][0]
+    assert warped > figures["AdversarialClustering"]["accuracy"][0]
+    assert warped > 0.7
 
 
 def test_a_plane_has_places_for_new_digits(monkeypatch):

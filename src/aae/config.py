@@ -184,7 +184,8 @@ class Config:
     """Weight of keeping the class of a picture where the picture is turned, slanted, stretched and
     shifted a little (semi-supervised, clustering). 0, the paper's model, leaves it out."""
     warp_size: float = 1.0
-    """How much: 1 stands for up to 11 degrees, 0.3, 15 % and 7 % of a side."""
+    """How much: 1 stands for turns up to 11 degrees, slants up to 0.3, sides up to 15 % longer or
+    shorter, and shifts up to 7 % of a side."""
     balance_weight: float = 0.0
     """Weight of the KL divergence from the mean class probabilities of a batch to equal shares
     (semi-supervised, clustering); 0, the paper's model, leaves it out."""
