@@ -65,8 +65,12 @@ def config(**changes):
         ({"model": "semi", "labels": 0}, "semi-supervised training needs labels"),
         ({"model": "semi", "vat_weight": 1.0, "posterior": "universal"}, "take 0 for --vat-weight"),
         (
+            {"model": "cluster", "labels": 0, "tangent_weight": 1.0, "posterior": "universal"},
+            "--tangent-weight and --warp-weight, or another --posterior",
+        ),
+        (
             {"model": "cluster", "labels": 0, "warp_weight": 1.0, "posterior": "universal"},
-            "and --warp-weight, or another --posterior",
+            "--tangent-weight and --warp-weight, or another --posterior",
         ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),

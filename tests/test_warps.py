@@ -91,6 +91,13 @@ def test_what_lies_beyond_an_edge_is_as_the_edge():
     torch.testing.assert_close(warp(white, 3.0, seeded()), white)
 
 
+def test_lower_precision_around_it_leaves_places_as_they_are():
+    x = torch.rand(4, 1, 64, 64, generator=seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        low = warp(x, 1.0, seeded())
+    torch.testing.assert_close(low, warp(x, 1.0, seeded()))
+
+
 def test_no_gradient_goes_back_into_pictures():
     x = torch.rand(2, 1, 5, 5, generator=seeded()).requires_grad_()
     assert not warp(x, 1.0, seeded()).requires_grad

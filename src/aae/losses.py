@@ -178,7 +178,7 @@ def imbalance(
     """
     y = mean(y_logits.float().softmax(1))
     kl: Tensor = math.log(len(y)) - torch.special.entr(y).sum()
-    return F.relu(kl - slack) if slack else kl
+    return F.relu(kl - slack)
 
 
 def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

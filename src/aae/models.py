@@ -32,10 +32,7 @@ class LabelInformedAAE(BasicAAE):
 
     def log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
         """See `Autoencoder.log_prior`: of a label's own part, or of the whole without a label."""
-        if self.prior.components == 1:
-            return self.prior.log_prob(z)
-        own = self.prior.component_log_prob(z).gather(1, labels.clamp(0)[:, None])[:, 0]
-        return torch.where(labels < 0, self.prior.log_prob(z), own)
+        return self.prior.log_prob(z, labels)
 
 
 class SupervisedAAE(BasicAAE):

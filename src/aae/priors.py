@@ -60,9 +60,19 @@ class Prior(ABC):
         Within a picture codes go row by row from the top left, as on a plot with axes.
         """
 
-    def log_prob(self, z: Tensor) -> Tensor:
-        """Log-density in nats: [n, dim] → [n]."""
-        return self.component_log_prob(z).logsumexp(1) - math.log(self.components)
+    def log_prob(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Log-density in nats: [n, dim] → [n].
+
+        Args:
+            z: codes.
+            labels: part of each code [n], -1 for all parts together; without labels, all are.
+        """
+        parts = self.component_log_prob(z)
+        whole = parts.logsumexp(1) - math.log(self.components)
+        if labels is None or self.components == 1:
+            return whole
+        own = parts.gather(1, labels.clamp(0)[:, None])[:, 0]
+        return torch.where(labels < 0, whole, own)
 
     def _parts(
         self, n: int, labels: Tensor | None, generator: torch.Generator | None, device: torch.device

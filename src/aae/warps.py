@@ -42,9 +42,8 @@ def warp(x: Tensor, size: float, generator: torch.Generator) -> Tensor:
         dim=1,
     ).unflatten(1, (2, 3))  # fmt: skip
     down, right = (torch.arange(0.5, side, device=x.device) * (2 / side) - 1 for side in (h, w))
-    right, down = torch.meshgrid(right, down, indexing="xy")
-    places = torch.stack([right, down, torch.ones_like(right)], dim=2).flatten(0, 1) @ maps.mT
+    of_right, of_down, shift = maps[..., None, None].unbind(2)
+    # No matrix product: under autocast it would leave places with three digits.
+    places = (of_right * right + of_down * down[:, None] + shift).movedim(1, 3)
     with torch.no_grad():
-        return F.grid_sample(
-            x, places.unflatten(1, (h, w)), padding_mode="border", align_corners=False
-        )
+        return F.grid_sample(x, places, padding_mode="border", align_corners=False)
