@@ -268,6 +268,14 @@ def test_log_prob_has_gradients(prior):
         assert isinstance(prior, Uniform)
 
 
+@plane
+def test_lower_precision_around_it_leaves_the_density_as_it_is(prior):
+    z = draw(prior, 50)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = prior.log_prob(z)
+    torch.testing.assert_close(low, prior.log_prob(z))
+
+
 # --- the manifold
 
 

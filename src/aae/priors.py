@@ -175,8 +175,10 @@ class Mixture(Prior):
     def component_log_prob(self, z: Tensor) -> Tensor:
         """See `Prior.component_log_prob`."""
         along, across = self._axes(z)
-        pairs = z.unflatten(1, (-1, 2))
-        radial, tangential = pairs @ along.T - self.radius, pairs @ across.T  # [n, dim/2, K]
+        # Not as matrix products: autocast would round them, and parts are thin across the radius.
+        pairs = z.unflatten(1, (-1, 1, 2))
+        radial = (pairs * along).sum(-1) - self.radius  # [n, dim/2, K]
+        tangential = (pairs * across).sum(-1)
         return (
             _normal_log_prob(radial, self.radial_std)
             + _normal_log_prob(tangential, self.tangential_std)
