@@ -49,13 +49,15 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """Makes configs that train in a blink; "vat" is semi-supervised with smooth classes, "kl" is
-    supervised with posteriors drawn to the prior."""
+    supervised with posteriors drawn to the prior, "read" with a reader of what is drawn."""
 
     def make(**changes):
         if changes.get("model") == "vat":
             changes = {**SMOOTH, **changes, "model": "semi"}
         if changes.get("model") == "kl":
             changes = {"kl_weight": 1.0, **changes, "model": "supervised"}
+        if changes.get("model") == "read":
+            changes = {"reading_weight": 1.0, **changes, "model": "supervised"}
         if changes.get("model") == "cluster":
             changes = {"labels": 0, **changes}
         small = {

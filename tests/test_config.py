@@ -160,7 +160,8 @@ def test_json_and_back_with_every_field_changed():
         on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
     for field in dataclasses.fields(Config):
-        if field.name not in ("recipe", "model", "sharpen_from"):  # which the others exclude
+        # Which the others exclude.
+        if field.name not in ("recipe", "model", "sharpen_from", "reading_weight"):
             assert getattr(before, field.name) != field.default, field.name
     for whole in (before, config(sharpen_from=0.4)):
         assert Config.from_json(json.loads(json.dumps(whole.to_json()))) == whole
@@ -192,14 +193,17 @@ def test_a_config_is_frozen():
 
 def test_the_weights_by_phase():
     made = config(
+        model="supervised",
         reconstruction_weight=1.0, generator_weight=2.0, discriminator_weight=3.0,
         y_generator_weight=4.0, y_discriminator_weight=5.0, classification_weight=6.0,
         vat_weight=7.0, tangent_weight=7.5, warp_weight=7.8, balance_weight=8.0, heads_weight=9.0,
+        reading_weight=9.5,
     )  # fmt: skip
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
         "warp": 7.8, "balance": 8, "heads": 9, "kl": 0,
+        "reader": 1, "reading": 9.5,
     }  # fmt: skip
     assert config(model="vae").weights["kl"] == 1
     assert config(model="vae", kl_weight=4.0).weights["kl"] == 4

@@ -12,7 +12,7 @@ from aae.training.fast import FastJointStep, SharedPass, twin
 from aae.training.step import JointStep
 from aae.training.trainer import STEPS, make_step
 
-VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "kl", "vae"]
+VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "cluster", "embed", "kl", "vae"]
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 
@@ -41,7 +41,7 @@ def take(step, batches, count, seed=0):
     ("variant", "posterior"),
     [
         *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
-        *((variant, "gaussian") for variant in ("vat", "cluster", "embed", "kl", "vae")),
+        *((variant, "gaussian") for variant in ("read", "vat", "cluster", "embed", "kl", "vae")),
     ],
 )
 def test_losses_and_gradients_are_the_plain_step_s(

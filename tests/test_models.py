@@ -24,7 +24,9 @@ contract = pytest.mark.parametrize(
     ("variant", "posterior", "prior"),
     [
         (variant, posterior, prior)
-        for variant, posterior, prior in itertools.product([*VARIANTS, "vat"], POSTERIORS, PRIORS)
+        for variant, posterior, prior in itertools.product(
+            [*VARIANTS, "read", "vat"], POSTERIORS, PRIORS
+        )
         if not {(variant, posterior), (variant, prior)} & IMPOSSIBLE
     ],
 )
@@ -131,13 +133,16 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         ),
         "heads": {"decoder.heads"},
         "kl": {"encoder.trunk", "encoder.posterior"},
+        "reader": {"reader"},
+        "reading": {"decoder"},
     }
     names = {p: name for name, p in model.named_parameters()}
     for phase in model.phases():
         starts = tuple(f"{module}." for module in own[phase.name])
         expected = {name for name in names.values() if name.startswith(starts)}
         assert {names[p] for p in phase.parameters} == expected, phase.name
-        assert phase.side == ("critic" if "discriminator" in phase.name else "autoencoder")
+        critic = phase.name == "reader" or "discriminator" in phase.name
+        assert phase.side == ("critic" if critic else "autoencoder")
         assert phase.labelled == (phase.name == "classification")
 
 

@@ -22,7 +22,7 @@ from aae.training.step import AlternatingStep, JointStep
 K = 3
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
-VARIANTS = ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "kl", "vae"]
+VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "cluster", "embed", "kl", "vae"]
 HARD = {"noise_std": 0.3, "dropout": 0.2}
 
 
@@ -74,6 +74,7 @@ def take(steps, stacked, own, batches, count, others):
     ("variant", "posterior"),
     [
         *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
+        ("read", "gaussian"),
         ("vat", "gaussian"),
         ("vae", "gaussian"),
     ],

@@ -11,7 +11,7 @@ from aae.nn import POSTERIORS
 from aae.training import step as module
 from aae.training.step import AlternatingStep, JointStep
 
-ADVERSARIAL = ["basic", "labels", "supervised", "semi", "cluster", "embed", "vat"]
+ADVERSARIAL = ["basic", "labels", "supervised", "read", "semi", "cluster", "embed", "vat"]
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 
@@ -86,14 +86,14 @@ def test_a_joint_step_with_weight_on_the_critics_alone_leaves_the_rest(make, bat
         JointStep, variant, reconstruction_weight=0.0, generator_weight=0.0, heads_weight=0.0,
         y_generator_weight=0.0, classification_weight=0.0,
     )  # fmt: skip
-    terms = ("vat", "tangent", "warp", "balance")
+    terms = ("vat", "tangent", "warp", "balance", "reading")
     step.phases = tuple(phase for phase in step.phases if phase.name not in terms)
     changed, _ = take(step, batches)
-    assert changed == starting_with(step.model, "adversaries")
+    assert changed == starting_with(step.model, "adversaries", "reader")
 
 
 def test_a_joint_step_changes_everything(make, batches):
-    for variant in [*VARIANTS, "vat"]:
+    for variant in [*VARIANTS, "vat", "read"]:
         step = make(JointStep, variant)
         changed, losses = take(step, batches)
         assert changed == starting_with(step.model, ""), variant

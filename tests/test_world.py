@@ -51,6 +51,7 @@ def trained(case, world, count):
         # Where a gradient is 0 but for rounding, Adam makes a whole step of that.
         optimizer="sgd", lr=0.003, labels=0 if model == "cluster" else "all",
         precision="float32", **HARD, **(classes if model in MODELS[3:6] else {}),
+        reading_weight=5.0 if model == "supervised" else 0.0,
     )  # fmt: skip
     data = load("digits")
     part = Part(data.train_images[:count], data.train_labels[:count])

@@ -230,6 +230,11 @@ class Autoencoder(nn.Module, ABC):
         return codes.mean
 
     @property
+    def critics(self) -> tuple[nn.Module, ...]:
+        """The other player of a joint step: networks that only say what the rest shall do."""
+        return (self.adversaries,)  # type: ignore[return-value]
+
+    @property
     def embedded_prior(self) -> Prior:
         """What those points shall follow."""
         return self.prior

@@ -175,6 +175,9 @@ class Config:
     """Weight of the KL divergence from each posterior to the prior, beside the discriminator's
     terms; without it 0, the paper's, and 1 for a VAE. It keeps posteriors wide where pictures
     differ in less than the code has room for."""
+    reading_weight: float = 0.0
+    """Weight of having what the decoder draws for a prior sample and a label read as that label, by
+    a classifier that is trained beside it (style). 0, the paper's model, leaves it out."""
     tangent_weight: float = 0.0
     """Weight of virtual adversarial training along the style (semi-supervised, clustering): the
     class of a picture must stay where z moves. 0, the paper's model, leaves it out."""
@@ -264,6 +267,8 @@ class Config:
             "warp": self.warp_weight,
             "balance": self.balance_weight,
             "heads": self.heads_weight,
+            "reader": 1.0,
+            "reading": self.reading_weight,
             "kl": float(self.model == "vae") if self.kl_weight is None else self.kl_weight,
         }
 

@@ -149,13 +149,16 @@ def generator(fake: Tensor) -> Tensor:
 
 
 def classification(y_logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the class head on labelled pictures ([AAE], section 5).
+    """Cross-entropy of a class head on labelled pictures ([AAE], section 5).
+
+    Averaged over the batch, of which pictures without a label have none.
 
     Args:
         y_logits: [n, K].
-        labels: [n], each in [0, K).
+        labels: [n], each in [0, K), or -1: no label.
     """
-    return F.cross_entropy(y_logits.float(), labels)
+    whole = F.cross_entropy(y_logits.float(), labels, ignore_index=-1, reduction="sum")
+    return whole / len(labels)
 
 
 def batch_mean(x: Tensor) -> Tensor:

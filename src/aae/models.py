@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from aae import losses
 from aae.autoencoder import Autoencoder, Pass, Phase
 from aae.nn import Codes, HeadedDecoder
 from aae.priors import Prior, Spots
+from aae.reader import Reader
 from aae.terms import Term
 
 
@@ -54,6 +57,42 @@ class SupervisedAAE(BasicAAE):
 
     def _one_hot(self, labels: Tensor) -> Tensor:
         return F.one_hot(labels + 1, self.n_classes + 1)[:, 1:].float()
+
+
+class ReadAAE(SupervisedAAE):
+    """The same, where what is drawn for a prior sample must be read as the label that was told.
+
+    Args:
+        reader: the classifier that reads it.
+        rest: see `Autoencoder`.
+    """
+
+    def __init__(self, *rest: Any, reader: Reader, **named: Any):
+        super().__init__(*rest, **named)
+        self.reader = reader
+
+    def phases(self) -> tuple[Phase, ...]:
+        """See `Autoencoder.phases`: two more, of the reader and of who must be read."""
+        return (
+            *super().phases(),
+            Phase("reader", self._read, (self.reader,), side="critic"),
+            Phase("reading", self._drawn, (self.decoder,)),
+        )
+
+    @property
+    def critics(self) -> tuple[nn.Module, ...]:
+        """See `Autoencoder.critics`."""
+        return (*super().critics, self.reader)
+
+    def _read(self, p: Pass) -> Tensor:
+        logits = self.reader(p.batch.x, p.generator)
+        return losses.classification(logits, p.batch.labels)
+
+    def _drawn(self, p: Pass) -> Tensor:
+        n, device = len(p.batch.x), p.batch.x.device
+        asked = torch.randint(self.n_classes, (n,), generator=p.generator, device=device)
+        x = self.decode(self.prior.draw(n, None, p.generator), asked)
+        return losses.classification(self.reader.steadily(x, p.generator), asked)
 
 
 class ClusteringAAE(Autoencoder):

@@ -138,6 +138,11 @@ def _refuse_together(c: Any) -> None:
         raise ValueError(
             f"the swiss roll is a curve in the plane: --latent-dim must be 2, not {c.latent_dim}"
         )
+    if c.reading_weight and c.model != "supervised":
+        raise ValueError(
+            "--reading-weight has digits read as the label that the decoder was told: it is of "
+            "the recipe style; leave it out"
+        )
     who = "a VAE" if c.model == "vae" else "--kl-weight"
     if c.weights["kl"] and c.prior == "uniform":
         raise ValueError(

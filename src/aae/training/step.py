@@ -251,7 +251,7 @@ class JointStep(Step):
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
         model = self.model
         autoencoder = [*model.encoder.parameters(), *model.decoder.parameters()]
-        critic = [p for adversary in model.adversaries.values() for p in adversary.parameters()]
+        critic = [p for network in model.critics for p in network.parameters()]
         players = [("autoencoder", autoencoder, False), ("critic", critic, True)]
         return [player for player in players if player[1]]
 
