@@ -77,7 +77,7 @@ def test_a_phase_changes_its_own_parameters_and_no_other(
 def test_a_joint_step_without_weight_on_the_critics_leaves_them(make, batches, variant):
     step = make(JointStep, variant, discriminator_weight=0.0, y_discriminator_weight=0.0)
     changed, _ = take(step, batches)
-    assert changed == starting_with(step.model, "encoder", "decoder")
+    assert changed == starting_with(step.model, "encoder", "decoder", "reader")
 
 
 @pytest.mark.parametrize("variant", ADVERSARIAL)
