@@ -117,7 +117,7 @@ class TestFlags:
             "discriminator_weight": 6.0, "classification_weight": 1.0, "y_generator_weight": 6.0,
             "y_discriminator_weight": 6.0, "vat_weight": 0.0, "tangent_weight": 0.0,
             "warp_weight": 0.0, "kl_weight": None, "balance_weight": 0.0,
-            "classification_every": 10,
+            "reading_weight": 0.0, "classification_every": 10,
             "seed": 0, "precision": "float32", "sharpen_from": None,
         }  # fmt: skip
         of_no_account = {
