@@ -274,9 +274,34 @@ def test_inconsistency_is_the_divergence_at_the_neighbours_and_moves_their_class
 # --- sharpened
 
 
-def test_a_sharpened_loss_is_the_first_one_and_then_the_absolute_error():
+def test_the_harmonic_error():
+    x_hat = torch.tensor([[0.5, -1.0], [0.0, 0.5]], requires_grad=True)
+    x = torch.zeros(2, 2)  # errors of 1.5 and 0.5; to both 2 · 0.01
+    mean = 2 / (1 / 1.52 + 1 / 0.52)
+    loss = losses.harmonic_error(x_hat, x)
+    assert loss.item() == pytest.approx(mean - 0.02)
+    loss.backward()
+    weights = [mean**2 / 1.52**2 / 2, mean**2 / 0.52**2 / 2]
+    torch.testing.assert_close(x_hat.grad[0], weights[0] * torch.tensor([1.0, -1.0]))
+    torch.testing.assert_close(x_hat.grad[1], weights[1] * torch.tensor([0.0, 1.0]))
+    assert losses.harmonic_error(x, x).item() == 0
+
+
+def test_the_best_guess_by_the_harmonic_error_is_one_of_two_kinds_and_not_between():
+    """Two kinds of pictures, 6 : 4, of which no pixel is the same; one guess for all."""
+    kinds = torch.tensor([[1.0, 1.0, -1.0, -1.0], [-1.0, -1.0, 1.0, 1.0]])
+    x = kinds.repeat_interleave(torch.tensor([6, 4]), dim=0)
+    between = [(1 - t) * kinds[0] + t * kinds[1] for t in torch.linspace(0, 1, 11)]
+    errors = torch.stack([losses.harmonic_error(guess.expand(10, 4), x) for guess in between])
+    assert errors.argmin() == 0
+    assert errors.argmax() not in (0, 10)
+    assert errors[-1] < errors[5]
+
+
+def test_a_sharpened_loss_is_the_first_one_and_then_the_harmonic_error():
     x_hat, x = torch.tensor([[0.5, -1.0], [0.0, 2.0]]), torch.zeros(2, 2)
     loss = losses.Sharpened(losses.squared_error, 0.5)
-    for share, expected in [(0, 1.3125), (0.49, 1.3125), (0.5, 1.75), (0.9, 1.75), (0.1, 1.3125)]:
+    late = losses.harmonic_error(x_hat, x).item()
+    for share, expected in [(0, 1.3125), (0.49, 1.3125), (0.5, late), (0.9, late), (0.1, 1.3125)]:
         loss.reach(share)
         assert loss(x_hat, x).item() == expected

@@ -17,6 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+AS_GOOD_AS_NONE = 0.01
+"""An absolute error of a pixel in [-1, 1] that cannot be seen: 1.3 of 256 shades."""
+
+
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Half the squared error, summed over pixels, averaged over the batch ([AAE], phase 1).
 
@@ -44,6 +48,32 @@ def absolute_error(x_hat: Tensor, x: Tensor) -> Tensor:
     return (x_hat.float() - x).abs().flatten(1).sum(1).mean()
 
 
+def batch_mean(x: Tensor) -> Tensor:
+    """The mean over a batch, [n, d] → [d]."""
+    return x.mean(0)
+
+
+def harmonic_error(
+    x_hat: Tensor, x: Tensor, mean: Callable[[Tensor], Tensor] = batch_mean
+) -> Tensor:
+    """The harmonic mean over the batch of pictures' absolute errors, summed over pixels.
+
+    A picture's gradient is weighed by the square of (this mean / its error). Where one code stands
+    for pictures of two kinds, the best guess is a mode, one of the kinds, and the other's pictures
+    are let go; a mean blurs the two, and a median mixes their strokes. So that a single picture
+    cannot outweigh all others, an error of `AS_GOOD_AS_NONE` a pixel is added to each, and taken
+    from the mean.
+
+    Args:
+        x_hat: reconstructions, [n, …].
+        x: the clean pictures, of the same shape.
+        mean: see `batch_mean`, which stands for any other that gives the same.
+    """
+    errors = (x_hat.float() - x).abs().flatten(1)
+    floor = AS_GOOD_AS_NONE * errors.shape[1]
+    return 1 / mean(1 / (errors.sum(1, keepdim=True) + floor)).squeeze() - floor
+
+
 def cross_entropy(x_hat: Tensor, x: Tensor) -> Tensor:
     """The cross-entropy of pixels in nats, summed over pixels, averaged over the batch.
 
@@ -69,10 +99,10 @@ RECONSTRUCTION = {
 
 
 class Sharpened(nn.Module):
-    """A reconstruction loss that gives way to the absolute error late in a training.
+    """A reconstruction loss that gives way to `harmonic_error` late in a training.
 
-    From the start the absolute error would have specks on black for the best guess of all pictures,
-    while codes still say nothing; once they do, it makes strokes sharp.
+    From the start that one would have specks on black for the best guess of all pictures, while
+    codes still say nothing; once they do, it makes strokes sharp.
 
     Args:
         first: the loss until then.
@@ -81,10 +111,12 @@ class Sharpened(nn.Module):
 
     late: Tensor
     """1 where it has, else 0: a tensor, so that copies of a model share it."""
+    batch_mean: Callable[[Tensor], Tensor]
+    """How the mean over a batch is taken."""
 
     def __init__(self, first: Callable[[Tensor, Tensor], Tensor], since: float):
         super().__init__()
-        self.first, self.since = first, since
+        self.first, self.since, self.batch_mean = first, since, batch_mean
         self.register_buffer("late", torch.zeros(()), persistent=False)
 
     def reach(self, share: float) -> None:
@@ -93,7 +125,7 @@ class Sharpened(nn.Module):
 
     def forward(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """See `squared_error`."""
-        return torch.lerp(self.first(x_hat, x), absolute_error(x_hat, x), self.late)
+        return torch.lerp(self.first(x_hat, x), harmonic_error(x_hat, x, self.batch_mean), self.late)
 
 
 @dataclass(frozen=True)
@@ -159,11 +191,6 @@ def classification(y_logits: Tensor, labels: Tensor) -> Tensor:
     """
     whole = F.cross_entropy(y_logits.float(), labels, ignore_index=-1, reduction="sum")
     return whole / len(labels)
-
-
-def batch_mean(x: Tensor) -> Tensor:
-    """The mean over a batch, [n, d] → [d]."""
-    return x.mean(0)
 
 
 def imbalance(

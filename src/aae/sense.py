@@ -110,7 +110,7 @@ def _refuse_together(c: Any) -> None:
             )
         if c.reconstruction == "absolute" or c.keep_best == "reconstruction":
             raise ValueError(
-                "--sharpen-from changes the reconstruction loss to the absolute error: leave "
+                "--sharpen-from changes the reconstruction loss to another: leave "
                 "out --reconstruction absolute and --keep-best reconstruction"
             )
     if c.model == "semi" and c.labels == 0:

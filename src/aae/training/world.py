@@ -100,7 +100,9 @@ class Workers(World):
 
     def prepare(self, model: Autoencoder) -> None:
         """See `World.prepare`."""
-        model.batch_mean = self._mean
+        for module in model.modules():
+            if hasattr(module, "batch_mean"):
+                module.batch_mean = self._mean
         _share_statistics(model, self)
 
     def phases(self, phases: Sequence[Phase]) -> tuple[Phase, ...]:
