@@ -95,8 +95,8 @@ class Config:
     error, whose best guess is a median and keeps strokes sharp; or the cross-entropy of pixels
     taken for shares of white, for pictures in black and white. All are summed over pixels."""
     sharpen_from: float | None = None
-    """Share of the epochs after which the reconstruction loss becomes the harmonic mean of pictures'
-    absolute errors: codes have their places by then, and each can stand for one kind of picture."""
+    """Share of the epochs after which the reconstruction loss becomes the harmonic mean of absolute
+    errors: codes have their places by then, and each can stand for one kind of picture."""
     init: Literal["centred", "he", "normal"] = "centred"
     """Initial weights: He's with codes that start at the prior's centre, He's alone (the reference
     program's), or N(0, 0.01²) (the paper's)."""

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 AS_GOOD_AS_NONE = 0.01
 """An absolute error of a pixel in [-1, 1] that cannot be seen: 1.3 of 256 shades."""
 
@@ -125,7 +124,8 @@ class Sharpened(nn.Module):
 
     def forward(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """See `squared_error`."""
-        return torch.lerp(self.first(x_hat, x), harmonic_error(x_hat, x, self.batch_mean), self.late)
+        last = harmonic_error(x_hat, x, self.batch_mean)
+        return torch.lerp(self.first(x_hat, x), last, self.late)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Workers(World):
         """See `World.prepare`."""
         for module in model.modules():
             if hasattr(module, "batch_mean"):
-                module.batch_mean = self._mean
+                module.batch_mean = self._mean  # type: ignore[assignment]
         _share_statistics(model, self)
 
     def phases(self, phases: Sequence[Phase]) -> tuple[Phase, ...]:
