@@ -191,3 +191,19 @@ def spoil():
         return trainer
 
     return make
+
+
+@pytest.fixture
+def make(tiny, new_model):
+    """A model by name, in training."""
+
+    def make(variant, posterior="gaussian", prior="gaussian", **changes):
+        return new_model(tiny(model=variant, posterior=posterior, prior=prior, **changes)).train()
+
+    return make
+
+
+@pytest.fixture
+def batch(part):
+    images = torch.from_numpy(part.images[:20]).float() / 127.5 - 1
+    return Batch(images, torch.from_numpy(part.labels[:20]))
