@@ -1,4 +1,4 @@
-"""The terminal, or what stands in its place: whether colours and bars are wanted; JSON."""
+"""The terminal, or what stands in its place: whether colours and bars are wanted; a line, JSON."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def console(*, stderr: bool = False) -> Console:
         color_system=("auto" if file.isatty() else "standard") if coloured(file) else None,
         force_interactive=None if file.isatty() else False,
     )
+
+
+def say(console: Console, words: str) -> None:
+    """Print words as they are, in one line."""
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_json(value: Any) -> None:

@@ -1,17 +1,36 @@
-"""What a user names on the command line: runs, pictures, files to write."""
+"""What a user names on the command line: data sets, runs, pictures, files to write."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from aae import launch
+
 if TYPE_CHECKING:
+    from aae.config import Config
+    from aae.data import Dataset
     from aae.run import Part, Run
 
 Split = Literal["train", "validation", "test"]
+
+
+def loaded(config: Config) -> Dataset:
+    """The data set of a config; what takes long shows a bar, and what is left out is said."""
+    from aae.run import data_of
+
+    dataset = data_of(config)
+    if dataset.left_out and not launch.rank():
+        print(
+            f"left out {len(dataset.left_out)} files that cannot be read, such as "
+            f"{dataset.left_out[0]}",
+            file=sys.stderr,
+        )
+    return dataset
 
 
 def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = None) -> Part:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aae.cli.failures import FAILURE, INTERRUPTED
-from aae.terminal import console, show_json
+from aae.terminal import console, say, show_json
 
 if TYPE_CHECKING:
     from aae.config import Config
@@ -29,7 +29,7 @@ def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) 
     Returns:
         The exit code: 1 where a replica failed.
     """
-    from aae.cli.training import loaded
+    from aae.cli.inputs import loaded
     from aae.replicas import training
 
     configs = training.seeds(config, count)
@@ -64,7 +64,6 @@ def _watched(
 ) -> int:
     from aae import progress
     from aae.cli import tables
-    from aae.cli.training import say
     from aae.fit import Interrupted
     from aae.replicas.summary import summarise
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING
 from aae import launch
 from aae.cli.failures import INTERRUPTED, USAGE
 from aae.recipes import RECIPES, recipe
-from aae.terminal import console, show_json
+from aae.terminal import console, say, show_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from aae.config import Config
-    from aae.data import Dataset
     from aae.run import Run
     from aae.training.trainer import Observer
 
@@ -66,26 +64,13 @@ def train(args: Sequence[str]) -> int:
 
 def begin(config: Config, folder: Path, *, json: bool = False) -> int:
     """Train a config into a new run folder, showing how it goes and how it ended."""
+    from aae.cli.inputs import loaded
     from aae.fit import fit
 
     dataset = loaded(config)
     return watched(
         folder, lambda observers: fit(config, folder, observers, dataset=dataset), json=json
     )
-
-
-def loaded(config: Config) -> Dataset:
-    """The data set of a config; what takes long shows a bar, and what is left out is said."""
-    from aae.run import data_of
-
-    dataset = data_of(config)
-    if dataset.left_out and not launch.rank():
-        print(
-            f"left out {len(dataset.left_out)} files that cannot be read, such as "
-            f"{dataset.left_out[0]}",
-            file=sys.stderr,
-        )
-    return dataset
 
 
 def free(folder: Path, name: str) -> Path:
@@ -142,11 +127,6 @@ def watched(
         return INTERRUPTED
     _conclude(run, time.monotonic() - began, None if json else shown)
     return 0
-
-
-def say(console: Console, words: str) -> None:
-    """Print words as they are, in one line."""
-    console.print(words, highlight=False, markup=False, soft_wrap=True)
 
 
 def summary(thing: Callable[..., object]) -> str:
