@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +32,7 @@ from aae.data import (
 from aae.given import OURS, Networks
 from aae.storage import parse_json, read_bounded, read_json, refuse_links, written
 from aae.training import checkpoint
-from aae.training.device import choose_device
+from aae.training.device import choose_device, machine
 
 SURELY_HELD = 10**8
 """Weights of a model that is made without asking whether its checkpoint has as many."""
@@ -381,5 +380,5 @@ def versions() -> dict[str, str]:
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": machine(),
     }

@@ -18,7 +18,7 @@ from torch import nn
 from aae.autoencoder import Autoencoder
 from aae.conv import Convolution
 from aae.nn import Critic, Decoder, Encoder
-from aae.training.device import choose_precision
+from aae.training.device import choose_precision, processor
 
 GAUGE_SECONDS = 0.1
 """How long each rate is measured at a time."""
@@ -174,16 +174,11 @@ def peak_memory(device: str) -> tuple[float, float | None]:
 
 def describe(device: str) -> dict[str, Any]:
     """The machine in words, for whoever reads its numbers."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
     capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     units = [name for name in UNITS if capabilities().get(name)]
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "units": units,
         "gpu": None if device == "cpu" else torch.cuda.get_device_name(device),

@@ -99,5 +99,5 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             f"{row['mean']:.4g}{spread}{sign}", str(row["n_seeds"]), str(row["epochs"]),
             f"{row['seconds']:.0f}",
         )  # fmt: skip
-    made.caption = ", ".join(sorted({row["machine"] for row in rows}))
+    made.caption = "; ".join(sorted({row["machine"] for row in rows}))
     return made

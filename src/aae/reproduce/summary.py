@@ -24,7 +24,7 @@ def summarise(results: Iterable[tuple[Setting, int, dict[str, Any]]]) -> list[di
     Returns:
         ``experiment``, ``setting``, ``recipe``, ``metric``, ``target``, ``public``, ``mean``,
         ``std`` (None for one seed), ``n_seeds``, ``epochs``, ``seconds`` (mean of a run),
-        ``machine``, ``reached`` (None where there is no target).
+        ``machine`` (every one), ``reached`` (None where there is no target).
     """
     groups: dict[Setting, list[dict[str, Any]]] = {}
     for setting, _, figures in results:
@@ -47,7 +47,8 @@ def summarise(results: Iterable[tuple[Setting, int, dict[str, Any]]]) -> list[di
                     "public": target.public, "mean": centre,
                     "std": stdev(values) if len(values) > 1 else None, "n_seeds": len(values),
                     "epochs": runs[0]["epochs"], "seconds": mean(run["seconds"] for run in runs),
-                    "machine": runs[0]["versions"]["machine"], "reached": reached,
+                    "machine": "; ".join(sorted({run["versions"]["machine"] for run in runs})),
+                    "reached": reached,
                 }
             )  # fmt: skip
     return rows

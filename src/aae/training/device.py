@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -37,6 +39,24 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "bf16" or _has_bf16_units(device):
         return torch.bfloat16
     return torch.float32
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """Where "auto" trains, how many threads it takes, and which type its products have there."""
+    device = choose_device("auto")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    precision = str(choose_precision("auto", device)).removeprefix("torch.")
+    return f"{gpu or processor()}, {torch.get_num_threads()} threads, {precision}"
 
 
 def _has_bf16_units(device: torch.device) -> bool:
