@@ -1,10 +1,14 @@
 """The choice of device and number format."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from aae.training import device
-from aae.training.device import choose_device, choose_precision
+from aae.training.device import choose_device, choose_precision, machine
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -58,3 +62,33 @@ def test_numbers_too_small_to_matter_are_zero():
     choose_device("cpu")
     tiny = torch.full((3,), 1e-30)
     assert torch.equal(tiny * 1e-10, torch.zeros(3))
+
+
+def test_the_machine_in_words(monkeypatch):
+    monkeypatch.setattr(device, "_has_bf16_units", lambda where: True)
+    monkeypatch.setattr(device, "processor", lambda: "A Fast One")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert machine() == "A Fast One, 3 threads, bfloat16"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
+@pytest.mark.parametrize("kept", [True, False])
+def test_freed_memory_is_kept_for_the_next_step(kept):
+    script = (
+        "import resource, torch\n"
+        "from aae.training.device import keep_freed_memory\n"
+        f"{kept} and keep_freed_memory()\n"
+        "def faults():\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def step():\n"
+        "    return [torch.ones(500, 1000) for _ in range(3)]\n"
+        "for _ in range(5): step()\n"
+        "before = faults()\n"
+        "for _ in range(5): step()\n"
+        "print(faults() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert (int(done.stdout) < 1000) == kept  # of 7,300 pages

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+KEPT = 512 * 2**20
+"""Bytes of freed memory at the most that a training keeps."""
+MAPPED = 32 * 2**20
+"""Bytes of a block that still has a mapping of its own, the most that glibc takes."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -78,3 +86,15 @@ def _flush_denormals() -> None:
     from the one that starts them: it comes before the first parallel work.
     """
     torch.set_flush_denormal(True)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what a step frees for the next one, up to `KEPT`.
+
+    glibc gives a freed tensor of a megabyte back to the system, and the next one is faulted in page
+    by page: of a product of 1000 by 128 by 1000, that was half of the time. Other C libraries are
+    left alone; larger blocks, such as data sets, still go back.
+    """
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT)
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
 from aae.config import Config
-from aae.training.device import choose_precision
+from aae.training.device import choose_precision, keep_freed_memory
 from aae.training.finite import Watch, without
 from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
 from aae.training.replay import Replays
@@ -73,6 +73,7 @@ class Step(ABC):
         self.corruption = Corruption(config.noise_std, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
+        keep_freed_memory()
         players = self._players()
         self._adversarial = {name: adversarial for name, _, adversarial in players}
         self.optimizers = {
