@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from pathlib import Path
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-KEPT = 512 * 2**20
+KEPT = 64 * 2**20
 """Bytes of freed memory at the most that a training keeps."""
-MAPPED = 32 * 2**20
-"""Bytes of a block that still has a mapping of its own, the most that glibc takes."""
+MAPPED = 8 * 2**20
+"""Bytes of a block that still has a mapping of its own."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -92,9 +93,11 @@ def keep_freed_memory() -> None:
     """Have the C library keep what a step frees for the next one, up to `KEPT`.
 
     glibc gives a freed tensor of a megabyte back to the system, and the next one is faulted in page
-    by page: of a product of 1000 by 128 by 1000, that was half of the time. Other C libraries are
-    left alone; larger blocks, such as data sets, still go back.
+    by page: of a product of 1000 by 128 by 1000, that was half of the time. Larger blocks, such as
+    data sets, still go back. Other C libraries are left alone, and glibc where its environment
+    variables say how it should do.
     """
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+    told = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
+    if sys.platform == "linux" and not told and hasattr(ctypes.CDLL(None), "mallopt"):
         ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT)
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED)
