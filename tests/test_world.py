@@ -57,7 +57,8 @@ def trained(case, world, count):
     )  # fmt: skip
     data = load("digits")
     part = Part(data.train_images[:count], data.train_labels[:count])
-    model = build(config, (1, 8, 8), 10, torch.Generator().manual_seed(0))
+    # With seed 0 an inner gradient all but vanishes in one step, and its rounding does not.
+    model = build(config, (1, 8, 8), 10, torch.Generator().manual_seed(1))
     trainer = new_trainer(model, config, part, step=partial(make_step, world=world), world=world)
     trainer.run()
     return trainer.model.state_dict()
@@ -89,9 +90,8 @@ def test_several_processes_make_the_same_weights_as_one(size, cases, count, tmp_
         for name, weights in alone.items():
             first, *others = [part[case][name] for part in parts]
             assert all(torch.equal(first, other) for other in others), (case, name)
-            # An inner gradient makes more of rounding, through batch statistics most of all.
-            inner = 1e-3 if case[2] else 1e-4
-            close = inner if case[0] in MODELS[3:6] else 2e-5
+            # An inner gradient through batch statistics makes more of rounding.
+            close = 1e-3 if case[2] and case[0] in MODELS[3:6] else 2e-5
             assert torch.allclose(first, weights, rtol=0, atol=close), (case, name)
 
 

@@ -98,6 +98,8 @@ def keep_freed_memory() -> None:
     variables say how it should do.
     """
     told = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    if sys.platform == "linux" and not told and hasattr(ctypes.CDLL(None), "mallopt"):
-        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT)
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED)
+    if sys.platform == "linux" and not told:
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(M_TRIM_THRESHOLD, KEPT)
+            library.mallopt(M_MMAP_THRESHOLD, MAPPED)
