@@ -2,12 +2,10 @@
 
 import itertools
 import math
-import weakref
 
 import numpy as np
 import pytest
 import torch
-from sklearn.neighbors import KernelDensity
 
 from aae import metrics
 
@@ -243,64 +241,3 @@ def test_variety_refuses_two_scales_and_lone_pictures():
         metrics.variety(floats, labels, bytes_, labels)
     with pytest.raises(ValueError, match="class 1 has 1"):
         metrics.variety(floats[:3], labels[:3], floats, labels)
-
-
-# --- Parzen windows
-
-
-@pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0])
-def test_parzen_agrees_with_scikit_learn(sigma, monkeypatch):
-    monkeypatch.setattr(metrics, "CHUNK", 16)
-    samples, test = normal(100, 5), normal(37, 5, seed=1) + 100 * (sigma > 1)
-    # One leaf: its tree adds and subtracts bounds, which loses the tails.
-    window = KernelDensity(bandwidth=sigma, leaf_size=len(samples)).fit(samples.numpy())
-    theirs = window.score_samples(test.numpy())
-    ours = metrics.parzen_log_likelihood(samples, test, sigma)
-    assert ours.value == pytest.approx(theirs.mean(), rel=1e-9)
-    assert ours.error == pytest.approx(theirs.std(ddof=1) / math.sqrt(37), rel=1e-9)
-
-
-def test_parzen_over_samples_that_come_in_pieces_and_go():
-    samples, test = normal(2000, 5), normal(37, 5, seed=1)
-    alive, most = weakref.WeakSet(), 0
-
-    def pieces():
-        nonlocal most
-        for start in range(0, 2000, 90):
-            piece = samples[start : start + 90].clone()
-            alive.add(piece)
-            most = max(most, len(alive))
-            yield piece
-
-    whole = metrics.parzen_log_likelihood(samples, test, 0.4)
-    assert metrics.parzen_log_likelihood(pieces(), test, 0.4).value == pytest.approx(
-        whole.value, rel=1e-12
-    )
-    assert most <= 2  # the piece at hand, and the one before
-    assert metrics.choose_sigma(pieces(), test, [0.01, 0.4, 9.0]) == 0.4
-    with pytest.raises(ValueError, match="there are no samples"):
-        metrics.parzen_log_likelihood(iter(()), test, 0.4)
-
-
-def test_parzen_in_single_precision_is_close_enough():
-    samples, test = (
-        torch.rand(300, 784, generator=seeded()),
-        torch.rand(50, 784, generator=seeded(1)),
-    )
-    single = metrics.parzen_log_likelihood(samples, test, 0.2)
-    double = metrics.parzen_log_likelihood(samples.double(), test.double(), 0.2)
-    assert single.value == pytest.approx(double.value, abs=0.05)
-
-
-def test_choose_sigma_takes_the_most_likely():
-    samples, validation = normal(300, 2), normal(200, 2, seed=1)
-    candidates = [0.01, 0.1, 0.4, 2.0]
-    means = [metrics.parzen_log_likelihood(samples, validation, s).value for s in candidates]
-    chosen = metrics.choose_sigma(samples, validation, candidates)
-    assert chosen == candidates[int(np.argmax(means))] == 0.4
-
-
-@pytest.mark.parametrize("candidates", [[], [0.1, 0.0], [math.nan]])
-def test_sigma_must_be_positive(candidates):
-    with pytest.raises(ValueError, match="sigma"):
-        metrics.choose_sigma(normal(9, 2), normal(9, 2), candidates)

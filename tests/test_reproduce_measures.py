@@ -63,11 +63,11 @@ def test_likelihood_is_larger_where_pictures_are_generated(subject):
     digits = load("digits")
     real = torch.from_numpy(digits.train_images).float() / 255
     one = subject()
-    noise = measures.parzen(one, 300)
+    noise = measures.likelihood(one, 300)
 
     def draw(model, labels, count, generator):
         yield from real[torch.randint(len(real), (count,), generator=generator)].split(100)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measures.inference, "samples", draw)
-        assert measures.parzen(one, 300) > noise + 10
+        assert measures.likelihood(one, 300) > noise + 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +36,7 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
         >>> energy_distance(torch.tensor([[0.0], [1.0]]), torch.tensor([[10.0], [11.0]]))
         18.0
     """
-    _check_points(a, b, least=2)
+    check_points(a, b, least=2)
     between = _sum_of_distances(a, b) / (len(a) * len(b))
     return 2 * between - _mean_pairwise_distance(a) - _mean_pairwise_distance(b)
 
@@ -140,7 +140,7 @@ def sliced_wasserstein(
     Raises:
         ValueError: a sample is empty, or their dimensions differ.
     """
-    _check_points(a, b, least=1)
+    check_points(a, b, least=1)
     directions = torch.randn(
         a.shape[1], projections, generator=generator, device=generator.device
     ).to(a)
@@ -295,69 +295,6 @@ def variety(
     return Estimate(ratio, math.hypot(off, ratio * real_off) / of_real)
 
 
-def parzen_log_likelihood(
-    samples: Tensor | Iterable[Tensor], test: Tensor, sigma: float
-) -> Estimate:
-    """Mean log-likelihood of test points, in nats, under a Parzen window on generated samples.
-
-    Goodfellow et al., arXiv:1406.2661, section 5; Makhzani et al., arXiv:1511.05644, section 3.
-
-    Args:
-        samples: generated, [m, d]; or an iterable of such pieces, each of which is seen once and
-            let go, so that ten million samples need no more memory than one piece.
-        test: [n, d], of the same type and on the same scale, the paper's being [0, 1].
-        sigma: standard deviation of the window, from `choose_sigma`.
-
-    Raises:
-        ValueError: a set is empty, the dimensions differ, or sigma is not positive.
-    """
-    densities = _parzen_log_densities(samples, test, [sigma])[0]
-    return Estimate(densities.mean().item(), uncertainty.of_mean(densities))
-
-
-def choose_sigma(
-    samples: Tensor | Iterable[Tensor], validation: Tensor, candidates: Sequence[float]
-) -> float:
-    """The candidate under which the validation points are most likely; never use test points.
-
-    Arguments and errors are those of `parzen_log_likelihood`.
-    """
-    if len(candidates) == 0:
-        raise ValueError("there is no sigma to choose from; give at least one candidate")
-    densities = _parzen_log_densities(samples, validation, candidates)
-    return float(candidates[int(densities.mean(1).argmax())])
-
-
-def _parzen_log_densities(
-    samples: Tensor | Iterable[Tensor], points: Tensor, sigmas: Sequence[float]
-) -> Tensor:
-    """Log-density of each point for each window width, float64 [len(sigmas), n]."""
-    if not all(0 < sigma < math.inf for sigma in sigmas):
-        raise ValueError(f"a window's sigma must be above 0 and finite; given: {list(sigmas)}")
-    widths = torch.tensor(sigmas, dtype=torch.float64)[:, None]
-    total = torch.full((len(sigmas), len(points)), -math.inf, dtype=torch.float64)
-    centre = points.mean(0)  # distances from far-off coordinates would lose digits
-    count = 0
-    for piece in [samples] if isinstance(samples, Tensor) else samples:
-        _check_points(piece, points, least=1)
-        count += len(piece)
-        for window in piece.split(4 * CHUNK):
-            window = window - centre
-            sums = [_log_sums(window, some - centre, sigmas) for some in points.split(CHUNK)]
-            total = torch.logaddexp(total, torch.cat(sums, 1).to(total))
-    if count == 0:
-        raise ValueError("there are no samples; at least 1 is needed")
-    normaliser = math.log(count) + points.shape[1] * (widths.log() + 0.5 * math.log(2 * math.pi))
-    return total - normaliser
-
-
-def _log_sums(window: Tensor, points: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Logarithms of the sums over samples [m, d] of exp(-distance²/2σ²), [len(sigmas), n]."""
-    squared = points.square().sum(1, keepdim=True) + window.square().sum(1)
-    squared = torch.addmm(squared, points, window.T, alpha=-2).clamp_min(0)
-    return torch.stack([(squared / (-2 * sigma**2)).logsumexp(1) for sigma in sigmas])
-
-
 def _sum_of_distances(a: Tensor, b: Tensor) -> float:
     direct = "donot_use_mm_for_euclid_dist"  # the quicker way loses digits for close points
     rows = [torch.cdist(some, b, compute_mode=direct).sum(1) for some in a.split(CHUNK)]
@@ -391,7 +328,8 @@ def _known(labels: Tensor, n: int) -> Tensor:
     return known
 
 
-def _check_points(a: Tensor, b: Tensor, least: int) -> None:
+def check_points(a: Tensor, b: Tensor, least: int) -> None:
+    """Refuse what are not two sets of points, [n, d] and [m, d], or are too few."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             f"points are {list(a.shape)} and {list(b.shape)}; they must be [n, d] and [m, d]"

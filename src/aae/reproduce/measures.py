@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import inference, metrics
+from aae import inference, metrics, parzen
 from aae.autoencoder import Autoencoder
 from aae.data import Dataset, Examples
 from aae.data.download import cache_folder
@@ -87,7 +87,7 @@ def probe_accuracy(subject: Subject, code: Literal["mean", "z"]) -> float:
     return score
 
 
-def parzen(subject: Subject, count: int) -> float:
+def likelihood(subject: Subject, count: int) -> float:
     """Log-likelihood of the test set in nats, under a Parzen window on generated pictures.
 
     The window's width is chosen on a thousand validation pictures and at most 100,000 of the
@@ -102,8 +102,8 @@ def parzen(subject: Subject, count: int) -> float:
         return (piece.flatten(1) for piece in pieces)
 
     validation, test = subject.splits.validation.images[:1000], subject.splits.test.images
-    sigma = metrics.choose_sigma(samples(min(count, CHOOSING)), flat(validation), SIGMAS)
-    return metrics.parzen_log_likelihood(samples(count), flat(test), sigma).value
+    sigma = parzen.choose_sigma(samples(min(count, CHOOSING)), flat(validation), SIGMAS)
+    return parzen.log_likelihood(samples(count), flat(test), sigma).value
 
 
 MEASURES: dict[str, Callable[[Subject], float]] = {
@@ -111,7 +111,7 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
     "sliced_wasserstein": sliced_wasserstein,
     "probe_accuracy": partial(probe_accuracy, code="mean"),
     "probe_accuracy_of_draws": partial(probe_accuracy, code="z"),
-    "parzen_10k": lambda subject: parzen(subject, 10_000),
-    "parzen_10m": lambda subject: parzen(subject, 10_000_000),
+    "parzen_10k": lambda subject: likelihood(subject, 10_000),
+    "parzen_10m": lambda subject: likelihood(subject, 10_000_000),
 }
 """Figures by name; names and values are those of the tables."""
