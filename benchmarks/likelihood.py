@@ -1,25 +1,48 @@
 """The Parzen likelihood of a run's validation digits, by near samples and by all, side by side.
 
-`aae.parzen` takes distances in full only where samples can be near; with no such choice, every
-distance is taken. Both take turns on the same samples; three turns are reported.
+`aae.parzen` takes distances in full only where samples can be near. A plain loop over the same
+pieces takes every distance, and nothing else. Both take turns on the same samples.
 
     aae train gaussian --latent-dim 8 --validation 0.08 --out runs/plane
     python benchmarks/likelihood.py runs/plane --samples 100000
 """
 
 import argparse
+import math
 import statistics
 import time
-from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aae import inference, parzen
 from aae.run import Run, Splits, data_of
 
 SIGMA = 0.13
 """Near what is chosen on the validation set of MNIST for so many samples."""
+
+
+def of_near(samples: Tensor, points: Tensor) -> float:
+    return parzen.log_likelihood(samples, points, SIGMA).value
+
+
+def of_all(samples: Tensor, points: Tensor) -> float:
+    """The same by every distance."""
+    centre = points.mean(0)
+    total = torch.full((len(points),), -math.inf, dtype=torch.float64)
+    for window in samples.split(4 * parzen.CHUNK):
+        window = window - centre
+        sums = []
+        for some in points.split(parzen.CHUNK):
+            some = some - centre
+            squared = some.square().sum(1, keepdim=True) + window.square().sum(1)
+            squared = torch.addmm(squared, some, window.T, alpha=-2).clamp_min(0)
+            sums.append((squared / (-2 * SIGMA**2)).logsumexp(1))
+        total = torch.logaddexp(total, torch.cat(sums).double())
+    pixels = points.shape[1]
+    normaliser = math.log(len(samples)) + pixels * math.log(SIGMA * math.sqrt(2 * math.pi))
+    return total.mean().item() - normaliser
 
 
 def main() -> None:
@@ -38,12 +61,11 @@ def main() -> None:
     )
     seconds: dict[str, list[float]] = {"near": [], "all": []}
     for _ in range(args.turns):
-        for which, few in (("near", parzen.FEW), ("all", -1.0)):
-            with patch.object(parzen, "FEW", few):
-                began = time.perf_counter()
-                value = parzen.log_likelihood(samples, points, SIGMA).value
-                seconds[which].append(time.perf_counter() - began)
-                print(f"{which:4}  {seconds[which][-1]:6.2f} s  {value:.4f} nats", flush=True)
+        for which, measure in (("near", of_near), ("all", of_all)):
+            began = time.perf_counter()
+            value = measure(samples, points)
+            seconds[which].append(time.perf_counter() - began)
+            print(f"{which:4}  {seconds[which][-1]:6.2f} s  {value:.4f} nats", flush=True)
     ratios = [a / b for a, b in zip(seconds["all"], seconds["near"], strict=True)]
     print(
         f"{args.samples:,} samples, {len(points):,} points, {torch.get_num_threads()} threads: all "

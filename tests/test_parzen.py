@@ -78,11 +78,11 @@ def test_sigma_must_be_positive(candidates):
 # --- samples that are near, and all of them
 
 
-def pictures(n, seed=0, kinds=20, pixels=200, dtype=torch.float64):
+def pictures(n, seed=0, kinds=20, pixels=200):
     """Points about some kinds of picture, which lie near a plane of few dimensions, with noise."""
     means = 2 * normal(kinds, 8, 9) @ normal(8, pixels, 10)
     kind = torch.randint(kinds, (n,), generator=seeded(seed))
-    return (means[kind] + 0.5 * normal(n, pixels, seed + 1)).to(dtype)
+    return means[kind] + 0.5 * normal(n, pixels, seed + 1)
 
 
 @pytest.fixture

@@ -104,13 +104,14 @@ class _LogSums:
         for start in range(0, len(self.points), CHUNK):
             part = slice(start, start + CHUNK)
             far = _squared_distances(self.shadows[part], shadows) > reach[part, None]
-            i, j = far.logical_not_().nonzero(as_tuple=True)  # what is not a number is not far
-            if len(i) > FEW * far.numel():
+            near = far.logical_not_()  # what is not a number is not far
+            if int(near.count_nonzero()) > FEW * near.numel():
                 squared = _squared_distances(self.points[part], samples)
                 logs = [(squared * scale).logsumexp(1) for scale in self.scales.flatten().tolist()]
                 more = torch.stack(logs).to(self.total)
                 self.total[:, part] = torch.logaddexp(self.total[:, part], more)
             else:
+                i, j = near.nonzero(as_tuple=True)
                 squared = (self.points[part][i] - samples[j]).square().sum(1)
                 self.total[:, part] = _added(
                     self.total[:, part], i.cpu(), squared.to(self.total) * self.scales
