@@ -33,6 +33,7 @@ def config(**changes):
         ({"keep": 0}, "--keep must be at least 1, not 0"),
         ({"warmup": -1}, "--warmup must be at least 0, not -1"),
         ({"seed": -1}, "--seed must be at least 0, not -1"),
+        ({"split_seed": -1}, "--split-seed must be at least 0, not -1"),
         ({"prior_std": 0.0}, "--prior-std must be above 0, not 0.0"),
         ({"radial_std": -1.0}, "--radial-std must be above 0, not -1.0"),
         ({"tangential_std": 0.0}, "--tangential-std must be above 0, not 0.0"),
@@ -156,8 +157,8 @@ def test_json_and_back_with_every_field_changed():
         warp_weight=3.5, warp_size=4.5, balance_slack=5.5,
         kl_weight=0.0, classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0,
         balance_weight=4.0,
-        seed=9, device="cpu", precision="bf16", log_every=11, sample_every=12, keep=13,
-        on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
+        seed=9, split_seed=3, device="cpu", precision="bf16", log_every=11, sample_every=12,
+        keep=13, on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip
     for field in dataclasses.fields(Config):
         # Which the others exclude.

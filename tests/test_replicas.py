@@ -130,6 +130,17 @@ def test_checkpoints_of_all_by_the_clock(semi, tmp_path, by_stacking, monkeypatc
     assert first == second
 
 
+def test_starts_on_one_split_are_one_computation(semi, tmp_path, by_stacking, same_state):
+    configs = {"a": semi, "b": replace(semi, seed=5, split_seed=semi.seed)}
+    said = []
+    finished = training.fit(configs, tmp_path / "all", say=said.append).finished
+    assert said == ["a, b: 2 replicas in one batched computation"]
+    first, second = (run.records()[-1] for run in finished.values())
+    alone = fit(configs["b"], tmp_path / "b").records()[-1]
+    assert second["reconstruction"] == pytest.approx(alone["reconstruction"], rel=1e-3)
+    assert first["reconstruction"] != pytest.approx(alone["reconstruction"], rel=1e-3)
+
+
 def test_what_is_not_alike_is_trained_by_itself(semi, tmp_path, by_stacking, same_state):
     configs = {
         **training.seeds(semi, 2),

@@ -67,6 +67,22 @@ def test_the_seed_decides_the_splits(tiny, numbered, same_state):
     assert not any(same_state(a, b) for a, b in zip(split(1), split(2), strict=True))
 
 
+def test_a_seed_of_the_split_leaves_the_rest_to_the_other(tiny, numbered, same_state, tmp_path):
+    def drawn(name, **seeds):
+        config = tiny(labels=8, **seeds)
+        splits = Splits.of(config, numbered)
+        weights = Run.create(tmp_path / name, config, numbered).new_model().state_dict()
+        return weights, [splits.train.images, splits.train.labels, splits.validation.images]
+
+    first, split = drawn("first", seed=1)
+    second, same = drawn("second", seed=2, split_seed=1)
+    third, other = drawn("third", seed=1, split_seed=2)
+    assert same_state(split, same)
+    assert not same_state(first, second)
+    assert same_state(first, third)
+    assert not same_state(split, other)
+
+
 @pytest.mark.parametrize("share", [0.001, 0.999])
 def test_a_part_without_pictures_is_refused(tiny, numbered, share):
     with pytest.raises(ValueError, match=f"--validation {share} of 200 pictures keeps"):

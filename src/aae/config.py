@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import math
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from aae.sense import interval, refuse_senseless
@@ -202,6 +202,9 @@ class Config:
     # --- machine and run
     seed: int = 0
     """Seed of everything random: split, labels, weights, batches, noise."""
+    split_seed: int | None = None
+    """Seed of the split and of the choice of labels, if another: trainings that share it differ in
+    weights, batches and noise alone."""
     device: str = "auto"
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -245,6 +248,16 @@ class Config:
             self.data, self.data_dir, self.image_size, self.channels, self.unreadable,
             self.label_column, self.missing, self.categorical_columns, self.ignore_columns,
         )  # fmt: skip
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed that split and labels are drawn by."""
+        return self.seed if self.split_seed is None else self.split_seed
+
+    @property
+    def of_any_seed(self) -> Config:
+        """What all configs have in common that differ by their seeds alone."""
+        return replace(self, seed=0, split_seed=None)
 
     @property
     def checkpoint_interval(self) -> tuple[int, float]:

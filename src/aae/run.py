@@ -80,14 +80,14 @@ class Splits:
                 "a table's --label-column, or take a recipe without, such as gaussian"
             )
         count = len(dataset.train_labels)
-        inside, outside = split_validation(dataset.train_labels, config.validation, config.seed)
+        inside, outside = split_validation(dataset.train_labels, config.validation, config.drawn_by)
         if not len(outside) or len(inside) < 2:
             raise ValueError(
                 f"--validation {config.validation} of {count} pictures keeps {len(outside)}: "
                 "at least 1 is needed for validation and 2 for training"
             )
         labels = choose_labels(
-            dataset.train_labels[inside], config.labels, config.seed, len(dataset.classes)
+            dataset.train_labels[inside], config.labels, config.drawn_by, len(dataset.classes)
         )
         return cls(
             train=Part(dataset.train_images[inside], labels),

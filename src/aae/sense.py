@@ -38,11 +38,11 @@ def _refuse_values(c: Any) -> None:
     at_least = {
         "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
         "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
-        "keep": 1, "warmup": 0, "seed": 0,
+        "keep": 1, "warmup": 0, "seed": 0, "split_seed": 0,
     }  # fmt: skip
     for name, least in at_least.items():
-        if getattr(c, name) < least:
-            raise ValueError(f"{flag(name)} must be at least {least}, not {getattr(c, name)}")
+        if (value := getattr(c, name)) is not None and value < least:
+            raise ValueError(f"{flag(name)} must be at least {least}, not {value}")
     if c.layers > 1000:
         raise ValueError(f"--layers must be at most 1000, not {c.layers}")
     positive = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -70,7 +69,7 @@ def _groups(runs: dict[str, Run]) -> list[dict[str, Run]]:
         name, run = item
         place = checkpoint.newest(run.checkpoints)
         alone = "" if can_be_stacked(run.config) else name
-        return repr(replace(run.config, seed=0)) + alone, place.name if place else ""
+        return repr(run.config.of_any_seed) + alone, place.name if place else ""
 
     return [dict(group) for _, group in groupby(sorted(runs.items(), key=kind), kind)]
 

@@ -37,7 +37,7 @@ class Group(Trainer):
         observers: Iterable[Observer] = (),
     ):
         first = members[0]
-        assert len({(m.progress.count, replace(m.config, seed=0)) for m in members}) == 1
+        assert len({(m.progress.count, m.config.of_any_seed) for m in members}) == 1
         self.members, self.validates = members, validates
         self.lost: dict[Trainer, DivergedError] = {}
         generators = [member.generator for member in members]
