@@ -35,9 +35,7 @@ def compare(
     X, X_new, y, y_new = digits(held_out)
     figures: Figures = {}
     for seed in seeds:
-        ours = partial(
-            AdversarialClustering, n_clusters, n_init=3, n_epochs=n_epochs, random_state=seed
-        )
+        ours = partial(AdversarialClustering, n_clusters, n_epochs=n_epochs, random_state=seed)
         methods: dict[str, tuple[Any, Callable[..., NDArray[Any]]]] = {
             "AdversarialClustering, warped": (ours(options={"warp_weight": 200.0}), pictures),
             "AdversarialClustering": (ours(scale="range"), np.asarray),
