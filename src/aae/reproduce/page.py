@@ -93,7 +93,8 @@ def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: P
             file = pictures / name / f"{setting.name}-{setting.recipe}-{picture}.png"
             if file.exists():
                 link = Path(os.path.relpath(file, beside)).as_posix()
-                shown.append(f"![{setting.name}, {setting.recipe}: {picture}]({link})")
+                whose = f"{setting.name}, {setting.recipe}"
+                shown.append(f"![{whose}: {picture}]({link})<br>{whose}")
     lines = [f"### {(make.__doc__ or name).splitlines()[0].rstrip('.')}", ""]
     if rows:
         heads = (
