@@ -340,6 +340,17 @@ def test_a_classifier_needs_two_classes(iris):
         AdversarialClassifier().fit(iris[0], np.where(iris[1] == "setosa", iris[1], "-1"))
 
 
+def test_clusters_are_found():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 150)
+    X = rng.normal(size=(300, 4)) + 8 * y[:, None]
+    model = AdversarialClustering(2, **SMALL | {"n_epochs": 40, "learning_rate": 5e-3})
+    labels = model.fit_predict(X)
+    assert np.array_equal(labels, model.labels_)
+    assert max((labels == y).mean(), (labels != y).mean()) > 0.95
+    assert model.sample(10, label=1).shape == (10, 4)
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 def test_a_point_decodes_to_the_example_it_came_from(labelled, iris):
     model = AdversarialEmbedding(**SMALL).fit(iris[0], iris[1] if labelled else None)

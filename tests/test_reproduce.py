@@ -13,7 +13,6 @@ from aae.reproduce import catalog, measures, page, work
 from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, quickly, settings
 from aae.reproduce.measures import MEASURES
 from aae.reproduce.summary import summarise
-from aae.run import Run, Splits
 
 EVALUATED = {
     "prior_distance", "reconstruction_error", "component_accuracy", "readable", "smallest_class",
@@ -158,39 +157,6 @@ def test_figures_of_a_config_that_has_changed_since_are_found_no_more(
     changed = [replace(small[0], config=replace(small[0].config, vat_weight=1.0)), small[1]]
     monkeypatch.setattr(catalog, "EXPERIMENTS", {"table": lambda: changed})
     assert [setting.name for setting, _, _ in work.found(tmp_path / "out")] == ["same"]
-
-
-def test_of_several_starts_the_one_that_reconstructs_best_is_measured(small, trainings, tmp_path):
-    several = replace(small[0], starts=3)
-    done = go([several], tmp_path)
-    assert {name for _, name in trainings} == {
-        f"seed-{seed}{start}" for seed in (0, 1) for start in ("", "-start-1", "-start-2")
-    }
-    [folder] = {folder for folder, _ in trainings}
-    for _, seed, figures in done:
-        runs = {name: Run(tmp_path / "runs" / folder / name) for name in figures["starts"]}
-        splits = {
-            Splits.of(run.config, run.dataset()).train.labels.tobytes() for run in runs.values()
-        }
-        assert len(splits) == 1
-        errors = {name: run.records()[-1]["reconstruction"] for name, run in runs.items()}
-        assert figures["starts"] == errors
-        assert len(set(errors.values())) == 3
-        best = runs[min(errors, key=errors.get)]
-        assert figures["error"] == measures.measure(best, set(), best.dataset())["error"]
-        assert figures["config"]["seed"] == seed
-        assert figures["config"]["split_seed"] is None
-    assert go([several], tmp_path) == done
-    assert len(trainings) == 6
-    assert quickly(several).starts == 1
-
-
-def test_figures_of_fewer_starts_are_measured_again(small, trainings, tmp_path):
-    [(_, _, first)] = go(small[:1], tmp_path, seeds=1)
-    [(_, _, second)] = go([replace(small[0], starts=2)], tmp_path, seeds=1)
-    assert [name for _, name in trainings] == ["seed-0", "seed-0-start-1"]
-    assert list(second["starts"]) == ["seed-0", "seed-0-start-1"]
-    assert first["starts"].items() <= second["starts"].items()
 
 
 def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_path):

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from aae import recipes
+from aae import inference, recipes
 from aae.config import Config
 from aae.estimators.labelled import Labelled
+from aae.run import Part
 
 LEVELS = np.linspace(0, 1, 1001)
 """The shares at which quantiles of the training examples' scores are kept."""
@@ -127,7 +129,14 @@ class AdversarialAutoencoder(Labelled):
         It is minus the reconstruction error: half the squared error in the model's scale, summed
         over an example.
         """
-        return -self._errors(X)
+        examples = self._examples(X)
+        part, model = Part(examples, np.full(len(examples), -1)), self._ready
+        with torch.inference_mode():
+            scores = [
+                (model.reconstruct(x, labels) - x).square().flatten(1).sum(1).cpu() / -2
+                for x, labels in inference.in_batches(model, part)
+            ]
+        return torch.cat(scores).numpy()
 
     def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
         """-1 for outliers and 1 for the others, [n].

@@ -109,13 +109,7 @@ class Adversarial(Fitted):
     # --- training
 
     def _learn(
-        self,
-        X: Any,
-        labels: NDArray[np.int64] | None,
-        n_classes: int,
-        *,
-        partial: bool = False,
-        start: int = 0,
+        self, X: Any, labels: NDArray[np.int64] | None, n_classes: int, *, partial: bool = False
     ) -> Self:
         """Train on examples.
 
@@ -124,7 +118,6 @@ class Adversarial(Fitted):
             labels: int64 [n], -1 where there is none; None for none at all.
             n_classes: of the labels.
             partial: go on with what there is, if anything, for one epoch at the full learning rate.
-            start: which of several trainings with other weights and batches.
         """
         there = hasattr(self, "model_")
         again = there and (partial or self.warm_start)
@@ -138,7 +131,7 @@ class Adversarial(Fitted):
                 "warm_start goes on with what there is; make a new estimator"
             )
         part, held_out = Part(scaling.forward(x), labels), None
-        config = self._config(part, n_classes, start)
+        config = self._config(part, n_classes)
         if again:
             self._refuse_another(config, n_classes)
         state, history, done = None, [], 0
@@ -213,7 +206,7 @@ class Adversarial(Fitted):
             Part(part.images[outside], part.labels[outside]),
         )
 
-    def _config(self, part: Part, n_classes: int, start: int) -> Config:
+    def _config(self, part: Part, n_classes: int) -> Config:
         """The full config of a training.
 
         Raises:
@@ -227,7 +220,7 @@ class Adversarial(Fitted):
             "epochs": self.n_epochs,
             "batch_size": self.batch_size,
             "lr": self.learning_rate,
-            "seed": self._seed(start),
+            "seed": self._seed(),
             "device": self.device,
             "data": IN_MEMORY,
             "warmup": min(100, steps // 10),
@@ -264,17 +257,6 @@ class Adversarial(Fitted):
         """All codes of examples."""
         return inference.encode(self._ready, self._examples(X))
 
-    def _errors(self, X: Any) -> NDArray[np.float32]:
-        """The reconstruction error of each example: half the squared error in the model's scale."""
-        examples = self._examples(X)
-        part, model = Part(examples, np.full(len(examples), -1)), self._ready
-        with torch.inference_mode():
-            errors = [
-                (model.reconstruct(x, labels) - x).square().flatten(1).sum(1).cpu() / 2
-                for x, labels in inference.in_batches(model, part)
-            ]
-        return torch.cat(errors).numpy()
-
     def _decoded(self, z: Any, labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """Codes [n, d] → examples as the user gives them."""
         model = self._ready
@@ -295,9 +277,8 @@ class Adversarial(Fitted):
         chosen = None if labels is None else torch.from_numpy(labels)
         return self._scaling.back(inference.sample(self._ready, chosen, n, generator).numpy())
 
-    def _seed(self, start: int = 0) -> int:
-        draws = check_random_state(self.random_state).randint(2**31 - 1, size=start + 1)
-        return int(draws[-1])
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     # --- keeping
 

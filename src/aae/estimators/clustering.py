@@ -22,8 +22,6 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
     Args:
         n_clusters: how many; some may remain empty.
         latent_dim: dimensions of the style.
-        n_init: how many trainings to make, from other weights; kept is the one that reconstructs
-            the examples best, for where a cluster mixes kinds, the style must tell them apart.
         hidden: see `aae.estimators.base.Adversarial` for this and all others.
 
     Attributes:
@@ -38,7 +36,6 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
 
     n_clusters: int = 8
     latent_dim: int = 5
-    n_init: int = 1
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters)
@@ -53,18 +50,7 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
         Raises:
             ValueError: X is not what is said here, or a parameter is not possible.
         """
-        if self.n_init < 1:
-            raise ValueError(f"n_init={self.n_init} must be 1 or more: so many trainings are made")
-        again = self.warm_start and hasattr(self, "model_")
-        best: tuple[float, dict[str, Any]] | None = None
-        for start in range(1 if again else self.n_init):
-            self._learn(X, None, 0, start=start)
-            error = float(self._errors(X).mean())
-            if best is None or error < best[0]:
-                best = error, dict(vars(self))
-        assert best is not None
-        self.__dict__.update(best[1])
-        return self._label(X)
+        return self._learn(X, None, 0)._label(X)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Make one epoch on these examples; `labels_` are theirs then.

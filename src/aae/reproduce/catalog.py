@@ -90,9 +90,6 @@ class Setting:
     """Which of a run's pictures are shown, by their file names without ending."""
     seeds: int = 10
     """Over how many seeds it is measured at most; long runs over fewer."""
-    starts: int = 1
-    """How many trainings each seed has, on one split; the one that reconstructs its validation set
-    best is measured."""
 
     @property
     def place(self) -> str:
@@ -291,11 +288,10 @@ EXPERIMENTS: dict[str, Callable[[], list[Setting]]] = {
 
 
 def quickly(setting: Setting) -> Setting:
-    """A setting for a look: one start, a tenth of the epochs, no figures that take long."""
+    """A setting for a look: a tenth of the epochs, without the figures that take long."""
     epochs = max(1, setting.config.epochs // 10)
     targets = tuple(target for target in setting.targets if target.metric not in SLOW)
-    config = replace(setting.config, epochs=epochs)
-    return replace(setting, config=config, targets=targets, starts=1)
+    return replace(setting, config=replace(setting.config, epochs=epochs), targets=targets)
 
 
 def settings(names: Iterable[str]) -> list[Setting]:

@@ -23,9 +23,6 @@ from aae.storage import written
 Figures = dict[str, Any]
 Say = Callable[[str], None]
 
-FAR = 1000
-"""From a start's seed to that of the next."""
-
 
 def reproduce(
     settings: Iterable[Setting],
@@ -40,8 +37,7 @@ def reproduce(
     """Train and measure each setting with each seed, or read what was measured before.
 
     The seeds of a setting are trained at once, as `aae.replicas` does it on this machine; settings
-    that want the same training share it. Of several starts (`Setting.starts`) of a seed one is
-    measured, chosen on the validation set. Figures of a config that has changed since are measured
+    that want the same training share it. Figures of a config that has changed since are measured
     again. On a CPU this starts processes: a script must call it under
     ``if __name__ == "__main__":``.
 
@@ -60,11 +56,11 @@ def reproduce(
     Raises:
         Interrupted: on Ctrl-C, after a checkpoint of each training.
     """
-    sharing: dict[tuple[Config, int], list[Setting]] = {}
+    sharing: dict[Config, list[Setting]] = {}
     for setting in map(quickly, settings) if quick else settings:
         config = replace(setting.config, data_dir=data_dir)
-        sharing.setdefault((config, setting.starts), []).append(setting)
-    for (config, starts), wanted in sharing.items():
+        sharing.setdefault(config, []).append(setting)
+    for config, wanted in sharing.items():
         places = {
             (setting, seed): _figures_at(out, setting, seed, quick)
             for setting in wanted
@@ -73,16 +69,16 @@ def reproduce(
         missing = {
             (setting, seed): place
             for (setting, seed), place in places.items()
-            if not _holds(place, replace(config, seed=seed), starts)
+            if not _holds(place, replace(config, seed=seed))
         }
         if missing:
             try:
-                _work(config, starts, missing, runs, say)
+                _work(config, missing, runs, say)
             except (DownloadError, ValueError) as error:  # its data are not at hand
                 for setting in wanted:
                     say(f"{setting.place}: not measured: {error}")
         for (setting, seed), place in places.items():
-            if _holds(place, replace(config, seed=seed), starts):
+            if _holds(place, replace(config, seed=seed)):
                 yield setting, seed, json.loads(place.read_text())
 
 
@@ -93,7 +89,7 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
         first = _figures_at(out, setting, 0, quick)
         every = first.parent.glob(first.name.replace("seed0", "seed*"))
         for path in sorted(every, key=_seed):
-            if _holds(path, replace(setting.config, seed=_seed(path)), setting.starts):
+            if _holds(path, replace(setting.config, seed=_seed(path))):
                 yield setting, _seed(path), json.loads(path.read_text())
 
 
@@ -103,67 +99,44 @@ def write(path: Path, values: Any) -> None:
         aside.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def _work(
-    config: Config, starts: int, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say
-) -> None:
+def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say) -> None:
     """Train what is missing of one config, and measure it."""
     dataset = data_of(config)
-    trained = _trained(config, starts, sorted({seed for _, seed in missing}), runs, dataset, say)
+    trained = _trained(config, sorted({seed for _, seed in missing}), runs, dataset, say)
     for (setting, seed), place in missing.items():
         if seed not in trained:
             continue
-        started, seconds = trained[seed]
-        errors = {name: _validation_error(run) for name, run in started.items()}
-        run = started[min(errors, key=errors.__getitem__)]
+        run, seconds = trained[seed]
         figures = measure(run, {target.metric for target in setting.targets}, dataset)
         if seed == 0:
             _publish(run, setting, place)
-        about = {"seconds": seconds, "versions": versions(), "starts": errors}
-        own = replace(run.config, seed=seed, split_seed=None)
-        write(place, figures | about | {"config": own.to_json()})
-
-
-def _starts(config: Config, count: int) -> dict[str, Config]:
-    """A config, and others that start anew on its split and labels, by the names of their runs."""
-    seed = config.seed
-    others = {
-        f"seed-{seed}-start-{k}": replace(config, seed=seed + k * FAR, split_seed=seed)
-        for k in range(1, count)
-    }
-    return {f"seed-{seed}": config} | others
-
-
-def _validation_error(run: Run) -> float:
-    """The reconstruction error of the validation set after a run's last epoch."""
-    error: float = [r for r in run.records() if r["split"] == "validation"][-1]["reconstruction"]
-    return error
+        about = {"seconds": seconds, "versions": versions(), "config": run.config.to_json()}
+        write(place, figures | about)
 
 
 def _trained(
-    config: Config, starts: int, seeds: list[int], runs: Path, dataset: Dataset, say: Say
-) -> dict[int, tuple[dict[str, Run], float]]:
-    """The runs of each seed of which all came to their end, and its share of the seconds."""
-    called = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
-    folder = runs / f"{config.recipe}-{called.hexdigest()[:10]}"
+    config: Config, seeds: list[int], runs: Path, dataset: Dataset, say: Say
+) -> dict[int, tuple[Run, float]]:
+    """The run of each seed that came to its end, and its share of the seconds that all took."""
+    name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
+    folder = runs / f"{config.recipe}-{name.hexdigest()[:10]}"
     whole = replace(config, data=in_full(config.data))
-    wanted = {seed: _starts(replace(whole, seed=seed), starts) for seed in seeds}
-    for name, start in (item for each in wanted.values() for item in each.items()):
-        if not (folder / name / "config.json").exists():
-            Run.create(folder / name, start, dataset)
+    for seed in seeds:
+        if not (folder / f"seed-{seed}" / "config.json").exists():
+            Run.create(folder / f"seed-{seed}", replace(whole, seed=seed), dataset)
     since = time.perf_counter()
     outcome = training.resume(folder, dataset=dataset, data_dir=config.data_dir, say=say)
     passed = time.perf_counter() - since
     for lost, words in outcome.failed.items():
         say(f"{folder / lost}: {words}")
     found = {}
-    for seed, names in wanted.items():
-        if not names.keys() <= outcome.finished.keys():
+    for seed in seeds:
+        if (run := outcome.finished.get(f"seed-{seed}")) is None:
             continue
-        clock = folder / f"seed-{seed}" / "seconds.json"  # of trainings that were stopped, too
+        clock = run.folder / "seconds.json"  # of trainings that were stopped, too
         before: float = json.loads(clock.read_text()) if clock.exists() else 0.0
         write(clock, round(before + passed / len(seeds), 1))
-        runs_of = {name: outcome.finished[name] for name in names}
-        found[seed] = runs_of, json.loads(clock.read_text())
+        found[seed] = run, json.loads(clock.read_text())
     return found
 
 
@@ -176,14 +149,12 @@ def _publish(run: Run, setting: Setting, place: Path) -> None:
             copyfile(picture, place.parent / f"{setting.name}-{setting.recipe}-{name}.png")
 
 
-def _holds(place: Path, config: Config, starts: int) -> bool:
-    """Whether figures are there, and are those of this config and as many starts."""
+def _holds(place: Path, config: Config) -> bool:
+    """Whether figures are there, and are those of this config as it is today."""
     if not place.exists():
         return False
-    figures = json.loads(place.read_text())
-    told = Config.from_json(figures["config"])
-    same = replace(told, data_dir=None) == replace(config, data_dir=None)
-    return same and len(figures.get("starts", [None])) == starts
+    told = Config.from_json(json.loads(place.read_text())["config"])
+    return replace(told, data_dir=None) == replace(config, data_dir=None)
 
 
 def _figures_at(out: Path, setting: Setting, seed: int, quick: bool) -> Path:
