@@ -130,7 +130,7 @@ def test_checkpoints_of_all_by_the_clock(semi, tmp_path, by_stacking, monkeypatc
     assert first == second
 
 
-def test_starts_on_one_split_are_one_computation(semi, tmp_path, by_stacking, same_state):
+def test_seeds_on_one_split_are_one_computation(semi, tmp_path, by_stacking):
     configs = {"a": semi, "b": replace(semi, seed=5, split_seed=semi.seed)}
     said = []
     finished = training.fit(configs, tmp_path / "all", say=said.append).finished
