@@ -36,7 +36,6 @@ def ways() -> dict[str, Config]:
         y_generator_weight=3.0, y_discriminator_weight=3.0,
     )  # fmt: skip
     return {
-        "tuned-3": replace(recipe("semi"), epochs=3),
         "tuned-4": replace(recipe("semi"), epochs=4),
         "paper-20": alone,
     }
