@@ -49,7 +49,8 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """Makes configs that train in a blink; "vat" is semi-supervised with smooth classes, "kl" is
-    supervised with posteriors drawn to the prior, "read" with a reader of what is drawn."""
+    supervised with posteriors drawn to the prior, "read" with a reader of what is drawn,
+    "merged" twelve clusters of fifteen."""
 
     def make(**changes):
         if changes.get("model") == "vat":
@@ -58,6 +59,8 @@ def tiny():
             changes = {"kl_weight": 1.0, **changes, "model": "supervised"}
         if changes.get("model") == "read":
             changes = {"reading_weight": 1.0, **changes, "model": "supervised"}
+        if changes.get("model") == "merged":
+            changes = {"clusters": 12, "merged_from": 15, **changes, "model": "cluster"}
         if changes.get("model") == "cluster":
             changes = {"labels": 0, **changes}
         small = {

@@ -34,6 +34,8 @@ def config(**changes):
         ({"warmup": -1}, "--warmup must be at least 0, not -1"),
         ({"seed": -1}, "--seed must be at least 0, not -1"),
         ({"split_seed": -1}, "--split-seed must be at least 0, not -1"),
+        ({"merged_from": -1}, "--merged-from must be at least 0, not -1"),
+        ({"clusters": 9, "merged_from": 9}, "--merged-from 9 must be more than --clusters 9"),
         ({"prior_std": 0.0}, "--prior-std must be above 0, not 0.0"),
         ({"radial_std": -1.0}, "--radial-std must be above 0, not -1.0"),
         ({"tangential_std": 0.0}, "--tangential-std must be above 0, not 0.0"),
@@ -156,7 +158,7 @@ def test_json_and_back_with_every_field_changed():
         vat_weight=8.0, vat_radius=9.0, tangent_weight=1.5, tangent_radius=2.5,
         warp_weight=3.5, warp_size=4.5, balance_slack=5.5,
         kl_weight=0.0, classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0,
-        balance_weight=4.0,
+        balance_weight=4.0, merged_from=9,
         seed=9, split_seed=3, device="cpu", precision="bf16", log_every=11, sample_every=12,
         keep=13, on_nonfinite="skip", checkpoint_every="7m", keep_best="reconstruction",
     )  # fmt: skip

@@ -24,7 +24,7 @@ contract = pytest.mark.parametrize(
     [
         (variant, posterior, prior)
         for variant, posterior, prior in itertools.product(
-            [*VARIANTS, "read", "vat"], POSTERIORS, PRIORS
+            [*VARIANTS, "merged", "read", "vat"], POSTERIORS, PRIORS
         )
         if not {(variant, posterior), (variant, prior)} & IMPOSSIBLE
     ],
@@ -56,7 +56,7 @@ def test_shapes(make, batch, variant, posterior, prior):
     assert decode(model, codes.z, batch.labels).shape == batch.x.shape
     assert model.reconstruct(batch.x, batch.labels).shape == batch.x.shape
     assert model.prior.sample(3, generator=seeded()).shape == (3, 2)
-    assert (codes.y is not None) == (variant in ("semi", "vat", "cluster", "embed"))
+    assert (codes.y is not None) == (variant in ("semi", "vat", "cluster", "merged", "embed"))
 
 
 @contract

@@ -126,7 +126,7 @@ class TestFlags:
             "log_every", "sample_every", "keep", "clusters", "heads_apart", "heads_weight",
             "image_size", "channels", "unreadable", "checkpoint_every", "keep_best", "network",
             "width", "label_column", "missing", "categorical_columns", "ignore_columns",
-            "on_nonfinite", "split_seed",
+            "on_nonfinite", "split_seed", "merged_from",
         }  # fmt: skip
         given = config(script, "--train").to_json()
         assert {name: given.pop(name) for name in literal} == literal

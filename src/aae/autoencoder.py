@@ -9,7 +9,7 @@ paper's alternation gives each phase a pass of its own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from aae import losses
-from aae.nn import Codes, Critic, Decoder, Encoder, HeadedDecoder
+from aae.codes import Codes
+from aae.nn import Critic, Decoder, Encoder, HeadedDecoder
 from aae.priors import Gaussian, Prior
 
 
@@ -216,6 +217,9 @@ class Autoencoder(nn.Module, ABC):
         """Stand where a share of a training is over, where a loss depends on that."""
         if isinstance(self.reconstruction_loss, losses.Sharpened):
             self.reconstruction_loss.reach(share)
+
+    def settle(self, pictures: Iterable[Tensor]) -> None:
+        """After an epoch: learn what no loss tells, from batches of pictures of training."""
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
         """What the decoder is given for codes, and labels [n] where it sees them."""

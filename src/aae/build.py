@@ -15,6 +15,7 @@ from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
 from aae.data import Columns
 from aae.given import OURS, Given, Networks, given
+from aae.merging import Clusters, MergedClusters
 from aae.models import (
     VAE,
     BasicAAE,
@@ -206,6 +207,11 @@ class _Nouns:
         )  # fmt: skip
         return tuple(term for term in terms if c.weights[term.name])
 
+    def clusters(self) -> Clusters:
+        """Those to find, some of them merged if that is asked for."""
+        c = self.config
+        return MergedClusters(c.clusters, c.merged_from) if c.merged_from else Clusters(c.clusters)
+
     @property
     def rest(self) -> dict[str, Any]:
         """What every variant is told alike."""
@@ -267,33 +273,37 @@ def _supervised(make: _Nouns) -> Autoencoder:
 
 
 def _with_classes(
-    kind: type[ClusteringAAE], make: _Nouns, n_classes: int, decoder: Decoder | HeadedDecoder
+    kind: type[ClusteringAAE], make: _Nouns, clusters: Clusters, decoder: Decoder | HeadedDecoder
 ) -> Autoencoder:
-    prior = make.prior()
-    adversaries = {"z": make.adversary(prior), "y": make.adversary_of_classes(n_classes)}
+    prior, found = make.prior(), clusters.found
+    adversaries = {"z": make.adversary(prior), "y": make.adversary_of_classes(found)}
     model = kind(
-        make.encoder(n_classes), decoder, adversaries,
-        prior=prior, **{**make.rest, "n_classes": n_classes},
+        make.encoder(found), decoder, adversaries,
+        prior=prior, clusters=clusters, **{**make.rest, "n_classes": clusters.count},
     )  # fmt: skip
     model.terms = make.terms()
     return model
 
 
 def _semi(make: _Nouns) -> Autoencoder:
-    return _with_classes(SemiSupervisedAAE, make, make.n_classes, make.decoder(make.n_classes))
+    classes = Clusters(make.n_classes)
+    return _with_classes(SemiSupervisedAAE, make, classes, make.decoder(classes.found))
 
 
 def _cluster(make: _Nouns) -> Autoencoder:
-    clusters = make.config.clusters
-    return _with_classes(ClusteringAAE, make, clusters, make.decoder(clusters))
+    clusters = make.clusters()
+    return _with_classes(ClusteringAAE, make, clusters, make.decoder(clusters.found))
 
 
 def _embed(make: _Nouns) -> Autoencoder:
     c = make.config
-    heads = make.n_classes if c.labels else c.clusters
-    decoder = HeadedDecoder(make.decoder(), heads, c.latent_dim, c.heads_apart)
-    kind = LabelEmbeddingAAE if c.labels else ClusterEmbeddingAAE
-    return _with_classes(kind, make, heads, decoder)
+    kind, clusters = (
+        (LabelEmbeddingAAE, Clusters(make.n_classes))
+        if c.labels
+        else (ClusterEmbeddingAAE, make.clusters())
+    )
+    decoder = HeadedDecoder(make.decoder(), clusters.found, c.latent_dim, c.heads_apart)
+    return _with_classes(kind, make, clusters, decoder)
 
 
 def _vae(make: _Nouns) -> Autoencoder:

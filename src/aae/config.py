@@ -84,6 +84,9 @@ class Config:
     class follow the whole prior and z tells nothing of the class; "plain" is the paper's."""
     clusters: int = 16
     """Clusters to find without labels (cluster; embed with --labels 0)."""
+    merged_from: int = 0
+    """How many clusters to find at first, where those that share pictures are then merged until
+    --clusters are left. They are purer than if as many as that were found. 0: none are merged."""
     heads_apart: float = 6.0
     """Least distance of the heads of classes or clusters in code space (embed)."""
     batch_norm: bool = False
@@ -240,6 +243,11 @@ class Config:
         """Whether a loss of its model compares a picture's class with that of a neighbour."""
         with_classes = self.model in ("semi", "cluster", "embed")
         return with_classes and bool(self.vat_weight or self.tangent_weight or self.warp_weight)
+
+    @property
+    def clusters_found(self) -> int:
+        """How many clusters are found before any are merged."""
+        return self.merged_from or self.clusters
 
     @property
     def source(self) -> tuple[object, ...]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from aae import health, inference, losses, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.build import row_error
+from aae.codes import Codes
 from aae.config import Config
 from aae.data import Columns, Dataset, column_distances
 from aae.data.download import cache_folder
 from aae.hints import flag
 from aae.judge import Judge, judge_for, read_as, readable
-from aae.nn import Codes
 from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
 from aae.training.batches import within

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from aae.autoencoder import Autoencoder
+from aae.codes import Codes
 from aae.conv import Convolution
 from aae.data import Examples
 from aae.given import Given
-from aae.nn import Codes
 from aae.run import Part
 from aae.training.batches import from_model, to_model
 from aae.training.device import choose_precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from aae import losses
 from aae.autoencoder import Autoencoder, Pass, Phase
-from aae.nn import Codes, HeadedDecoder
+from aae.codes import Codes
+from aae.merging import Clusters, Told
+from aae.nn import HeadedDecoder
 from aae.priors import Prior, Spots
 from aae.reader import Reader
 from aae.terms import Term
@@ -103,6 +106,10 @@ class ClusteringAAE(Autoencoder):
     terms: tuple[Term, ...] = ()
     """What y must be beside a draw of its prior."""
 
+    def __init__(self, *rest: Any, clusters: Clusters, **named: Any):
+        super().__init__(*rest, **named)
+        self.clusters = clusters
+
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
         return (
@@ -124,15 +131,31 @@ class ClusteringAAE(Autoencoder):
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
         """See `Autoencoder.decoder_inputs`: the encoder's own y, never the label."""
-        assert codes.y is not None
-        return (codes.z, codes.y)
+        return (codes.z, _found(codes))
+
+    def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
+        """See `Autoencoder.encode`: y names clusters as they are merged."""
+        return self.clusters.named(super().encode(x, generator))
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """See `Autoencoder.decode`."""
         if labels is None:
             raise ValueError("this model's decoder needs a label for each code")
-        x: Tensor = self.decoder(z, F.one_hot(labels, self.n_classes).float())
+        x: Tensor = self.decoder(z, self.clusters.told(self._one_hot(labels)))
         return x
+
+    def settle(self, pictures: Iterable[Tensor]) -> None:
+        """See `Autoencoder.settle`: clusters are merged."""
+        with torch.inference_mode():
+            self.clusters.settle(_found(self.encoder(x)) for x in pictures)
+
+    @property
+    def place_decoder(self) -> nn.Module:
+        """See `Autoencoder.place_decoder`."""
+        return Told(self.decoder, self.clusters)
+
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        return F.one_hot(labels, self.n_classes).float()
 
     def predict(self, x: Tensor) -> Tensor:
         """Pictures [n, c, h, w] → probabilities of classes or clusters [n, K]."""
@@ -165,9 +188,8 @@ class _Embedded(ClusteringAAE):
 
     def embed(self, codes: Codes) -> Tensor:
         """See `Autoencoder.embed`."""
-        assert codes.y is not None
         with torch.no_grad():
-            return self.decoder.embed(codes.mean, codes.y)
+            return self.decoder.embed(codes.mean, _found(codes))
 
     @property
     def embedded_prior(self) -> Prior:
@@ -202,6 +224,13 @@ class VAE(Autoencoder):
             self._reconstruction(),
             Phase("kl", self._kl, (self.encoder,)),
         )
+
+
+def _found(codes: Codes) -> Tensor:
+    """Probabilities of classes, or of clusters as they were before any were merged."""
+    found = codes.y if codes.found is None else codes.found
+    assert found is not None
+    return found
 
 
 def _classification_loss(p: Pass) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -17,26 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aae.codes import Codes
 from aae.given import Given
-
-
-@dataclass(frozen=True)
-class Codes:
-    """What an encoder gives for n pictures."""
-
-    z: Tensor
-    """The code, a draw from the posterior where a generator was given, [n, d]."""
-    mean: Tensor
-    """The posterior's mean, [n, d]."""
-    std: Tensor | None = None
-    """The posterior's standard deviation, [n, d], where it has one."""
-    y_logits: Tensor | None = None
-    """Logits of the classes, [n, K], where the encoder names one."""
-
-    @property
-    def y(self) -> Tensor | None:
-        """Class probabilities, [n, K]."""
-        return None if self.y_logits is None else self.y_logits.float().softmax(1)
 
 
 def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

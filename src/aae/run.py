@@ -294,7 +294,7 @@ class Run:
         """
         places = checkpoint.found(self.checkpoints)
         side = config.hidden + 8 * config.width
-        codes = config.latent_dim + config.components + config.clusters + len(self.classes)
+        codes = config.latent_dim + config.components + config.clusters_found + len(self.classes)
         guess = side * (math.prod(self.shape) + side * config.layers + codes)
         if not places or guess < SURELY_HELD:  # counting takes seconds: torch imports for it
             return

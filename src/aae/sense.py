@@ -38,7 +38,7 @@ def _refuse_values(c: Any) -> None:
     at_least = {
         "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
         "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
-        "keep": 1, "warmup": 0, "seed": 0, "split_seed": 0,
+        "keep": 1, "warmup": 0, "seed": 0, "split_seed": 0, "merged_from": 0,
     }  # fmt: skip
     for name, least in at_least.items():
         if (value := getattr(c, name)) is not None and value < least:
@@ -118,6 +118,11 @@ def _refuse_together(c: Any) -> None:
     if c.model == "cluster" and c.labels:
         raise ValueError(
             f"clustering uses no labels: take --labels 0, not {c.labels}, or the recipe semi"
+        )
+    if c.merged_from and c.merged_from <= c.clusters:
+        raise ValueError(
+            f"--merged-from {c.merged_from} must be more than --clusters {c.clusters}, which are "
+            "left of them; or 0, where none are to be merged"
         )
     if c.model == "embed" and c.prior not in ("gaussian", "uniform"):
         raise ValueError(

@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from aae import inference
 from aae.autoencoder import Autoencoder
 from aae.build import build, reconstruction_share
+from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
 from aae.estimators.scaling import Pictures, Rows, Scaling, are_pictures
 from aae.estimators.training import FEW, train
-from aae.nn import Codes
 from aae.run import IN_MEMORY, Part
 from aae.training.batches import to_model
 from aae.training.device import choose_device

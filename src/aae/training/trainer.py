@@ -168,6 +168,7 @@ class Trainer:
 
     def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
         self.model.eval()
+        self.model.settle(batch.x for batch in self.batches.epoch(self.progress.epoch))
         if validate is not None:
             self._tell({"split": "validation", **validate()})
         for observer in self.observers:

@@ -1,0 +1,158 @@
+"""Clusters that are found finer than they are asked for, and merged where they share pictures.
+
+As many clusters as there are kinds of pictures settle by chance: one takes two kinds, and another
+kind is split. More of them are purer; and of two that split a kind, many pictures belong to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aae.codes import Codes
+
+ENOUGH = 10_000
+"""Pictures that say which clusters belong together."""
+
+
+def merge(together: Tensor, clusters: int) -> Tensor:
+    """Which cluster each finer one becomes part of; they are numbered by their first ones.
+
+    The two whose merging loses least of the mutual information are merged, again and again, as in
+    the agglomerative information bottleneck (Slonim and Tishby, NIPS 1999). Here it is what one
+    draw of a picture's finer cluster tells of a second draw.
+
+    Args:
+        together: how often two draws are i and j, symmetric [n, n]; any scale.
+        clusters: how many are to be left, at most n.
+
+    Returns:
+        int64 [n], values in 0..clusters - 1.
+
+    Examples:
+        >>> merge(torch.tensor([[4.0, 0, 1], [0, 4, 0], [1, 0, 4]]), 2)
+        tensor([0, 1, 0])
+    """
+    p = together.double() / together.double().sum()
+    groups = [[i] for i in range(len(p))]
+    while len(groups) > clusters:
+        lost = _lost(p) + torch.full_like(p, torch.inf).tril()
+        a, b = divmod(int(lost.argmin()), len(p))  # a < b
+        p[a] += p[b]
+        p[:, a] += p[:, b]
+        rest = [i for i in range(len(p)) if i != b]
+        p = p[rest][:, rest]
+        groups[a] += groups.pop(b)
+    cluster_of = torch.empty(len(together), dtype=torch.int64)
+    for number, members in enumerate(groups):
+        cluster_of[members] = number
+    return cluster_of
+
+
+def _lost(p: Tensor) -> Tensor:
+    """Mutual information of symmetric [n, n] that is lost where i and j are merged, [n, n]."""
+
+    def h(x: Tensor) -> Tensor:
+        terms: Tensor = torch.special.entr(x)  # -x log x
+        return terms
+
+    def less(x: Tensor, y: Tensor) -> Tensor:
+        return h(x) + h(y) - h(x + y)
+
+    share, own = p.sum(1), p.diagonal()
+    of_sides = less(share[:, None], share[None])
+    # With all others; then the four that i and j have among themselves, which become one.
+    every = less(p[:, None], p[None]).sum(2)
+    among = less(own[:, None], p) + less(p, own[None])
+    whole = 2 * h(p) + h(own)[:, None] + h(own) - h(own[:, None] + own + 2 * p)
+    return 2 * of_sides - (2 * (every - among) + whole)
+
+
+class Clusters(nn.Module):
+    """Clusters, or classes, as they are found: what y names, and what the decoder is told.
+
+    Args:
+        count: how many y names, K.
+        found: how many the encoder finds and the decoder is told, F; by default as many.
+    """
+
+    def __init__(self, count: int, found: int | None = None):
+        super().__init__()
+        self.count, self.found = count, found or count
+
+    def named(self, codes: Codes) -> Codes:
+        """An encoder's codes, whose y is of the clusters that are found → of those that it names.
+
+        Which are K of F; see `Codes.found`.
+        """
+        return codes
+
+    def told(self, y: Tensor) -> Tensor:
+        """Probabilities of the clusters that y names [n, K] → of those that were found, [n, F]."""
+        return y
+
+    def settle(self, found: Iterable[Tensor]) -> None:
+        """Take note of y of pictures of training, [n, F] each time."""
+
+
+class MergedClusters(Clusters):
+    """Fewer clusters than are found, each made of one or several; see `Clusters`."""
+
+    cluster_of: Tensor
+    """Which cluster each one that is found is part of, [F]."""
+    typical: Tensor
+    """The one that is found most often of each cluster's, [K]."""
+
+    def __init__(self, count: int, found: int):
+        super().__init__(count, found)
+        self.register_buffer("cluster_of", torch.arange(found).clamp(max=count - 1))
+        self.register_buffer("typical", torch.arange(count))
+
+    def named(self, codes: Codes) -> Codes:
+        """See `Clusters.named`: the probability of a cluster is the sum of its parts'."""
+        found = codes.y
+        assert found is not None
+        y = found @ F.one_hot(self.cluster_of, self.count).to(found)
+        return replace(codes, y_logits=y.clamp(torch.finfo(y.dtype).tiny).log(), found=found)
+
+    def told(self, y: Tensor) -> Tensor:
+        """See `Clusters.told`: of each cluster the one that is found most often."""
+        return y @ F.one_hot(self.typical, self.found).to(y)
+
+    def settle(self, found: Iterable[Tensor]) -> None:
+        """See `Clusters.settle`: decide which are merged."""
+        together, seen = torch.zeros(self.found, self.found), 0
+        for y in found:
+            together += (y.mT @ y).cpu()
+            if (seen := seen + len(y)) >= ENOUGH:
+                break
+        cluster_of = merge(together, self.count)
+        shares = together.sum(1)
+        typical = [
+            max((cluster_of == k).nonzero().flatten().tolist(), key=lambda i: float(shares[i]))
+            for k in range(self.count)
+        ]
+        self.cluster_of.copy_(cluster_of)
+        self.typical.copy_(torch.tensor(typical))
+
+
+class Told(nn.Module):
+    """A decoder that is told clusters as y names them.
+
+    Args:
+        decoder: styles [n, d] and clusters as they were found [n, F] → pictures.
+        clusters: which those are.
+    """
+
+    def __init__(self, decoder: nn.Module, clusters: Clusters):
+        super().__init__()
+        self.decoder, self.clusters = decoder, clusters
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Styles [n, d] and clusters [n, K] → pictures [n, c, h, w]."""
+        x: Tensor = self.decoder(z, self.clusters.told(y))
+        return x
