@@ -77,8 +77,8 @@ def test_the_paper_s_figures():
     assert asked["table3/clusters-16-tuned", "cluster_error"] == 0.0955
     assert asked["table3/clusters-30-tuned", "cluster_error"] == 0.0410
     assert asked["fig10/clusters-20-tuned", "cluster_error"] == 0.137
-    assert asked["table1/code-8-tuned", "parzen_10k"] == 340
-    assert asked["table1/code-8-tuned", "parzen_10m"] == 427
+    assert asked["table1/mnist-tuned", "parzen_10k"] == 340
+    assert asked["table1/mnist-tuned", "parzen_10m"] == 427
 
 
 def test_the_paper_s_training():
