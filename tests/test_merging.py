@@ -17,6 +17,7 @@ from aae.export import export
 from aae.fit import fit
 from aae.merging import Clusters, MergedClusters, _lost, merge
 from aae.run import Part, Run
+from aae.warps import warp
 
 
 def of_draws(y):
@@ -72,7 +73,7 @@ def merged():
     clusters = MergedClusters(3, 5)
     y = torch.tensor([[0.6, 0, 0.4, 0, 0], [0, 0.7, 0, 0, 0.3], [0.2, 0, 0.8, 0, 0],
                       [0, 0, 0, 1, 0], [0, 0.4, 0, 0, 0.6]])  # fmt: skip
-    clusters.settle([y[:2], y[2:]])
+    clusters.settle((some, some) for some in (y[:2], y[2:]))
     return clusters
 
 
@@ -95,7 +96,7 @@ def test_enough_pictures_are_enough(monkeypatch):
     def pictures():
         for number in range(9):
             taken.append(number)
-            yield torch.eye(3)
+            yield torch.eye(3), torch.eye(3)
 
     MergedClusters(2, 3).settle(pictures())
     assert taken == [0, 1]
@@ -142,3 +143,20 @@ def test_an_estimator_finds_finer_clusters_first(tmp_path):
     again = type(estimator).load(tmp_path / "kept")
     np.testing.assert_array_equal(again.predict(rows), estimator.labels_)
     assert Run(tmp_path / "kept").config.merged_from == 7
+
+
+def test_a_second_look_is_warped_where_warps_do_not_matter(tiny, new_model):
+    x = torch.rand(20, 1, 8, 8)
+    seen = []
+
+    def shown(**changes):
+        model = new_model(tiny(model="merged", **changes))
+        model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        model.settle([x])
+        first, second = seen[-2:]
+        torch.testing.assert_close(first, x)
+        return second
+
+    torch.testing.assert_close(shown(), x)
+    expected = warp(x, 1.5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(shown(warp_weight=1.0, warp_size=1.5), expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -31,6 +32,7 @@ from aae.nn import Cells, Critic, Decoder, Encoder, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 from aae.reader import Reader
 from aae.terms import Balanced, TangentAdversarial, Term, VirtualAdversarial, Warped
+from aae.warps import warp
 
 
 def build(
@@ -282,6 +284,8 @@ def _with_classes(
         prior=prior, clusters=clusters, **{**make.rest, "n_classes": clusters.count},
     )  # fmt: skip
     model.terms = make.terms()
+    if make.config.warp_weight:
+        model.another_look = partial(warp, size=make.config.warp_size)
     return model
 
 

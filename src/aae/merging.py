@@ -23,11 +23,11 @@ def merge(together: Tensor, clusters: int) -> Tensor:
     """Which cluster each finer one becomes part of; they are numbered by their first ones.
 
     The two whose merging loses least of the mutual information are merged, again and again, as in
-    the agglomerative information bottleneck (Slonim and Tishby, NIPS 1999). Here it is what one
-    draw of a picture's finer cluster tells of a second draw.
+    the agglomerative information bottleneck (Slonim and Tishby, NIPS 1999). Here it is what the
+    finer cluster, drawn from y at one look at a picture, tells of that drawn at a second look.
 
     Args:
-        together: how often two draws are i and j, symmetric [n, n]; any scale.
+        together: how often they are i and j, symmetric [n, n]; any scale.
         clusters: how many are to be left, at most n.
 
     Returns:
@@ -95,8 +95,8 @@ class Clusters(nn.Module):
         """Probabilities of the clusters that y names [n, K] → of those that were found, [n, F]."""
         return y
 
-    def settle(self, found: Iterable[Tensor]) -> None:
-        """Take note of y of pictures of training, [n, F] each time."""
+    def settle(self, looks: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take note of the clusters found in pictures of training at two looks, [n, F] each."""
 
 
 class MergedClusters(Clusters):
@@ -123,12 +123,12 @@ class MergedClusters(Clusters):
         """See `Clusters.told`: of each cluster the one that is found most often."""
         return y @ F.one_hot(self.typical, self.found).to(y)
 
-    def settle(self, found: Iterable[Tensor]) -> None:
+    def settle(self, looks: Iterable[tuple[Tensor, Tensor]]) -> None:
         """See `Clusters.settle`: decide which are merged."""
         together, seen = torch.zeros(self.found, self.found), 0
-        for y in found:
-            together += (y.mT @ y).cpu()
-            if (seen := seen + len(y)) >= ENOUGH:
+        for first, second in looks:
+            together += (first.mT @ second + second.mT @ first).cpu()
+            if (seen := seen + len(first)) >= ENOUGH:
                 break
         cluster_of = merge(together, self.count)
         shares = together.sum(1)
