@@ -11,12 +11,13 @@ from aae.cli.bench import bench
 from aae.cli.completion import completion
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.reproduce import reproduce
-from aae.cli.training import summary, train
+from aae.cli.training import merge, summary, train
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": use.evaluate,
     "compare": use.compare,
+    "merge": merge,
     "sample": use.sample,
     "plot": use.plot,
     "encode": use.encode,

@@ -159,6 +159,29 @@ def _resume(
     )
 
 
+def merge(
+    run: Path, /, *, clusters: int, out: Path, data_dir: str | None = None, json: bool = False
+) -> int:
+    """Make a run of fewer clusters from one that found more, without training it again.
+
+    Those are merged that share pictures.
+
+    Args:
+        run: The run folder; of the recipe cluster, or embed with --labels 0.
+        clusters: How many are to be left.
+        out: The new run folder.
+        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        json: Print one JSON object instead of tables.
+    """
+    from aae.regroup import regroup
+    from aae.run import Run
+
+    since = time.perf_counter()
+    merged = regroup(Run(run), clusters, out, data_dir=data_dir)
+    _conclude(merged, time.perf_counter() - since, None if json else console())
+    return 0
+
+
 def _conclude(run: Run, seconds: float, shown: Console | None) -> None:
     """How a training ended: losses, figures on the validation set, verdict, and where it all is.
 

@@ -113,13 +113,14 @@ class Group(Trainer):
             except DivergedError as error:
                 self._lose(member, error)
 
-    def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
+    def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
+        """See `Trainer.conclude_epoch`: each member does."""
         self.model.eval()
         self._fewer = [{} for _ in self.members]
         there = self.hand_out()
         for member, own in zip(self.members, self.validates, strict=True):
             if member in there:
-                member._conclude_epoch(own)
+                member.conclude_epoch(own)
         for observer in self.observers:
             observer.on_epoch(self)
 

@@ -138,7 +138,7 @@ class Trainer:
         while self.progress.epoch < self.config.epochs:
             with _collector_at_rest():
                 self._epoch()
-            self._conclude_epoch(validate)
+            self.conclude_epoch(validate)
 
     def _epoch(self) -> None:
         progress = self.progress
@@ -166,7 +166,8 @@ class Trainer:
         self._refuse_divergence(means)
         self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
 
-    def _conclude_epoch(self, validate: Callable[[], Record] | None) -> None:
+    def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
+        """Have the model settle what no loss tells, and tell the observers; see `run`."""
         self.model.eval()
         self.model.settle(batch.x for batch in self.batches.epoch(self.progress.epoch))
         if validate is not None:

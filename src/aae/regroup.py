@@ -1,0 +1,59 @@
+"""A trained run of clusters once more, with another number of them: nothing is learned for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from shutil import copyfile
+
+from aae.fit import make_trainer, watched
+from aae.run import Run, Splits
+from aae.storage import locked
+from aae.training import checkpoint
+
+_MERGED = "clusters."
+"""How the names of what is decided anew begin among a model's tensors."""
+
+
+def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None = None) -> Run:
+    """Merge the clusters that a run found until so many are left, see `aae.merging`.
+
+    The weights are those of the run; its pictures are drawn anew.
+
+    Args:
+        run: the run, of the recipe cluster, or embed without labels.
+        clusters: how many are to be left.
+        folder: where the new run goes; it must not exist, or be empty.
+        data_dir: where the data set lies now, if elsewhere than the run's config says.
+
+    Raises:
+        ValueError: it is no run of clusters or found no more than so many, it holds no checkpoint,
+            or the folder is in use.
+    """
+    model, found = run.model(), run.config.clusters_found
+    if not model.finds_clusters:
+        raise ValueError(
+            f"{run.folder} has classes of the data, not clusters: those of the recipe cluster can "
+            "be merged, or of embed with --labels 0"
+        )
+    if not 1 <= clusters < found:
+        raise ValueError(
+            f"{run.folder} found {found} clusters: of these 1 to {found - 1} can be left, not "
+            f"{clusters}"
+        )
+    dataset, place = run.dataset(data_dir), run.in_use
+    assert place is not None
+    config = replace(run.config, clusters=clusters, merged_from=found, keep_best=None)
+    merged = Run.create(folder, config, dataset, run.networks)
+    weights, state = checkpoint.read(place)
+    new = merged.new_model()
+    learned = {name: w for name, w in weights.items() if not name.startswith(_MERGED)}
+    new.load_state_dict(new.state_dict() | learned)
+    copyfile(run.metrics, merged.metrics)
+    checkpoint.write(merged.checkpoints, new, state)
+    splits = Splits.of(config, dataset)
+    with locked(merged.folder):
+        trainer = make_trainer(merged, splits)
+        with watched(merged, splits, trainer):
+            trainer.conclude_epoch()
+    return merged

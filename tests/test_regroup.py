@@ -1,0 +1,61 @@
+"""A run of clusters once more, with fewer: what training them would have given."""
+
+import json
+
+import pytest
+import torch
+
+from aae.cli import main
+from aae.fit import fit, resume
+from aae.regroup import regroup
+
+
+@pytest.fixture(scope="module")
+def nine(tiny, digits, tmp_path_factory):
+    """A run of nine clusters; only for reading."""
+    return fit(tiny(model="cluster", clusters=9), tmp_path_factory.mktemp("runs") / "nine")
+
+
+def test_it_is_as_if_trained_so(nine, tiny, digits, tmp_path, no_pictures):
+    fewer = regroup(nine, 4, tmp_path / "fewer")
+    config = tiny(model="cluster", clusters=4, merged_from=9)
+    assert fewer.config == config
+    trained = fit(config, tmp_path / "trained", dataset=digits)
+    own, theirs = (run.model().state_dict() for run in (fewer, trained))
+    assert own.keys() == theirs.keys()
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
+    assert fewer.epochs_done == nine.epochs_done
+    assert fewer.records() == nine.records()
+    assert resume(fewer.folder, dataset=digits).epochs_done == nine.epochs_done
+    # And from there again, though its clusters are merged.
+    again = regroup(fewer, 7, tmp_path / "again").config
+    assert (again.clusters, again.merged_from) == (7, 9)
+
+
+def test_its_pictures_are_drawn(nine, tmp_path):
+    fewer = regroup(nine, 3, tmp_path / "fewer")
+    assert {path.stem for path in fewer.figures.glob("*.png")} == {
+        path.stem for path in nine.figures.glob("*.png")
+    }
+
+
+@pytest.mark.parametrize("clusters", [0, 9, 20])
+def test_as_many_as_were_found_or_more_are_refused(nine, tmp_path, clusters):
+    with pytest.raises(ValueError, match=f"found 9 clusters: of these 1 to 8 .* not {clusters}"):
+        regroup(nine, clusters, tmp_path / "fewer")
+    assert not (tmp_path / "fewer").exists()
+
+
+def test_classes_are_no_clusters(tiny_run, tmp_path):
+    with pytest.raises(ValueError, match="has classes of the data, not clusters"):
+        regroup(tiny_run, 4, tmp_path / "fewer")
+
+
+def test_by_the_command_line(nine, tmp_path, capsys):
+    flags = ["--clusters", "4", "--out", str(tmp_path / "fewer")]
+    assert main(["merge", str(nine.folder), *flags, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["folder"] == str(tmp_path / "fewer")
+    assert 0 <= told["figures"]["cluster_error"] <= 1
+    assert main(["merge", str(nine.folder), *flags]) == 2
+    assert "exists already" in capsys.readouterr().err
