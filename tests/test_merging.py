@@ -134,9 +134,9 @@ def test_an_exported_decoder_is_told_clusters(tiny, digits, tmp_path, no_picture
 
 def test_an_estimator_finds_finer_clusters_first(tmp_path):
     rows = np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32)
-    estimator = AdversarialClustering(
-        3, options={"merged_from": 7}, hidden=8, n_epochs=2, random_state=0
-    ).fit(rows)
+    estimator = AdversarialClustering(3, merged_from=7, hidden=8, n_epochs=2, random_state=0).fit(
+        rows
+    )
     assert estimator.predict_proba(rows).shape == (90, 3)
     assert estimator.predict_proba(rows).sum(1) == pytest.approx(1, abs=1e-5)
     estimator.save(tmp_path / "kept")

@@ -234,7 +234,10 @@ class Adversarial(Fitted):
 
     def _refuse_another(self, config: Config, n_classes: int) -> None:
         """Refuse to go on with a model that another config, or other classes, would not make."""
-        shapes = ("model", "hidden", "layers", "latent_dim", "clusters", "posterior", "batch_norm")
+        shapes = (
+            "model", "hidden", "layers", "latent_dim", "clusters", "merged_from", "posterior",
+            "batch_norm",
+        )  # fmt: skip
         changed = [k for k in shapes if getattr(config, k) != getattr(self.config_, k)]
         if changed or n_classes != self._n_classes:
             what = ", ".join(changed) or f"{n_classes} classes instead of {self._n_classes}"

@@ -21,6 +21,8 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
 
     Args:
         n_clusters: how many; some may remain empty.
+        merged_from: how many to find at first, where those that share examples are then merged
+            until ``n_clusters`` are left, see `aae.merging`; 0: none are merged.
         latent_dim: dimensions of the style.
         hidden: see `aae.estimators.base.Adversarial` for this and all others.
 
@@ -35,10 +37,14 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
     """
 
     n_clusters: int = 8
+    merged_from: int = 0
     latent_dim: int = 5
 
     def _recipe(self, n_classes: int) -> Config:
-        return replace(recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters)
+        return replace(
+            recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters,
+            merged_from=self.merged_from,
+        )  # fmt: skip
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on examples.

@@ -46,6 +46,7 @@ FIELDS = {
     "latent_dim": "latent_dim",
     "n_components": "latent_dim",
     "n_clusters": "clusters",
+    "merged_from": "merged_from",
 }
 """Parameters of estimators, and the fields of a config that they are."""
 _FILE = "estimator.json"
