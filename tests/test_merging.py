@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from sklearn.metrics import mutual_info_score
 
 from aae import inference
@@ -130,6 +131,15 @@ def test_an_exported_decoder_is_told_clusters(tiny, digits, tmp_path, no_picture
     z, y = torch.randn(6, 2), torch.eye(6)
     [x] = onnxruntime.InferenceSession(files["decoder"]).run(None, {"z": z.numpy(), "y": y.numpy()})
     np.testing.assert_allclose(x, inference.decode(model, z, torch.arange(6)), atol=1e-4)
+
+
+def test_exported_weights_say_which_were_merged(tiny, digits, tmp_path, no_pictures):
+    run = fit(tiny(model="merged"), tmp_path / "run", dataset=digits)
+    files = {path.stem: path for path in export(run, tmp_path / "out", "safetensors")}
+    told = load_file(files["clusters"])
+    own = run.model().clusters.state_dict()
+    assert told.keys() == own.keys() == {"cluster_of", "typical"}
+    assert all(torch.equal(told[name], own[name]) for name in told)
 
 
 def test_an_estimator_finds_finer_clusters_first(tmp_path):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import aae
 from aae.autoencoder import Autoencoder
+from aae.models import ClusteringAAE
 from aae.run import Run
 from aae.training.batches import from_model
 
@@ -108,7 +109,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
         run: the run; its newest weights are taken.
         folder: where to write; made if it is not there.
         form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights
-            of encoder and decoder by their names in `aae.nn`.
+            of encoder and decoder by their names in `aae.nn`, and which clusters were merged.
 
     Returns:
         The files.
@@ -121,7 +122,9 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     told = about(run, model)
     if form == "safetensors":
-        parts = {"encoder": model.encoder, "decoder": model.decoder}
+        parts: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+        if isinstance(model, ClusteringAAE) and model.clusters.state_dict():
+            parts["clusters"] = model.clusters  # which are merged
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
             save_file(part.state_dict(), path, metadata=told)
