@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import mutual_info_score
 
 from aae import inference
+from aae.cli import main
 from aae.codes import Codes
 from aae.estimators import AdversarialClustering
 from aae.export import export
@@ -140,6 +141,16 @@ def test_exported_weights_say_which_were_merged(tiny, digits, tmp_path, no_pictu
     own = run.model().clusters.state_dict()
     assert told.keys() == own.keys() == {"cluster_of", "typical"}
     assert all(torch.equal(told[name], own[name]) for name in told)
+
+
+def test_the_command_line_names_clusters_that_are_left(tiny, digits, tmp_path, no_pictures):
+    run = fit(tiny(model="merged"), tmp_path / "run", dataset=digits)
+    out = tmp_path / "clusters.csv"
+    assert main(["predict", str(run.folder), "digits", "--out", str(out)]) == 0
+    named = np.loadtxt(out, delimiter=",", skiprows=1)
+    y = inference.encode(run.model(), digits.test_images).y
+    np.testing.assert_array_equal(named[:, 1], y.argmax(1))
+    np.testing.assert_allclose(named[:, 2], y.amax(1), atol=1e-6)
 
 
 def test_an_estimator_finds_finer_clusters_first(tmp_path):

@@ -66,7 +66,8 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
             )
         own = data == run.config.data
         dataset = run.dataset(data_dir) if own else load(data, data_dir)
-        whole = dataclasses.replace(run.config, labels="all")  # another data set may have fewer
+        # Another data set may have fewer labels; who uses none is refused any.
+        whole = dataclasses.replace(run.config, labels="all" if run.config.labels else 0)
         part: Part = getattr(Splits.of(whole, dataset), split)
         return part
     path = Path(data).expanduser()
