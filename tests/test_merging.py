@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -17,7 +18,7 @@ from aae.codes import Codes
 from aae.estimators import AdversarialClustering
 from aae.export import export
 from aae.fit import fit
-from aae.merging import Clusters, MergedClusters, _lost, merge
+from aae.merging import Clusters, MergedClusters, _lost, _rows, merge
 from aae.run import Part, Run
 from aae.warps import warp
 
@@ -27,22 +28,43 @@ def of_draws(y):
     return (y.mT @ y).double()
 
 
+def counts(n, seed):
+    """How often two looks find i and j, whole numbers."""
+    half = torch.randint(0, 10**6, (n, n), generator=torch.Generator().manual_seed(seed))
+    return half + half.T + 1
+
+
+def joined(of, a, b):
+    """Counts where b has become part of a."""
+    names = [a if i == b else i for i in range(len(of))]
+    one_hot = F.one_hot(torch.tensor(names), len(of))
+    rest = [i for i in range(len(of)) if i != b]
+    return (one_hot.T @ of @ one_hot)[rest][:, rest]
+
+
+def information(of):
+    return mutual_info_score(None, None, contingency=of.numpy())
+
+
 @given(st.integers(2, 6), st.integers(0, 10**6))
 def test_what_is_lost_is_mutual_information(n, seed):
-    half = torch.randint(0, 50, (n, n), generator=torch.Generator().manual_seed(seed))
-    counts = half + half.T + 1
-
-    def information(of):
-        return mutual_info_score(None, None, contingency=of.numpy())
-
-    lost = _lost(counts.double() / counts.sum())
+    of = counts(n, seed)
+    p = of.double() / of.sum()
+    lost = _lost(p, _rows(p))
     for a, b in itertools.combinations(range(n), 2):
-        rest = [i for i in range(n) if i != b]
-        fewer = counts.clone()
-        fewer[a] += fewer[b]
-        fewer[:, a] += fewer[:, b]
-        expected = information(counts) - information(fewer[rest][:, rest])
+        expected = information(of) - information(joined(of, a, b))
         assert float(lost[a, b]) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(3, 9), st.integers(0, 10**6))
+def test_the_two_that_lose_least_are_merged_each_time(n, seed):
+    of, names = counts(n, seed), torch.arange(n)
+    for left in range(n - 1, 0, -1):
+        pairs = itertools.combinations(range(len(of)), 2)
+        a, b = max(pairs, key=lambda pair: information(joined(of, *pair)))
+        names = torch.where(names == b, a, names - (names > b).long())
+        of = joined(of, a, b)
+        assert merge(counts(n, seed), left).tolist() == names.tolist()
 
 
 def test_those_that_share_pictures_are_merged():

@@ -38,14 +38,18 @@ def merge(together: Tensor, clusters: int) -> Tensor:
         tensor([0, 1, 0])
     """
     p = together.double() / together.double().sum()
+    rows = _rows(p)
     groups = [[i] for i in range(len(p))]
     while len(groups) > clusters:
-        lost = _lost(p) + torch.full_like(p, torch.inf).tril()
+        lost = _lost(p, rows) + torch.full_like(p, torch.inf).tril()
         a, b = divmod(int(lost.argmin()), len(p))  # a < b
+        rest = [i for i in range(len(p)) if i != b]
+        rows -= sum(_less(p[:, k, None], p[:, k]) for k in (a, b))
         p[a] += p[b]
         p[:, a] += p[:, b]
-        rest = [i for i in range(len(p)) if i != b]
-        p = p[rest][:, rest]
+        p, rows = p[rest][:, rest], rows[rest][:, rest]
+        rows += _less(p[:, a, None], p[:, a])
+        rows[a] = rows[:, a] = _less(p[a], p).sum(1)
         groups[a] += groups.pop(b)
     cluster_of = torch.empty(len(together), dtype=torch.int64)
     for number, members in enumerate(groups):
@@ -53,23 +57,29 @@ def merge(together: Tensor, clusters: int) -> Tensor:
     return cluster_of
 
 
-def _lost(p: Tensor) -> Tensor:
-    """Mutual information of symmetric [n, n] that is lost where i and j are merged, [n, n]."""
+def _lost(p: Tensor, rows: Tensor) -> Tensor:
+    """Mutual information of symmetric [n, n] that is lost where i and j are merged, [n, n].
 
-    def h(x: Tensor) -> Tensor:
-        terms: Tensor = torch.special.entr(x)  # -x log x
-        return terms
-
-    def less(x: Tensor, y: Tensor) -> Tensor:
-        return h(x) + h(y) - h(x + y)
-
+    It is twice the entropy of a side less that of both; ``rows`` is what `_rows` gives of ``p``.
+    """
     share, own = p.sum(1), p.diagonal()
-    of_sides = less(share[:, None], share[None])
-    # With all others; then the four that i and j have among themselves, which become one.
-    every = less(p[:, None], p[None]).sum(2)
-    among = less(own[:, None], p) + less(p, own[None])
-    whole = 2 * h(p) + h(own)[:, None] + h(own) - h(own[:, None] + own + 2 * p)
-    return 2 * of_sides - (2 * (every - among) + whole)
+    # The four that i and j have among themselves become one; all others, a row and a column less.
+    others = rows - _less(own[:, None], p) - _less(p, own)
+    four = torch.special.entr(p) * 2 + torch.special.entr(own[:, None]) + torch.special.entr(own)
+    one = torch.special.entr(own[:, None] + own + 2 * p)
+    lost: Tensor = 2 * _less(share[:, None], share) - 2 * others - (four - one)
+    return lost
+
+
+def _rows(p: Tensor) -> Tensor:
+    """The entropy that [n, n] loses where row j is added to row i, [n, n]."""
+    return torch.stack([_less(row, p).sum(1) for row in p])
+
+
+def _less(x: Tensor, y: Tensor) -> Tensor:
+    """The entropy that is lost where shares x and y become one."""
+    lost: Tensor = torch.special.entr(x) + torch.special.entr(y) - torch.special.entr(x + y)
+    return lost
 
 
 class Clusters(nn.Module):
