@@ -67,6 +67,14 @@ def test_cluster(learned):
     assert figures["cluster_error_majority"] < 0.35  # 0.22
 
 
+def test_merged_clusters(learned):
+    figures = learned(
+        "cluster", latent_dim=2, vat_radius=1.0, vat_weight=20.0, clusters=10, merged_from=25
+    )
+    assert figures["cluster_error"] < 0.45  # 0.30; chance is 0.9
+    assert figures["cluster_error_majority"] < 0.4  # 0.27
+
+
 def test_embed(learned):
     figures = learned("embed", labels=100, vat_radius=1.0)
     assert figures["error"] < 0.2
