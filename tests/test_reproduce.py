@@ -167,6 +167,8 @@ def test_quick_lies_apart_and_has_a_tenth_of_the_epochs(small, trainings, tmp_pa
 
 
 def test_quick_leaves_out_what_takes_long_to_measure():
+    (style, _) = settings(["fig6/code-10"])
+    assert [t.metric for t in quickly(style).targets] == ["style_accuracy", "style_variety"]
     (tuned, _) = settings(["table1"])
     assert [t.metric for t in quickly(tuned).targets] == ["parzen_10k"]
     assert quickly(tuned).config == replace(tuned.config, epochs=5)

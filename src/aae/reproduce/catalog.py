@@ -60,8 +60,8 @@ PAPER_RECONSTRUCTION = 0.02
 """Weight of half the squared error, summed over pixels in [-1, 1], by the paper's recipes. The
 paper does not say on which scale its error is; with a weight of 1 its learning rates diverge."""
 
-SLOW = {"parzen_10m"}
-"""Figures that take longer to measure than a model to train."""
+SLOW = {"parzen_10m", "probe_accuracy", "probe_accuracy_of_draws"}
+"""Figures that take longer to measure than a model to train for a look."""
 
 Recipe = Literal["paper", "tuned"]
 
