@@ -212,7 +212,10 @@ class _Nouns:
     def clusters(self) -> Clusters:
         """Those to find, some of them merged if that is asked for."""
         c = self.config
-        return MergedClusters(c.clusters, c.merged_from) if c.merged_from else Clusters(c.clusters)
+        if not c.merged_from:
+            return Clusters(c.clusters)
+        look = partial(warp, size=c.warp_size) if c.warp_weight else None
+        return MergedClusters(c.clusters, c.merged_from, look)
 
     @property
     def rest(self) -> dict[str, Any]:
@@ -284,8 +287,6 @@ def _with_classes(
         prior=prior, clusters=clusters, **{**make.rest, "n_classes": clusters.count},
     )  # fmt: skip
     model.terms = make.terms()
-    if make.config.warp_weight:
-        model.another_look = partial(warp, size=make.config.warp_size)
     return model
 
 

@@ -6,8 +6,9 @@ kind is split. More of them are purer; and of two that split a kind, many pictur
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -82,6 +83,13 @@ def _less(x: Tensor, y: Tensor) -> Tensor:
     return lost
 
 
+class Look(Protocol):
+    """How pictures may look as well: `aae.warps.warp` of some size."""
+
+    def __call__(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Pictures [n, c, h, w] → pictures of the same shape."""
+
+
 class Clusters(nn.Module):
     """Clusters, or classes, as they are found: what y names, and what the decoder is told.
 
@@ -105,20 +113,33 @@ class Clusters(nn.Module):
         """Probabilities of the clusters that y names [n, K] → of those that were found, [n, F]."""
         return y
 
-    def settle(self, looks: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take note of the clusters found in pictures of training at two looks, [n, F] each."""
+    def settle(self, find: Callable[[Tensor], Tensor], pictures: Iterable[Tensor]) -> None:
+        """After an epoch, take note of what is found in pictures of training.
+
+        Args:
+            find: pictures [n, …] → probabilities of the clusters that are found [n, F].
+            pictures: batches of them.
+        """
 
 
 class MergedClusters(Clusters):
-    """Fewer clusters than are found, each made of one or several; see `Clusters`."""
+    """Fewer clusters than are found, each made of one or several.
+
+    Args:
+        count: see `Clusters`.
+        found: see `Clusters`.
+        another_look: how pictures may look as well and be of the same clusters; by default they
+            are looked at once.
+    """
 
     cluster_of: Tensor
     """Which cluster each one that is found is part of, [F]."""
     typical: Tensor
     """The one that is found most often of each cluster's, [K]."""
 
-    def __init__(self, count: int, found: int):
+    def __init__(self, count: int, found: int, another_look: Look | None = None):
         super().__init__(count, found)
+        self.another_look = another_look
         self.register_buffer("cluster_of", torch.arange(found).clamp(max=count - 1))
         self.register_buffer("typical", torch.arange(count))
 
@@ -133,10 +154,14 @@ class MergedClusters(Clusters):
         """See `Clusters.told`: of each cluster the one that is found most often."""
         return y @ F.one_hot(self.typical, self.found).to(y)
 
-    def settle(self, looks: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def settle(self, find: Callable[[Tensor], Tensor], pictures: Iterable[Tensor]) -> None:
         """See `Clusters.settle`: decide which are merged."""
+        generator = torch.Generator(self.cluster_of.device).manual_seed(0)
         together, seen = torch.zeros(self.found, self.found), 0
-        for first, second in looks:
+        for x in pictures:
+            first = second = find(x)
+            if self.another_look is not None:
+                second = find(self.another_look(x, generator=generator))
             together += (first.mT @ second + second.mT @ first).cpu()
             if (seen := seen + len(first)) >= ENOUGH:
                 break

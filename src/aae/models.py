@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -105,8 +105,6 @@ class ClusteringAAE(Autoencoder):
     finds_clusters = True
     terms: tuple[Term, ...] = ()
     """What y must be beside a draw of its prior."""
-    another_look: Callable[..., Tensor] = staticmethod(lambda x, generator: x)
-    """How pictures may look as well and be of the same clusters."""
 
     def __init__(self, *rest: Any, clusters: Clusters, **named: Any):
         super().__init__(*rest, **named)
@@ -148,12 +146,8 @@ class ClusteringAAE(Autoencoder):
 
     def settle(self, pictures: Iterable[Tensor]) -> None:
         """See `Autoencoder.settle`: clusters are merged."""
-        generator = torch.Generator(next(self.parameters()).device).manual_seed(0)
-        views = ((x, self.another_look(x, generator=generator)) for x in pictures)
         with torch.inference_mode():
-            self.clusters.settle(
-                (_found(self.encoder(x)), _found(self.encoder(other))) for x, other in views
-            )
+            self.clusters.settle(lambda x: _found(self.encoder(x)), pictures)
 
     @property
     def place_decoder(self) -> nn.Module:
