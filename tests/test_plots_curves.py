@@ -83,3 +83,23 @@ def test_what_is_not_a_number_is_passed_over(tmp_path):
 def test_records_without_metrics_are_refused(lines):
     with pytest.raises(ValueError, match=f"none of {len(lines)} records holds a metric"):
         plots.learning_curves(lines)
+
+
+def test_error_curves_have_a_line_for_each_run_and_one_for_what_is_asked():
+    rows = [
+        plots.Errors("a hundred", "ours", [[(1, 0.5), (2, 0.25)], [(1, 0.4), (2, 0.2)]], 0.1),
+        plots.Errors("a hundred", "theirs", [[(1, 0.6), (2, 0.3)]]),
+        plots.Errors("all", "theirs", [[(1, 0.1), (2, 0.05)]]),
+    ]
+    figure = plots.error_curves(rows, title="Errors")
+    first, second = figure.axes
+    assert [line.get_xydata().tolist() for line in first.get_lines()] == [
+        [[1, 50], [2, 25]], [[1, 40], [2, 20]], [[0, 10], [1, 10]], [[1, 60], [2, 30]],
+    ]  # fmt: skip
+    ours, again, asked, theirs = first.get_lines()
+    assert ours.get_color() == again.get_color() == asked.get_color() != theirs.get_color()
+    assert asked.is_dashed()
+    assert second.get_lines()[0].get_color() == theirs.get_color()
+    assert (first.get_title("left"), second.get_title("left")) == ("a hundred", "all")
+    assert first.get_yscale() == "log"
+    assert "theirs" in words(figure)

@@ -9,7 +9,7 @@ import pytest
 from aae.cli import main
 from aae.fit import Interrupted, resume
 from aae.replicas import training
-from aae.reproduce import catalog, measures, page, work
+from aae.reproduce import catalog, curves, measures, page, work
 from aae.reproduce.catalog import EXPERIMENTS, Setting, Target, as_in_paper, quickly, settings
 from aae.reproduce.measures import MEASURES
 from aae.reproduce.summary import summarise
@@ -122,6 +122,9 @@ def test_each_seed_is_trained_once_and_figures_are_kept(small, trainings, tmp_pa
     ]  # fmt: skip
     assert first[0][2]["error"] != first[1][2]["error"]
     assert {"probe_accuracy", "seconds", "versions", "config"} <= first[0][2].keys()
+    [last] = first[0][2]["curve"]  # of one epoch
+    assert last.keys() == {"epoch", "reconstruction", "classification", "error"}
+    assert last["epoch"] == 1
     assert go(small, tmp_path) == first
     assert len(trainings) == 2
     assert list(work.found(tmp_path / "out")) == first
@@ -243,6 +246,27 @@ def test_a_page_without_room_gets_one_table_of_what_was_asked(small, no_pictures
     assert lines[3].startswith("| table | one | tuned | error | 50.00 % | ")
     assert lines[4:] == [page.END, "after"]
     assert first == "Before"
+
+
+def test_the_errors_by_epoch_are_drawn_and_shown(small, tmp_path):
+    def measured(setting, *errors):
+        return {"curve": [{"epoch": k + 1.0, "error": e} for k, e in enumerate(errors)]}
+
+    hard = replace(small[0], name="hard", recipe="paper", targets=(Target("error", 0.1),))
+    results = [
+        (small[0], 0, measured(small[0], 0.5, 0.25)), (small[0], 1, measured(small[0], 0.3, 0.2)),
+        (hard, 0, measured(hard, 0.4, 0.2)),
+        (small[0], 2, {}),  # measured before curves were kept
+        (small[1], 0, measured(small[1], 0.5)),  # whose errors nothing is asked of
+    ]  # fmt: skip
+    out = tmp_path / "out"
+    curves.draw(results, out)
+    assert (out / "table" / "errors.png").exists()
+    assert "![errors on the validation set, by epoch](out/table/errors.png)" in page.tables(
+        [], out, tmp_path
+    )
+    curves.draw(results[3:], out / "none")
+    assert not (out / "none").exists()
 
 
 @pytest.mark.parametrize("text", ["nothing", page.BEGIN, page.BRIEFLY, page.END])

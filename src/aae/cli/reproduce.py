@@ -41,6 +41,7 @@ def reproduce(
     """
     from aae.fit import Interrupted
     from aae.reproduce.catalog import EXPERIMENTS, settings
+    from aae.reproduce.curves import draw
     from aae.reproduce.page import around, update
     from aae.reproduce.summary import summarise
     from aae.reproduce.work import found, write
@@ -63,15 +64,17 @@ def reproduce(
         ):  # fmt: skip
             results.append((setting, seed, figures))
             if not json:
-                measured = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
-                print(f"{setting.place}, seed {seed}: {', '.join(measured)}", flush=True)
+                told = (f"{t.metric} {figures[t.metric]:.4g}" for t in setting.targets)
+                print(f"{setting.place}, seed {seed}: {', '.join(told)}", flush=True)
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
     rows = summarise(results)
-    everything = summarise(found(out, quick=quick))
+    measured = list(found(out, quick=quick))
+    everything = summarise(measured)
     figures_at = out / "quick" if quick else out
     write(figures_at / "summary.json", everything)
+    draw(measured, figures_at)
     for place in page:
         update(place, everything, figures_at)
     if json:

@@ -5,15 +5,17 @@ without a display, and `save` writes it to a PNG whose bytes depend on nothing b
 """
 
 from aae.plots.codes import code_histograms, latent
-from aae.plots.curves import learning_curves
+from aae.plots.curves import Errors, error_curves, learning_curves
 from aae.plots.style import class_colours, save
 from aae.plots.tables import column_distances, pairs
 from aae.plots.tiles import grid, reconstructions, tile, write_tiles
 
 __all__ = [
+    "Errors",
     "class_colours",
     "code_histograms",
     "column_distances",
+    "error_curves",
     "grid",
     "latent",
     "learning_curves",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aae.plots.style import SOFT, TRAIN, VALIDATION, figure_legend, panels, styled
+from aae.plots.style import (
+    SOFT,
+    TRAIN,
+    VALIDATION,
+    class_colours,
+    figure_legend,
+    panels,
+    styled,
+)
 
 _ORDER = ["reconstruction", "discriminator", "generator", "classification", "error"]
 _LAST = ["learning_rate", "images_per_second"]
@@ -64,6 +73,55 @@ def learning_curves(
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     for axes in drawn[-3:]:
         axes.set_xlabel(time)
+    figure_legend(figure, drawn)
+    return figure
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How the share of what is misclassified fell, in runs that differ in their seed.
+
+    Attributes:
+        panel: the panel's title; rows that share it are drawn together.
+        label: what tells these runs from others in the panel.
+        runs: for each run its epochs and errors, shares of 1.
+        asked: the error to be reached, a dashed line.
+    """
+
+    panel: str
+    label: str
+    runs: Sequence[Sequence[tuple[float, float]]]
+    asked: float | None = None
+
+
+@styled
+def error_curves(rows: Sequence[Errors], *, title: str | None = None) -> Figure:
+    """Errors over epochs, in percent on a logarithmic axis: a line for each run.
+
+    Args:
+        rows: at least one.
+        title: drawn above.
+    """
+    names = list(dict.fromkeys(row.panel for row in rows))
+    labels = list(dict.fromkeys(row.label for row in rows))
+    colours = dict(zip(labels, class_colours(len(labels)), strict=True))
+    figure, drawn = panels(len(names), columns=3, size=(3.3, 2.6), title=title)
+    for axes, name in zip(drawn, names, strict=True):
+        axes.set_yscale("log", nonpositive="clip")
+        for row in (row for row in rows if row.panel == name):
+            look: dict[str, Any] = {"color": colours[row.label], "linewidth": 1.2}
+            for k, run in enumerate(row.runs):
+                epochs, errors = zip(*run, strict=True)
+                percent = [100 * error for error in errors]
+                axes.plot(epochs, percent, label="" if k else row.label, **look)
+            if row.asked is not None:
+                axes.axhline(100 * row.asked, dashes=(4, 3), **look)
+        axes.set_title(name)
+        axes.set_xlabel("epoch")
+        axes.grid(axis="y")
+        axes.tick_params(length=0)
+        axes.yaxis.set_major_formatter("{x:g} %")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     figure_legend(figure, drawn)
     return figure
 

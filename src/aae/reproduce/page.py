@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aae.reproduce import catalog
+from aae.reproduce import catalog, curves
 
 PERCENT = {
     "error", "cluster_error", "cluster_error_majority", "component_accuracy", "readable",
@@ -92,9 +92,8 @@ def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: P
         for picture in setting.pictures:
             file = pictures / name / f"{setting.name}-{setting.recipe}-{picture}.png"
             if file.exists():
-                link = Path(os.path.relpath(file, beside)).as_posix()
                 whose = f"{setting.name}, {setting.recipe}"
-                shown.append(f"![{whose}: {picture}]({link})<br>{whose}")
+                shown.append(f"![{whose}: {picture}]({_link(file, beside)})<br>{whose}")
     lines = [f"### {(make.__doc__ or name).splitlines()[0].rstrip('.')}", ""]
     if rows:
         heads = (
@@ -112,7 +111,14 @@ def _section(name: str, summary: list[dict[str, Any]], pictures: Path, beside: P
         lines += [*map(_row, rows), ""]
     if absent:
         lines += [f"Not measured yet: {', '.join(absent)}.", ""]
+    errors = pictures / name / curves.PICTURE
+    if errors.exists():
+        lines += [f"![errors on the validation set, by epoch]({_link(errors, beside)})", ""]
     return "\n".join([*lines, *_in_rows(shown)])
+
+
+def _link(file: Path, beside: Path) -> str:
+    return Path(os.path.relpath(file, beside)).as_posix()
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from aae.data import Dataset, DownloadError, in_full
 from aae.replicas import training
 from aae.reproduce.catalog import Setting, quickly
 from aae.reproduce.catalog import settings as settings_of
+from aae.reproduce.curves import curve
 from aae.reproduce.measures import measure
 from aae.run import Run, data_of, versions
 from aae.storage import written
@@ -111,7 +112,7 @@ def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, 
         if seed == 0:
             _publish(run, setting, place)
         about = {"seconds": seconds, "versions": versions(), "config": run.config.to_json()}
-        write(place, figures | about)
+        write(place, figures | about | {"curve": curve(run)})
 
 
 def _trained(

@@ -1,0 +1,55 @@
+"""How errors fell on the validation set, epoch by epoch: a picture for each experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from aae import plots
+from aae.reproduce.catalog import Setting
+from aae.run import Run
+
+PICTURE = "errors.png"
+"""Its name in an experiment's folder."""
+TITLE = "Misclassified of the validation set; dashed: asked of the test set"
+
+
+def curve(run: Run) -> list[dict[str, float]]:
+    """A run's figures on the validation set after each epoch, which its figures keep."""
+    passed_over = {"step", "split", "learning_rate"}
+    return [
+        {name: value for name, value in record.items() if name not in passed_over}
+        for record in run.records()
+        if record["split"] == "validation"
+    ]
+
+
+def draw(results: Iterable[tuple[Setting, int, dict[str, Any]]], out: Path) -> None:
+    """Draw the errors of each experiment whose runs classify, seed by seed, beside what is asked.
+
+    Args:
+        results: setting, seed and figures of each run; those that were measured before curves
+            were kept are passed over.
+        out: folder of the figures.
+    """
+    rows: dict[str, dict[Setting, list[list[tuple[float, float]]]]] = {}
+    for setting, _, figures in results:
+        points = [
+            (record["epoch"], record["error"])
+            for record in figures.get("curve", [])
+            if "error" in record
+        ]
+        asked = [target for target in setting.targets if target.metric == "error"]
+        if points and asked:
+            rows.setdefault(setting.experiment, {}).setdefault(setting, []).append(points)
+    for experiment, runs in rows.items():
+        errors = [
+            plots.Errors(setting.name, setting.recipe, curves, _asked(setting))
+            for setting, curves in runs.items()
+        ]
+        plots.save(plots.error_curves(errors, title=TITLE), out / experiment / PICTURE)
+
+
+def _asked(setting: Setting) -> float | None:
+    return next(target.value for target in setting.targets if target.metric == "error")
