@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from aae.plots.style import (
     SOFT,
@@ -120,7 +120,9 @@ def error_curves(rows: Sequence[Errors], *, title: str | None = None) -> Figure:
         axes.set_xlabel("epoch")
         axes.grid(axis="y")
         axes.tick_params(length=0)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g} %")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     figure_legend(figure, drawn)
     return figure
