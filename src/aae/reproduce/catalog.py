@@ -293,8 +293,8 @@ EXPERIMENTS: dict[str, Callable[[], list[Setting]]] = {
 
 
 def quickly(setting: Setting) -> Setting:
-    """A setting for a look: a tenth of the epochs, at most 5, and no figures that take long."""
-    epochs = min(5, max(1, setting.config.epochs // 10))
+    """A setting for a look: a tenth of the epochs, at most 2, and no figures that take long."""
+    epochs = min(2, max(1, setting.config.epochs // 10))
     targets = tuple(target for target in setting.targets if target.metric not in SLOW)
     return replace(setting, config=replace(setting.config, epochs=epochs), targets=targets)
 
