@@ -86,7 +86,7 @@ def test_the_paper_s_training():
         if setting.recipe == "paper":
             c = setting.config
             assert (c.step, c.optimizer, c.lr) == ("alternating", "sgd", 0.01)
-            assert c.adversarial_lr == (0.02 if c.model == "semi" else 0.1)
+            assert c.adversarial_lr == (0.02 if c.model in ("semi", "labels") else 0.1)
             assert (c.momentum, c.adversarial_momentum, c.batch_size) == (0.9, 0.1, 100)
             assert (c.vat_weight, c.balance_weight, c.init) == (0, 0, "normal")
             weights = dict(c.weights)
