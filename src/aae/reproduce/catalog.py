@@ -125,9 +125,10 @@ def as_in_paper(config: Config) -> Config:
     labels name parts of the prior, 0.1 is 0.02: at 0.1 codes run away.
     """
     semi = config.model == "semi"
+    adversarial = 0.02 if config.model in ("semi", "labels") else 0.1
     return replace(
         config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9,
-        adversarial_momentum=0.1, lr=0.01, adversarial_lr=0.02 if config.model in ("semi", "labels") else 0.1,
+        adversarial_momentum=0.1, lr=0.01, adversarial_lr=adversarial,
         lr_steps=(50, 1000), lr_factor=0.1, warmup=0, batch_size=100, init="normal", layers=2,
         batch_norm=False, posterior="deterministic", reconstruction="squared", sharpen_from=None,
         style_critic="plain", reconstruction_weight=PAPER_RECONSTRUCTION, generator_weight=1.0,
