@@ -121,11 +121,11 @@ def as_in_paper(config: Config) -> Config:
     """A config with the training of the paper's appendix, and none of our additions.
 
     SGD with momentum, a phase after the other on batches of 100, rates of 0.01 and 0.1 that fall at
-    epochs 50 and 1,000, weights drawn from N(0, 0.01²). In semi-supervised training, and where
-    labels name parts of the prior, 0.1 is 0.02: at 0.1 codes run away.
+    epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where codes have more than two dimensions,
+    and where labels name parts of the prior, 0.1 is 0.02: at 0.1 codes run away.
     """
     semi = config.model == "semi"
-    adversarial = 0.02 if config.model in ("semi", "labels") else 0.1
+    adversarial = 0.1 if config.latent_dim == 2 and config.model != "labels" else 0.02
     return replace(
         config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9,
         adversarial_momentum=0.1, lr=0.01, adversarial_lr=adversarial,
