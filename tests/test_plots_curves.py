@@ -91,7 +91,7 @@ def test_error_curves_have_a_line_for_each_run_and_one_for_what_is_asked():
         plots.Errors("a hundred", "theirs", [[(1, 0.6), (2, 0.3)]]),
         plots.Errors("all", "theirs", [[(1, 0.1), (2, 0.05)]]),
     ]
-    figure = plots.error_curves(rows, title="Errors")
+    figure = plots.error_curves(rows, ["ours", "theirs"], title="Errors")
     first, second = figure.axes
     assert [line.get_xydata().tolist() for line in first.get_lines()] == [
         [[1, 50], [2, 25]], [[1, 40], [2, 20]], [[0, 10], [1, 10]], [[1, 60], [2, 30]],

@@ -95,15 +95,17 @@ class Errors:
 
 
 @styled
-def error_curves(rows: Sequence[Errors], *, title: str | None = None) -> Figure:
+def error_curves(
+    rows: Sequence[Errors], labels: Sequence[str], *, title: str | None = None
+) -> Figure:
     """Errors over epochs, in percent on a logarithmic axis: a line for each run.
 
     Args:
         rows: at least one.
+        labels: that rows may have, in the order of their colours.
         title: drawn above.
     """
     names = list(dict.fromkeys(row.panel for row in rows))
-    labels = list(dict.fromkeys(row.label for row in rows))
     colours = dict(zip(labels, class_colours(len(labels)), strict=True))
     figure, drawn = panels(len(names), columns=3, size=(3.3, 2.6), title=title)
     for axes, name in zip(drawn, names, strict=True):

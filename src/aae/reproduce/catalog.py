@@ -63,7 +63,7 @@ paper does not say on which scale its error is; with a weight of 1 its learning 
 SLOW = {"parzen_10m", "probe_accuracy", "probe_accuracy_of_draws"}
 """Figures that take longer to measure than a model to train for a look."""
 
-Recipe = Literal["paper", "tuned"]
+Recipe = Literal["tuned", "paper"]
 
 
 @dataclass(frozen=True)

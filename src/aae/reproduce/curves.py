@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aae import plots
-from aae.reproduce.catalog import Setting
+from aae.reproduce.catalog import Recipe, Setting
 from aae.run import Run
 
 PICTURE = "errors.png"
@@ -48,7 +48,8 @@ def draw(results: Iterable[tuple[Setting, int, dict[str, Any]]], out: Path) -> N
             plots.Errors(setting.name, setting.recipe, curves, _asked(setting))
             for setting, curves in runs.items()
         ]
-        plots.save(plots.error_curves(errors, title=TITLE), out / experiment / PICTURE)
+        picture = plots.error_curves(errors, get_args(Recipe), title=TITLE)
+        plots.save(picture, out / experiment / PICTURE)
 
 
 def _asked(setting: Setting) -> float | None:
