@@ -250,15 +250,15 @@ def test_a_page_without_room_gets_one_table_of_what_was_asked(small, no_pictures
 
 
 def test_the_errors_by_epoch_are_drawn_and_shown(small, tmp_path):
-    def measured(setting, *errors):
+    def measured(*errors):
         return {"curve": [{"epoch": k + 1.0, "error": e} for k, e in enumerate(errors)]}
 
     hard = replace(small[0], name="hard", recipe="paper", targets=(Target("error", 0.1),))
     results = [
-        (small[0], 0, measured(small[0], 0.5, 0.25)), (small[0], 1, measured(small[0], 0.3, 0.2)),
-        (hard, 0, measured(hard, 0.4, 0.2)),
+        (small[0], 0, measured(0.5, 0.25)), (small[0], 1, measured(0.3, 0.2)),
+        (hard, 0, measured(0.4, 0.2)),
         (small[0], 2, {}),  # measured before curves were kept
-        (small[1], 0, measured(small[1], 0.5)),  # whose errors nothing is asked of
+        (small[1], 0, measured(0.5)),  # whose errors nothing is asked of
     ]  # fmt: skip
     out = tmp_path / "out"
     curves.draw(results, out)

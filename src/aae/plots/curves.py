@@ -90,7 +90,7 @@ class Errors:
 
     panel: str
     label: str
-    runs: Sequence[Sequence[tuple[float, float]]]
+    runs: list[list[tuple[float, float]]]
     asked: float | None = None
 
 

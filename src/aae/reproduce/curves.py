@@ -33,24 +33,17 @@ def draw(results: Iterable[tuple[Setting, int, dict[str, Any]]], out: Path) -> N
             were kept are passed over.
         out: folder of the figures.
     """
-    rows: dict[str, dict[Setting, list[list[tuple[float, float]]]]] = {}
+    rows: dict[str, dict[Setting, plots.Errors]] = {}
     for setting, _, figures in results:
         points = [
             (record["epoch"], record["error"])
             for record in figures.get("curve", [])
             if "error" in record
         ]
-        asked = [target for target in setting.targets if target.metric == "error"]
-        if points and asked:
-            rows.setdefault(setting.experiment, {}).setdefault(setting, []).append(points)
-    for experiment, runs in rows.items():
-        errors = [
-            plots.Errors(setting.name, setting.recipe, curves, _asked(setting))
-            for setting, curves in runs.items()
-        ]
-        picture = plots.error_curves(errors, get_args(Recipe), title=TITLE)
+        for target in setting.targets:
+            if points and target.metric == "error":
+                row = plots.Errors(setting.name, setting.recipe, [], target.value)
+                rows.setdefault(setting.experiment, {}).setdefault(setting, row).runs.append(points)
+    for experiment, errors in rows.items():
+        picture = plots.error_curves([*errors.values()], get_args(Recipe), title=TITLE)
         plots.save(picture, out / experiment / PICTURE)
-
-
-def _asked(setting: Setting) -> float | None:
-    return next(target.value for target in setting.targets if target.metric == "error")
