@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+import aae
+from aae.estimators import AdversarialClassifier
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("src", "experiment", "benchmarks")
                  for path in (ROOT / folder).rglob("*.py"))  # fmt: skip
@@ -55,3 +58,10 @@ def test_what_the_help_needs_is_quick_to_import(module):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_are_short(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_package_offers_estimators_lazily():
+    assert aae.AdversarialClassifier is AdversarialClassifier
+    assert set(aae.__all__) <= set(dir(aae))
+    with pytest.raises(AttributeError, match="no attribute 'Adverserial'"):
+        aae.Adverserial  # noqa: B018

@@ -389,20 +389,3 @@ def test_pictures_in_and_out(shape, kind, digits, tmp_path):
 
 def chosen(model, X):
     return model.predict(X) if hasattr(model, "predict") else model.transform(X)
-
-
-def test_the_package_offers_them_lazily():
-    assert aae.AdversarialClassifier is AdversarialClassifier
-    assert set(aae.__all__) <= set(dir(aae))
-    with pytest.raises(AttributeError, match="no attribute 'Adverserial'"):
-        aae.Adverserial  # noqa: B018
-
-
-def test_the_mean_of_large_pictures_weighs_alike():
-    rng = np.random.default_rng(0)
-    X = rng.integers(256, size=(20, 3, 32, 32)).astype(np.uint8)
-    model = AdversarialAutoencoder(2, **SMALL | {"n_epochs": 1}, options={"network": "mlp"}).fit(X)
-    x = X / 127.5 - 1
-    error_of_mean = np.square(x - x.mean(0)).sum((1, 2, 3)).mean() / 2
-    weight = model.config_.reconstruction_weight * model.model_.reconstruction_share
-    assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from aae.estimators import AdversarialAutoencoder, scaling
 from aae.estimators import labels as labelling
-from aae.estimators import scaling
+from aae.estimators.base import ERROR_OF_MEAN
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,14 @@ def test_values_beyond_single_precision_are_refused():
     x = np.array([[1e300], [0.0]])
     with pytest.raises(ValueError, match="beyond the range of float32"):
         scaling.Rows.of(x, "none").forward(x)
+
+
+def test_the_mean_of_large_pictures_weighs_alike():
+    rng = np.random.default_rng(0)
+    X = rng.integers(256, size=(20, 3, 32, 32)).astype(np.uint8)
+    small = {"hidden": 16, "layers": 1, "n_epochs": 1, "batch_size": 32, "random_state": 0}
+    model = AdversarialAutoencoder(2, **small, options={"network": "mlp"}).fit(X)
+    x = X / 127.5 - 1
+    error_of_mean = np.square(x - x.mean(0)).sum((1, 2, 3)).mean() / 2
+    weight = model.config_.reconstruction_weight * model.model_.reconstruction_share
+    assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)

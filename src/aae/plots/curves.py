@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -66,11 +67,7 @@ def learning_curves(
                 axes.axhline(value, color=SOFT, linewidth=1, dashes=(4, 3), zorder=1)
                 words = f"equilibrium {words} = {value:.3f}"
                 axes.set_title(words, loc="right", fontsize=7.5, color=SOFT)
-        axes.set_title(metric.replace("_", " "))
-        axes.grid(axis="y")
-        axes.tick_params(length=0)
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+        _over_time(axes, metric.replace("_", " "), "{x:g}")
     for axes in drawn[-3:]:
         axes.set_xlabel(time)
     figure_legend(figure, drawn)
@@ -118,16 +115,21 @@ def error_curves(
                 axes.plot(epochs, percent, label="" if k else row.label, **look)
             if row.asked is not None:
                 axes.axhline(100 * row.asked, dashes=(4, 3), **look)
-        axes.set_title(name)
+        _over_time(axes, name, "{x:g} %")
         axes.set_xlabel("epoch")
-        axes.grid(axis="y")
-        axes.tick_params(length=0)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g} %")
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     figure_legend(figure, drawn)
     return figure
+
+
+def _over_time(axes: Axes, title: str, values: str) -> None:
+    """Title, grid and ticks of what is drawn over epochs or steps."""
+    axes.set_title(title)
+    axes.grid(axis="y")
+    axes.tick_params(length=0)
+    axes.yaxis.set_major_formatter(values)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
 def _is_number(value: object) -> bool:

@@ -61,7 +61,7 @@ PAPER_RECONSTRUCTION = 0.02
 paper does not say on which scale its error is; with a weight of 1 its learning rates diverge."""
 
 SLOW = {"parzen_10m", "probe_accuracy", "probe_accuracy_of_draws"}
-"""Figures that take longer to measure than a model to train for a look."""
+"""Figures that take about as long to measure as a model to train for a look, or longer."""
 
 Recipe = Literal["tuned", "paper"]
 
@@ -122,7 +122,8 @@ def as_in_paper(config: Config) -> Config:
 
     SGD with momentum, a phase after the other on batches of 100, rates of 0.01 and 0.1 that fall at
     epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where codes have more than two dimensions,
-    and where labels name parts of the prior, 0.1 is 0.02: at 0.1 codes run away.
+    and where labels name parts of the prior, 0.1 is 0.02: most of these diverge at 0.1 or learn
+    nothing (docs/trials.md has which).
     """
     semi = config.model == "semi"
     adversarial = 0.1 if config.latent_dim == 2 and config.model != "labels" else 0.02
