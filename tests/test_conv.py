@@ -11,9 +11,11 @@ from aae.autoencoder import Batch
 from aae.bench.machine import Work
 from aae.build import build, choose_network
 from aae.nn import POSTERIORS
-from aae.training.fast import FastJointStep, twin
+from aae.training.fast import FastJointStep
 from aae.training.stacked import lone_step, stack, stacked_step
-from aae.training.step import AlternatingStep, JointStep
+from aae.training.step import JointStep
+from aae.training.trainer import STEPS
+from aae.training.twin import twin
 
 SHAPES = [(1, 8, 8), (3, 32, 32), (2, 9, 31), (4, 13, 100), (3, 65, 8)]
 
@@ -138,7 +140,7 @@ ADVERSARIAL = ("basic", "supervised", "vat", "cluster", "embed")
 @pytest.mark.parametrize(
     ("variant", "kind"),
     [*((variant, kind) for variant in ADVERSARIAL
-       for kind in (JointStep, FastJointStep, AlternatingStep)), ("vae", JointStep)],
+       for kind in STEPS.values()), ("vae", JointStep)],
 )  # fmt: skip
 def test_a_step_changes_all_weights(small, batch, variant, kind):
     config = small(model=variant, classification_every=1)
@@ -194,7 +196,7 @@ def test_a_larger_picture_weighs_as_much_as_one_of_mnist(small, shape, variant, 
     assert {phase.name: phase.share for phase in model.phases()}["reconstruction"] == share
 
 
-@pytest.mark.parametrize("kind", [JointStep, FastJointStep, AlternatingStep])
+@pytest.mark.parametrize("kind", STEPS.values())
 def test_a_share_of_a_weight_is_a_smaller_weight(small, batch, kind):
     def trained(share, weight):
         config = small(reconstruction_weight=weight, **SGD)

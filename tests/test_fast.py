@@ -1,4 +1,4 @@
-"""The fast joint step does what the plain one does."""
+"""The fast steps do what the plain ones do."""
 
 import copy
 import itertools
@@ -8,9 +8,10 @@ import torch
 
 from aae.autoencoder import Corruption, Pass
 from aae.nn import POSTERIORS
-from aae.training.fast import FastJointStep, SharedPass, twin
-from aae.training.step import JointStep
+from aae.training.fast import FastAlternatingStep, FastJointStep, SharedPass
+from aae.training.step import AlternatingStep, JointStep
 from aae.training.trainer import STEPS, make_step
+from aae.training.twin import twin
 
 VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "cluster", "embed", "kl", "vae"]
 DUE, NOT_DUE = 9, 0
@@ -21,12 +22,17 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def both(tiny, new_model, variant, **changes):
+JOINT, ALTERNATING = (JointStep, FastJointStep), (AlternatingStep, FastAlternatingStep)
+kinds = pytest.mark.parametrize("kinds", [JOINT, ALTERNATING], ids=["joint", "alternating"])
+
+
+def both(tiny, new_model, variant, kinds=JOINT, **changes):
     """A plain and a fast step of equal models."""
     prior = "gaussian" if variant == "embed" else "mixture"
     config = tiny(model=variant, prior=prior, step="joint", **changes)
     model = new_model(config).train()
-    return JointStep(copy.deepcopy(model), config), FastJointStep(model, config)
+    plain, fast = kinds
+    return plain(copy.deepcopy(model), config), fast(model, config)
 
 
 def take(step, batches, count, seed=0):
@@ -36,6 +42,7 @@ def take(step, batches, count, seed=0):
     return losses, {name: None if g is None else g.clone() for name, g in grads.items()}
 
 
+@kinds
 @pytest.mark.parametrize("count", [DUE, NOT_DUE])
 @pytest.mark.parametrize(
     ("variant", "posterior"),
@@ -45,10 +52,10 @@ def take(step, batches, count, seed=0):
     ],
 )
 def test_losses_and_gradients_are_the_plain_step_s(
-    tiny, new_model, batches, variant, posterior, count
+    tiny, new_model, batches, variant, posterior, count, kinds
 ):
     plain, fast = both(
-        tiny, new_model, variant, posterior=posterior, noise_std=0.3, dropout=0.2,
+        tiny, new_model, variant, kinds, posterior=posterior, noise_std=0.3, dropout=0.2,
         precision="float32",
     )  # fmt: skip
     for seed in range(3):
@@ -65,9 +72,10 @@ def test_losses_and_gradients_are_the_plain_step_s(
                 assert away < 2e-3, (name, float(away))
 
 
+@kinds
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, variant):
-    plain, fast = both(tiny, new_model, variant, precision="bf16")
+def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, variant, kinds):
+    plain, fast = both(tiny, new_model, variant, kinds, precision="bf16")
     expected, expected_grads = take(plain, batches, DUE)
     losses, grads = take(fast, batches, DUE)
     for name, loss in losses.items():
@@ -123,6 +131,29 @@ def test_a_step_reads_the_weights_as_they_are_now(tiny, new_model, batches):
             parameter.zero_()
     losses, _ = take(fast, batches, 1)
     assert float(losses["generator_z"]) == pytest.approx(0.6931, abs=1e-3)
+
+
+@pytest.mark.parametrize("variant", ["basic", "semi"])
+def test_the_alternation_s_twin_follows_each_phase(tiny, new_model, batches, variant):
+    _, fast = both(tiny, new_model, variant, ALTERNATING, precision="bf16")
+    other = {name: p.detach().clone() for name, p in fast.model.named_parameters()}
+    state = copy.deepcopy(fast.state())
+    low = dict(fast.twin.model.named_parameters())
+
+    def follows():
+        return all(
+            torch.equal(low[n], p.to(low[n].dtype)) for n, p in fast.model.named_parameters()
+        )
+
+    for count in range(DUE, DUE + 3):
+        take(fast, batches, count)
+        assert follows()
+    fast.model.load_state_dict(other, strict=False)  # as a training that goes on elsewhere
+    fast.load_state(state)
+    expected = take(both(tiny, new_model, variant, ALTERNATING, precision="bf16")[1], batches, DUE)
+    losses, _ = take(fast, batches, DUE)
+    assert losses == expected[0]
+    assert follows()
 
 
 def test_a_discriminator_that_does_not_learn_takes_the_plain_step(tiny, new_model):

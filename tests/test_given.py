@@ -11,8 +11,9 @@ from aae.evaluate import evaluate
 from aae.fit import fit, resume
 from aae.given import Networks
 from aae.run import Run
-from aae.training.fast import FastJointStep, twin
-from aae.training.step import AlternatingStep, JointStep
+from aae.training.fast import FastJointStep
+from aae.training.trainer import STEPS
+from aae.training.twin import twin
 
 
 class Features(nn.Module):
@@ -76,7 +77,7 @@ def test_they_stand_in_the_model_with_their_own_weights(tiny):
     ("variant", "beside_z", "beside_critic"),
     [("basic", 0, 0), ("supervised", 10, 11), ("labels", 0, 11), ("semi", 10, 0), ("embed", 0, 0)],
 )
-@pytest.mark.parametrize("kind", [JointStep, FastJointStep, AlternatingStep])
+@pytest.mark.parametrize("kind", STEPS.values())
 def test_a_step_changes_them_in_every_variant(
     tiny, batches, variant, beside_z, beside_critic, kind
 ):

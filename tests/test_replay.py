@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aae.autoencoder import Batch
-from aae.training.fast import FastJointStep
+from aae.training.fast import FastAlternatingStep, FastJointStep
 from aae.training.replay import FIRST, Replays
 from aae.training.stacked import stack, stacked_step
 from aae.training.step import AlternatingStep, JointStep
@@ -119,7 +119,7 @@ def train(step, part, generator, steps=STEPS):
     return told
 
 
-@pytest.mark.parametrize("kind", [FastJointStep, JointStep, AlternatingStep])
+@pytest.mark.parametrize("kind", [FastJointStep, JointStep, FastAlternatingStep, AlternatingStep])
 @pytest.mark.parametrize(
     "variant", ["basic", "labels", "supervised", "semi", "vat", "cluster", "embed", "vae"]
 )

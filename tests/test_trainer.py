@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from aae.training.trainer import DivergedError, Observer, Progress
+from aae.training.trainer import STEPS, DivergedError, Observer, Progress
 
 HARD = {
     "noise_std": 0.3, "dropout": 0.2, "batch_norm": True, "classification_every": 3, "warmup": 6,
@@ -124,7 +124,7 @@ def test_the_learning_rate_warms_up_and_falls_between_epochs(new_trainer, tiny):
     assert rates.rates == [0.5, 1.0] + [1.0, 2.0] * 3 + [0.5, 1.0] * 4 + [0.25, 0.5] * 4
 
 
-@pytest.mark.parametrize("step", ["joint", "joint-plain", "alternating"])
+@pytest.mark.parametrize("step", [*STEPS])
 def test_the_reconstruction_is_sharpened_from_its_share_of_the_epochs_on(new_trainer, tiny, step):
     class Losses(Observer):
         def __init__(self):

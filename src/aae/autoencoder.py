@@ -282,7 +282,7 @@ class Autoencoder(nn.Module, ABC):
         critic, generator = (
             Phase(
                 f"discriminator_{code}",
-                lambda p: losses.discriminator(p.real(code), p.fake(code)),
+                lambda p: losses.discriminator(fake=p.fake(code), real=p.real(code)),
                 (self.adversaries[code],),
                 side="critic",
             ),

@@ -123,9 +123,9 @@ class Config:
     """Passes over the training set."""
     batch_size: int = 128
     """Pictures in a batch."""
-    step: Literal["joint", "joint-plain", "alternating"] = "joint"
-    """One pass for all phases, the same written plainly, or the paper's alternation (an encoding
-    for each phase)."""
+    step: Literal["joint", "joint-plain", "alternating", "alternating-plain"] = "joint"
+    """One pass for all phases, or the paper's alternation (an encoding for each phase); each also
+    written plainly."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or SGD with momentum (the paper's)."""
     lr: float = 1e-3

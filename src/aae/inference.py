@@ -24,7 +24,7 @@ from aae.given import Given
 from aae.run import Part
 from aae.training.batches import from_model, to_model
 from aae.training.device import choose_precision
-from aae.training.fast import twin
+from aae.training.twin import twin
 
 WORKING_BYTES = {"cpu": 32 * 2**20, "cuda": 2**30}
 """What a batch may take with all that is computed of it, by kind of device. On a processor the

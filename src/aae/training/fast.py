@@ -1,27 +1,29 @@
-"""The joint step again, with less work; `step.JointStep` is what it is held to by a test.
+"""The steps again, with less work; `aae.training.step` has what they are held to by a test.
 
-Three things are left out, and none of them changes what is computed beyond rounding:
+Some things are left out, and none of them changes what is computed beyond rounding:
 
-- Casts. Autocast casts every weight where it is used. Here a twin of the model shares its float32
-  weights and holds the large ones in the products' type as well, copied once a step.
+- Casts. Autocast casts every weight where it is used; a `aae.training.twin` has them cast.
 - The critic's second reading. Prior samples and codes go through it as one batch.
-- The critic's second gradient. The discriminator's and the generator's loss reach a code through
-  the same logit, so their gradients differ by a factor for each row: one is had from the other.
+- In the joint step, the critic's second gradient. The discriminator's and the generator's loss
+  reach a code through the same logit, so their gradients differ by a factor for each row: one is
+  had from the other.
+- In the alternation, the graph of an encoding that a discriminator is only to look at.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
+from aae.codes import Codes
 from aae.config import Config
-from aae.conv import Convolution, Enlarging
-from aae.given import Given
-from aae.training.step import JointStep, Losses
+from aae.training.step import AlternatingStep, JointStep, Losses
+from aae.training.twin import Twin
 from aae.training.world import ALONE, World
 
 LEAST = 1e-12
@@ -29,19 +31,20 @@ LEAST = 1e-12
 little to move it, and the generator's, which is large there, can still be had from it."""
 
 
-class FastJointStep(JointStep):
-    """See the module and `JointStep`. The discriminators' weights must be above 0."""
+class FastAlternatingStep(AlternatingStep):
+    """See the module and `AlternatingStep`."""
 
     def __init__(self, model: Autoencoder, config: Config, world: World = ALONE):
         super().__init__(model, config, world=world)
-        self.twin = twin(model, self.dtype)
-        self.phases = world.phases(self.twin.phases())
-        own = dict(self.twin.named_parameters())
-        self.pairs = [(weight, own[name]) for name, weight in model.named_parameters()]
-        copied = [(weight, low) for weight, low in self.pairs if low is not weight]
-        self.masters: list[Tensor] = [weight for weight, _ in copied]
-        self.copies: list[Tensor] = [low for _, low in copied]
-        self.gradients = {weight: torch.empty_like(weight) for weight in self.masters}
+        self.twin = Twin(model, self.dtype)
+        self.own = {phase.name: phase.parameters for phase in self.phases}
+        self.phases = world.phases(self.twin.model.phases())
+        self._follows = False
+
+    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+        """See `Step.load_state`."""
+        super().load_state(state)
+        self._follows = False
 
     def _make(
         self,
@@ -52,48 +55,91 @@ class FastJointStep(JointStep):
         generator: torch.Generator,
     ) -> Losses:
         """See `Step._make`."""
-        with torch.no_grad():
-            _copy(self.copies, self.masters)
-        shared = SharedPass(self.twin, batch, generator, self.corruption, self.weights)
+        if not self._follows:
+            self.twin.follow()
+            self._follows = True
+        losses: Losses = {}
+        for phase in phases:
+            seen = labelled if phase.labelled else batch
+            assert seen is not None
+            kind = LookingPass if phase.side == "critic" else Pass
+            corruption = self._corruption_of(phase)
+            loss = phase.loss(kind(self.twin.model, seen, generator, corruption))
+            weights = self.own[phase.name]
+            self.twin.differentiate(self._weighted(phase, loss), weights)
+            losses |= self._move([phase.name], {phase.name: loss}, count)
+            self.twin.follow(weights)
+        return losses
+
+
+class FastJointStep(JointStep):
+    """See the module and `JointStep`. The discriminators' weights must be above 0."""
+
+    def __init__(self, model: Autoencoder, config: Config, world: World = ALONE):
+        super().__init__(model, config, world=world)
+        self.twin = Twin(model, self.dtype)
+        self.phases = world.phases(self.twin.model.phases())
+
+    def _make(
+        self,
+        phases: Sequence[Phase],
+        batch: Batch,
+        labelled: Batch | None,
+        count: int | Tensor,
+        generator: torch.Generator,
+    ) -> Losses:
+        """See `Step._make`."""
+        self.twin.follow()
+        shared = SharedPass(self.twin.model, batch, generator, self.corruption, self.weights)
         losses, total = {}, []
         for phase in phases:
             seen: Pass = shared
             if phase.labelled:
                 assert labelled is not None
-                seen = Pass(self.twin, labelled, generator, self.corruption)
+                seen = Pass(self.twin.model, labelled, generator, self.corruption)
             losses[phase.name] = phase.loss(seen)
             if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
                 total.append(self._weighted(phase, losses[phase.name]))
-        lows = [low for _, low in self.pairs]
-        grads = torch.autograd.grad(torch.stack(total).sum(), lows, allow_unused=True)
-        self._hand_over(grads)
+        self.twin.differentiate(torch.stack(total).sum())
         return self._move(self.optimizers, losses, count)
 
-    def _hand_over(self, grads: Sequence[Tensor | None]) -> None:
-        """Give weights their gradients, in their own type and layout, as fused updates take it."""
-        copies: list[Tensor] = []
-        originals: list[Tensor] = []
-        for (weight, low), grad in zip(self.pairs, grads, strict=True):
-            if grad is None or low is weight:
-                weight.grad = None if grad is None else grad.contiguous()
-            else:
-                weight.grad = self.gradients[weight]
-                copies.append(weight.grad)
-                originals.append(grad)
-        _copy(copies, originals)
+
+class AtOncePass(Pass):
+    """A pass whose critics read prior samples and codes at once."""
+
+    def fake(self, code: str) -> Tensor:
+        """See `Pass.fake`."""
+        self._read(code)
+        return self._fake[code]
+
+    def real(self, code: str) -> Tensor:
+        """See `Pass.real`."""
+        self._read(code)
+        return self._real[code]
+
+    def _read(self, code: str) -> None:
+        if code not in self._fake:
+            self._read_at_once(code, self.code(code))
+
+    def _read_at_once(self, code: str, seen: Tensor) -> None:
+        adversary, labels = self.model.adversaries[code], self.batch.labels
+        self._real[code], self._fake[code] = adversary.both(seen, labels, self.generator)
 
 
-def _copy(to: list[Tensor], tensors: list[Tensor]) -> None:
-    """Copy each tensor to its place; a GPU does it at once."""
-    if to:
-        torch._foreach_copy_(to, tensors)
+class LookingPass(AtOncePass):
+    """A pass of which a discriminator learns, and nothing else."""
+
+    @cached_property
+    def codes(self) -> Codes:
+        """See `Pass.codes`."""
+        with torch.no_grad():
+            return super().codes
 
 
-class SharedPass(Pass):
-    """A pass whose critics read prior samples and codes at once.
+class SharedPass(AtOncePass):
+    """A pass that gives codes the generator's gradient where the discriminator's loss is taken.
 
-    The gradient that the discriminator's loss sends into a code arrives there as the generator's:
-    through logits f the one is weighted by σ(f), the other by -σ(-f), and all else is the same.
+    Through logits f the one is weighted by σ(f), the other by -σ(-f), and all else is the same.
 
     Args:
         model: see `Pass`.
@@ -114,23 +160,10 @@ class SharedPass(Pass):
         super().__init__(model, batch, generator, corruption)
         self.weights = weights
 
-    def fake(self, code: str) -> Tensor:
-        """See `Pass.fake`."""
-        self._read(code)
-        return self._fake[code]
-
-    def real(self, code: str) -> Tensor:
-        """See `Pass.real`."""
-        self._read(code)
-        return self._real[code]
-
-    def _read(self, code: str) -> None:
-        if code in self._fake:
-            return
-        seen = self.code(code).clone()
-        adversary, labels = self.model.adversaries[code], self.batch.labels
-        real, fake = adversary.both(seen, labels, self.generator)
-        self._real[code], self._fake[code] = real, fake
+    def _read_at_once(self, code: str, seen: Tensor) -> None:
+        seen = seen.clone()  # for the critic, whose gradient alone is another one
+        super()._read_at_once(code, seen)
+        fake = self._fake[code]
         of_discriminator = self.weights[f"discriminator_{code}"]
         f = fake.detach()
         factor = -f.neg().sigmoid() / f.sigmoid().clamp(LEAST)
@@ -138,48 +171,3 @@ class SharedPass(Pass):
         least = of_discriminator * LEAST / max(len(f), 1)
         fake.register_hook(lambda grad: grad.clamp(least))
         seen.register_hook(lambda grad: grad * factor[:, None])
-
-
-LOW = (nn.Linear, Convolution, Enlarging, nn.GroupNorm)
-"""Layers that a twin has in the products' type; `aae.nn.FullLinear` is none of them."""
-
-
-def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
-    """The same model over the same tensors, but for `LOW` layers, whose weights are of ``dtype``.
-
-    In float32 all stay as they are. Weights of another type are copies, as the model's are now.
-
-    Args:
-        model: the model, with float32 weights.
-        dtype: the type of matrix products.
-    """
-    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    other = copy.deepcopy(model, shared)
-    if dtype == torch.float32:
-        return other
-    _lower(other, dtype)
-    return other
-
-
-def _lower(module: nn.Module, dtype: torch.dtype) -> None:
-    """Have the layers within a module multiply in a type."""
-    for name, layer in list(module.named_children()):
-        if isinstance(layer, Given):  # what is in it is not ours to change
-            layer.dtype = dtype if layer.low else layer.dtype
-        elif type(layer) in LOW:
-            setattr(module, name, _lowered(layer, dtype))
-        else:
-            _lower(layer, dtype)
-
-
-def _lowered(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A layer whose weights are of a type, and that takes its input in that type."""
-    weights = {id(p): nn.Parameter(p.detach().to(dtype)) for p in layer.parameters()}
-    low = copy.deepcopy(layer, weights)
-    low.register_forward_pre_hook(_in_own_type)
-    return low
-
-
-def _in_own_type(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    assert isinstance(layer.weight, Tensor)
-    return tuple(x.to(layer.weight.dtype) for x in inputs)

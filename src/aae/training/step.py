@@ -233,13 +233,17 @@ class AlternatingStep(Step):
         """See `Step._make`."""
         losses: Losses = {}
         for phase in phases:
-            dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
-            corruption = Corruption(self.corruption.noise_std, dropout)
+            corruption = self._corruption_of(phase)
             with self._autocast():
                 seen = self.read(self.model, [phase], batch, labelled, generator, corruption)
             weighted = {phase.name: self._weighted(phase, seen[phase.name]).sum()}
             losses |= self._update(weighted, seen, count)
         return losses
+
+    def _corruption_of(self, phase: Phase) -> Corruption:
+        """Hidden units are dropped where pictures are reconstructed, and nowhere else."""
+        dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
+        return Corruption(self.corruption.noise_std, dropout)
 
 
 class JointStep(Step):

@@ -16,7 +16,7 @@ import torch
 from aae.autoencoder import Autoencoder, Batch
 from aae.config import Config
 from aae.training.batches import Epochs
-from aae.training.fast import FastJointStep
+from aae.training.fast import FastAlternatingStep, FastJointStep
 from aae.training.finite import Fault
 from aae.training.optimizers import learning_rate
 from aae.training.step import AlternatingStep, JointStep, Losses, Step
@@ -66,7 +66,8 @@ class Progress:
 STEPS: dict[str, type[Step]] = {
     "joint": FastJointStep,
     "joint-plain": JointStep,
-    "alternating": AlternatingStep,
+    "alternating": FastAlternatingStep,
+    "alternating-plain": AlternatingStep,
 }
 
 

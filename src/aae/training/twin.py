@@ -1,0 +1,112 @@
+"""A twin of a model: the same weights, the large ones held in the products' type as well.
+
+Autocast casts a weight at each use. A twin's copies are made once, when the weight has changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from aae.autoencoder import Autoencoder
+from aae.conv import Convolution, Enlarging
+from aae.given import Given
+
+LOW = (nn.Linear, Convolution, Enlarging, nn.GroupNorm)
+"""Layers that a twin has in the products' type; `aae.nn.FullLinear` is none of them."""
+
+
+def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
+    """The same model over the same tensors, but for `LOW` layers, whose weights are of ``dtype``.
+
+    In float32 all stay as they are. Weights of another type are copies, as the model's are now.
+
+    Args:
+        model: the model, with float32 weights.
+        dtype: the type of matrix products.
+    """
+    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+    other = copy.deepcopy(model, shared)
+    if dtype == torch.float32:
+        return other
+    _lower(other, dtype)
+    return other
+
+
+def _lower(module: nn.Module, dtype: torch.dtype) -> None:
+    """Have the layers within a module multiply in a type."""
+    for name, layer in list(module.named_children()):
+        if isinstance(layer, Given):  # what is in it is not ours to change
+            layer.dtype = dtype if layer.low else layer.dtype
+        elif type(layer) in LOW:
+            setattr(module, name, _lowered(layer, dtype))
+        else:
+            _lower(layer, dtype)
+
+
+def _lowered(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A layer whose weights are of a type, and that takes its input in that type."""
+    weights = {id(p): nn.Parameter(p.detach().to(dtype)) for p in layer.parameters()}
+    low = copy.deepcopy(layer, weights)
+    low.register_forward_pre_hook(_in_own_type)
+    return low
+
+
+def _in_own_type(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    assert isinstance(layer.weight, Tensor)
+    return tuple(x.to(layer.weight.dtype) for x in inputs)
+
+
+class Twin:
+    """A model in training, and its twin: losses are read off the twin, the model is updated.
+
+    Args:
+        model: the model, with float32 weights.
+        dtype: the type of matrix products.
+    """
+
+    def __init__(self, model: Autoencoder, dtype: torch.dtype):
+        self.model = twin(model, dtype)
+        own = dict(self.model.named_parameters())
+        self._low: dict[Tensor, Tensor] = {w: own[name] for name, w in model.named_parameters()}
+        self._gradients = {w: torch.empty_like(w) for w in self._low if self._has_copy(w)}
+
+    def follow(self, weights: Iterable[Tensor] | None = None) -> None:
+        """Copy some of the model's weights, or all, that the twin holds in another type."""
+        weights = [w for w in self._chosen(weights) if self._has_copy(w)]
+        with torch.no_grad():
+            _copy([self._low[w] for w in weights], weights)
+
+    def differentiate(self, loss: Tensor, weights: Iterable[Tensor] | None = None) -> None:
+        """Give some of the model's weights, or all, the gradient of a loss read off the twin.
+
+        It comes in their own type and layout, as fused updates take it; None where the loss does
+        not reach a weight.
+        """
+        weights = self._chosen(weights)
+        grads = torch.autograd.grad(loss, [self._low[w] for w in weights], allow_unused=True)
+        copies: list[Tensor] = []
+        originals: list[Tensor] = []
+        for weight, grad in zip(weights, grads, strict=True):
+            if grad is None or not self._has_copy(weight):
+                weight.grad = None if grad is None else grad.contiguous()
+            else:
+                weight.grad = self._gradients[weight]
+                copies.append(weight.grad)
+                originals.append(grad)
+        _copy(copies, originals)
+
+    def _chosen(self, weights: Iterable[Tensor] | None) -> list[Tensor]:
+        return list(self._low if weights is None else weights)
+
+    def _has_copy(self, weight: Tensor) -> bool:
+        return self._low[weight] is not weight
+
+
+def _copy(to: list[Tensor], tensors: list[Tensor]) -> None:
+    """Copy each tensor to its place; a GPU does it at once."""
+    if to:
+        torch._foreach_copy_(to, tensors)
