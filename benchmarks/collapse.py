@@ -23,7 +23,7 @@ from aae.data import load
 from aae.recipes import recipe
 from aae.run import Splits
 from aae.training.batches import Batches, to_model
-from aae.training.step import STEPS
+from aae.training.trainer import make_step
 
 LITERAL = replace(
     recipe("gaussian"), step="alternating", init="he", lr=2e-4, warmup=0, generator_weight=6.0,
@@ -50,7 +50,7 @@ def watch(config: Config, splits: Splits, steps: int, every: int = 10) -> str:
     train = splits.train
     shape = train.images.shape[1:]
     model = build(config, shape, 10, torch.Generator().manual_seed(config.seed))
-    step = STEPS[config.step](model, config)
+    step = make_step(model, config)
     generator = torch.Generator().manual_seed(config.seed)
     batches = Batches(
         train.images, train.labels, batch_size=config.batch_size,

@@ -1,6 +1,7 @@
 """The house as it was designed: which way imports run, what stays light, how long a file may be."""
 
 import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ def test_nothing_but_programs_imports_the_command_line():
         "src/aae/__main__.py", "src/aae/cli/", "experiment/", "benchmarks/throughput.py",
     )  # fmt: skip
     assert [name for name in importers if not name.startswith(programs)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.name)
+def test_what_a_benchmark_imports_is_there(path):
+    assert runpy.run_path(str(path), run_name="looked at")["__doc__"]
 
 
 @pytest.mark.parametrize("module", ["aae", "aae.config", "aae.recipes", "aae.data"])

@@ -131,8 +131,8 @@ def test_the_reconstruction_is_sharpened_from_its_share_of_the_epochs_on(new_tra
             self.late = []
 
         def on_step(self, trainer):
-            loss = getattr(trainer.step, "twin", trainer.model).reconstruction_loss
-            self.late.append(loss.late.item())
+            read = trainer.step.twin.model if hasattr(trainer.step, "twin") else trainer.model
+            self.late.append(read.reconstruction_loss.late.item())
 
     losses = Losses()
     new_trainer(tiny(step=step, epochs=4, sharpen_from=0.5), [losses]).run()
