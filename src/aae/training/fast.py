@@ -38,8 +38,10 @@ class FastAlternatingStep(AlternatingStep):
         super().__init__(model, config, world=world)
         self.twin = Twin(model, self.dtype)
         self.own = {phase.name: phase.parameters for phase in self.phases}
+        """The weights that each phase changes; its loss is read off the twin's."""
         self.phases = world.phases(self.twin.model.phases())
         self._follows = False
+        """Whether the twin has the weights as they are now: a training may go on from others."""
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
         """See `Step.load_state`."""
