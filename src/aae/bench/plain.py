@@ -74,8 +74,8 @@ class PlainLoop:
         self.reconstruction.step()
 
         self.discriminator.zero_grad()
-        real = self.critic(torch.randn(len(x), self.latent_dim, device=x.device))
         fake = self.critic(self.encoder(x).detach())
+        real = self.critic(torch.randn(len(x), self.latent_dim, device=x.device))
         discriminator = F.binary_cross_entropy_with_logits(
             real, torch.ones_like(real)
         ) + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
