@@ -40,13 +40,11 @@ class FastAlternatingStep(AlternatingStep):
         self.own = {phase.name: phase.parameters for phase in self.phases}
         """The weights that each phase changes; its loss is read off the twin's."""
         self.phases = world.phases(self.twin.model.phases())
-        self._follows = False
-        """Whether the twin has the weights as they are now: a training may go on from others."""
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
         """See `Step.load_state`."""
         super().load_state(state)
-        self._follows = False
+        self.twin.follow()  # weights came before it
 
     def _make(
         self,
@@ -57,9 +55,6 @@ class FastAlternatingStep(AlternatingStep):
         generator: torch.Generator,
     ) -> Losses:
         """See `Step._make`."""
-        if not self._follows:
-            self.twin.follow()
-            self._follows = True
         losses: Losses = {}
         for phase in phases:
             seen = labelled if phase.labelled else batch
