@@ -75,6 +75,21 @@ def config(**changes):
             {"model": "cluster", "labels": 0, "warp_weight": 1.0, "posterior": "universal"},
             "--tangent-weight and --warp-weight, or another --posterior",
         ),
+        ({"denoising_std": 0.0}, "--denoising-std must be above 0, not 0.0"),
+        ({"model": "semi", "denoising_weight": 1.0}, "hidden units needs them normalised"),
+        (
+            {"model": "cluster", "labels": 0, "batch_norm": True, "denoising_weight": 1.0},
+            "--denoising-weight is of models that classify",
+        ),
+        (
+            {
+                "model": "semi",
+                "batch_norm": True,
+                "denoising_weight": 1.0,
+                "posterior": "universal",
+            },
+            "take gaussian or deterministic",
+        ),
         ({"prior": "mixture", "latent_dim": 3}, "--latent-dim must be even, not 3"),
         ({"prior": "swiss-roll", "latent_dim": 4}, "--latent-dim must be 2, not 4"),
         ({"kl_weight": -1.0}, "--kl-weight must be 0 or more, not -1.0"),
@@ -156,7 +171,7 @@ def test_json_and_back_with_every_field_changed():
         reconstruction_weight=2.0, generator_weight=3.0, discriminator_weight=4.0,
         classification_weight=5.0, y_generator_weight=6.5, y_discriminator_weight=7.0,
         vat_weight=8.0, vat_radius=9.0, tangent_weight=1.5, tangent_radius=2.5,
-        warp_weight=3.5, warp_size=4.5, balance_slack=5.5,
+        warp_weight=3.5, warp_size=4.5, balance_slack=5.5, denoising_std=6.5,
         kl_weight=0.0, classification_every=8, clusters=3, heads_apart=2.0, heads_weight=3.0,
         balance_weight=4.0, merged_from=9,
         seed=9, split_seed=3, device="cpu", precision="bf16", log_every=11, sample_every=12,
@@ -164,7 +179,9 @@ def test_json_and_back_with_every_field_changed():
     )  # fmt: skip
     for field in dataclasses.fields(Config):
         # Which the others exclude.
-        if field.name not in ("recipe", "model", "sharpen_from", "reading_weight"):
+        if field.name not in (
+            "recipe", "model", "sharpen_from", "reading_weight", "denoising_weight",
+        ):  # fmt: skip
             assert getattr(before, field.name) != field.default, field.name
     for whole in (before, config(sharpen_from=0.4)):
         assert Config.from_json(json.loads(json.dumps(whole.to_json()))) == whole
@@ -202,10 +219,12 @@ def test_the_weights_by_phase():
         vat_weight=7.0, tangent_weight=7.5, warp_weight=7.8, balance_weight=8.0, heads_weight=9.0,
         reading_weight=9.5,
     )  # fmt: skip
+    denoised = config(model="semi", batch_norm=True, denoising_weight=8.5)
+    assert denoised.weights["denoising"] == 8.5
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
-        "warp": 7.8, "balance": 8, "heads": 9, "kl": 0,
+        "warp": 7.8, "balance": 8, "denoising": 0, "disturbed": 6, "heads": 9, "kl": 0,
         "reader": 1, "reading": 9.5,
     }  # fmt: skip
     assert config(model="vae").weights["kl"] == 1

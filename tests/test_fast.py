@@ -13,7 +13,9 @@ from aae.training.step import AlternatingStep, JointStep
 from aae.training.trainer import STEPS, make_step
 from aae.training.twin import twin
 
-VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "cluster", "embed", "kl", "vae"]
+VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "denoised", "cluster", "embed",
+            "kl", "vae"]  # fmt: skip
+PLAINEST = ["basic", "labels", "supervised", "semi"]
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 
@@ -47,12 +49,12 @@ def take(step, batches, count, seed=0):
 @pytest.mark.parametrize(
     ("variant", "posterior"),
     [
-        *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
-        *((variant, "gaussian") for variant in ("read", "vat", "cluster", "embed", "kl", "vae")),
+        *itertools.product(PLAINEST, POSTERIORS),
+        *((variant, "gaussian") for variant in VARIANTS if variant not in PLAINEST),
     ],
 )
 def test_losses_and_gradients_are_the_plain_step_s(
-    tiny, new_model, batches, variant, posterior, count, kinds
+    tiny, new_model, batches, idle, variant, posterior, count, kinds
 ):
     plain, fast = both(
         tiny, new_model, variant, kinds, posterior=posterior, noise_std=0.3, dropout=0.2,
@@ -67,14 +69,14 @@ def test_losses_and_gradients_are_the_plain_step_s(
         for name, grad in grads.items():
             wanted = expected_grads[name]
             assert (grad is None) == (wanted is None), name
-            if grad is not None:
+            if grad is not None and not idle(fast.model, name):
                 away = (grad - wanted).norm() / wanted.norm().clamp(1e-12)
                 assert away < 2e-3, (name, float(away))
 
 
 @kinds
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, variant, kinds):
+def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, idle, variant, kinds):
     plain, fast = both(tiny, new_model, variant, kinds, precision="bf16")
     expected, expected_grads = take(plain, batches, DUE)
     losses, grads = take(fast, batches, DUE)
@@ -82,7 +84,7 @@ def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, varia
         torch.testing.assert_close(loss, expected[name], rtol=0.05, atol=1e-3)
     for name, grad in grads.items():
         cosine = torch.cosine_similarity(grad.flatten(), expected_grads[name].flatten(), dim=0)
-        assert cosine > 0.98, (name, float(cosine))
+        assert idle(fast.model, name) or cosine > 0.98, (name, float(cosine))
 
 
 @pytest.mark.parametrize("logit", [-200.0, -30.0, 0.0, 30.0, 200.0])

@@ -18,13 +18,14 @@ from aae.recipes import RECIPES
 
 PRIORS = ["gaussian", "mixture", "swiss-roll", "uniform"]
 IMPOSSIBLE = {("vae", "deterministic"), ("vae", "universal"), ("vae", "uniform"),
-              ("vat", "universal"), ("embed", "mixture"), ("embed", "swiss-roll")}  # fmt: skip
+              ("vat", "universal"), ("denoised", "universal"), ("embed", "mixture"),
+              ("embed", "swiss-roll")}  # fmt: skip
 contract = pytest.mark.parametrize(
     ("variant", "posterior", "prior"),
     [
         (variant, posterior, prior)
         for variant, posterior, prior in itertools.product(
-            [*VARIANTS, "merged", "read", "vat"], POSTERIORS, PRIORS
+            [*VARIANTS, "merged", "read", "vat", "denoised"], POSTERIORS, PRIORS
         )
         if not {(variant, posterior), (variant, prior)} & IMPOSSIBLE
     ],
@@ -56,7 +57,8 @@ def test_shapes(make, batch, variant, posterior, prior):
     assert decode(model, codes.z, batch.labels).shape == batch.x.shape
     assert model.reconstruct(batch.x, batch.labels).shape == batch.x.shape
     assert model.prior.sample(3, generator=seeded()).shape == (3, 2)
-    assert (codes.y is not None) == (variant in ("semi", "vat", "cluster", "merged", "embed"))
+    with_classes = ("semi", "vat", "denoised", "cluster", "merged", "embed")
+    assert (codes.y is not None) == (variant in with_classes)
 
 
 @contract
@@ -112,8 +114,10 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         "generator_z": {"encoder.trunk", "encoder.posterior"},
         "discriminator_y": {"adversaries.y"},
         **dict.fromkeys(
-            ("generator_y", "classification", "vat", "tangent", "warp", "balance"), classifier
+            ("generator_y", "classification", "vat", "tangent", "warp", "balance", "disturbed"),
+            classifier,
         ),
+        "denoising": {*classifier, "helpers"},
         "heads": {"decoder.heads"},
         "kl": {"encoder.trunk", "encoder.posterior"},
         "reader": {"reader"},
@@ -126,7 +130,7 @@ def test_a_phase_asks_for_its_own_parameters(make, variant, posterior, prior):
         assert {names[p] for p in phase.parameters} == expected, phase.name
         critic = phase.name == "reader" or "discriminator" in phase.name
         assert phase.side == ("critic" if critic else "autoencoder")
-        assert phase.labelled == (phase.name == "classification")
+        assert phase.labelled == (phase.name in ("classification", "disturbed"))
 
 
 @contract
@@ -153,7 +157,7 @@ def test_only_the_generator_draws(make, batch, same_state, variant, posterior, p
 # --- who sees labels
 
 
-@pytest.mark.parametrize("variant", ["basic", "semi", "vat", "cluster", "embed", "vae"])
+@pytest.mark.parametrize("variant", ["basic", "semi", "vat", "denoised", "cluster", "embed", "vae"])
 def test_labels_change_nothing_where_no_phase_may_see_them(make, batch, variant):
     model = make(variant)
     expected = losses_of(model, batch)

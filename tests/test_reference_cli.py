@@ -117,12 +117,12 @@ class TestFlags:
             "discriminator_weight": 6.0, "classification_weight": 1.0, "y_generator_weight": 6.0,
             "y_discriminator_weight": 6.0, "vat_weight": 0.0, "tangent_weight": 0.0,
             "warp_weight": 0.0, "kl_weight": None, "balance_weight": 0.0,
-            "reading_weight": 0.0, "classification_every": 10,
+            "reading_weight": 0.0, "denoising_weight": 0.0, "classification_every": 10,
             "seed": 0, "precision": "float32", "sharpen_from": None,
         }  # fmt: skip
         of_no_account = {
             "momentum", "adversarial_momentum", "vat_radius", "tangent_radius", "warp_size",
-            "balance_slack", "device",
+            "balance_slack", "denoising_std", "device",
             "log_every", "sample_every", "keep", "clusters", "heads_apart", "heads_weight",
             "image_size", "channels", "unreadable", "checkpoint_every", "keep_best", "network",
             "width", "label_column", "missing", "categorical_columns", "ignore_columns",

@@ -76,15 +76,18 @@ def take(steps, stacked, own, batches, count, others):
         *itertools.product(["basic", "labels", "supervised", "semi"], POSTERIORS),
         ("read", "gaussian"),
         ("vat", "gaussian"),
+        ("denoised", "gaussian"),
         ("vae", "gaussian"),
     ],
 )
-def test_a_few_steps_are_those_of_each_alone(both, batches, variant, posterior, step):
+def test_a_few_steps_are_those_of_each_alone(both, batches, idle, variant, posterior, step):
     if (variant, step) == ("vae", "alternating"):
         step = "joint-plain"  # it has nothing to alternate
     # Adam's first steps are the signs of gradients: where they are near 0 rounding decides, and
-    # virtual adversarial training, with an optimiser of its own, has many such.
-    optimizer = "sgd" if (variant, step) == ("vat", "alternating") else "adam"
+    # virtual adversarial training, with an optimiser of its own, has many such; so has what takes
+    # noise off.
+    signs = variant == "denoised" or (variant, step) == ("vat", "alternating")
+    optimizer = "sgd" if signs else "adam"
     steps, models, stacked, own = both(
         variant, posterior=posterior, step=step, init="he", optimizer=optimizer, **HARD
     )
@@ -99,7 +102,7 @@ def test_a_few_steps_are_those_of_each_alone(both, batches, variant, posterior, 
         mine = dict(model.named_parameters())
         for name, parameter in step.model.named_parameters():
             away = float((mine[name] - parameter).detach().norm() / parameter.detach().norm())
-            assert away < 1e-4, (name, away)
+            assert idle(model, name) or away < 1e-4, (name, away)
     for mine, other in zip(own, others, strict=True):
         assert torch.equal(mine.get_state(), other.get_state())
 

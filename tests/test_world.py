@@ -54,6 +54,7 @@ def trained(case, world, count):
         optimizer="sgd", lr=0.003, labels=0 if model == "cluster" else "all",
         precision="float32", **HARD, **(classes if model in MODELS[3:6] else {}),
         reading_weight=5.0 if model == "supervised" else 0.0,
+        denoising_weight=1.0 if batch_norm and model in ("semi", "embed") else 0.0,
     )  # fmt: skip
     data = load("digits")
     part = Part(data.train_images[:count], data.train_labels[:count])

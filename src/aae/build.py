@@ -15,6 +15,7 @@ from aae import conv, losses
 from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
 from aae.data import Columns
+from aae.denoiser import Denoiser
 from aae.given import OURS, Given, Networks, given
 from aae.merging import Clusters, MergedClusters
 from aae.models import (
@@ -31,7 +32,15 @@ from aae.models import (
 from aae.nn import Cells, Critic, Decoder, Encoder, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 from aae.reader import Reader
-from aae.terms import Balanced, TangentAdversarial, Term, VirtualAdversarial, Warped
+from aae.terms import (
+    Balanced,
+    Denoised,
+    Disturbed,
+    TangentAdversarial,
+    Term,
+    VirtualAdversarial,
+    Warped,
+)
 from aae.warps import warp
 
 
@@ -207,7 +216,20 @@ class _Nouns:
             VirtualAdversarial(c.vat_radius), TangentAdversarial(c.tangent_radius),
             Warped(c.warp_size), Balanced(c.balance_slack),
         )  # fmt: skip
+        if c.denoising_weight:
+            denoiser = self.denoiser()
+            terms = (*terms, Denoised(denoiser), Disturbed(denoiser))
         return tuple(term for term in terms if c.weights[term.name])
+
+    def denoiser(self) -> Denoiser:
+        c = self.config
+        if self.convolutional or self.networks.encoder is not None:
+            raise ValueError(
+                "--denoising-weight has to do with an encoder of fully connected layers: take "
+                "--network mlp, and none of your own"
+            )
+        hidden = [c.hidden] * c.layers
+        return Denoiser(math.prod(self.shape), hidden, self.n_classes, c.denoising_std)
 
     def clusters(self) -> Clusters:
         """Those to find, some of them merged if that is asked for."""
@@ -282,12 +304,11 @@ def _with_classes(
 ) -> Autoencoder:
     prior, found = make.prior(), clusters.found
     adversaries = {"z": make.adversary(prior), "y": make.adversary_of_classes(found)}
-    model = kind(
+    return kind(
         make.encoder(found), decoder, adversaries,
-        prior=prior, clusters=clusters, **{**make.rest, "n_classes": clusters.count},
+        prior=prior, clusters=clusters, terms=make.terms(),
+        **{**make.rest, "n_classes": clusters.count},
     )  # fmt: skip
-    model.terms = make.terms()
-    return model
 
 
 def _semi(make: _Nouns) -> Autoencoder:

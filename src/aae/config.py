@@ -192,6 +192,13 @@ class Config:
     warp_size: float = 1.0
     """How much: 1 stands for turns up to 11 degrees, slants up to 0.3, sides up to 15 % longer or
     shorter, and shifts up to 7 % of a side."""
+    denoising_weight: float = 0.0
+    """Weight of taking noise off the encoder's layers, for which y must help (semi-supervised,
+    with --batch-norm); labelled pictures are then classified with that noise, too. 0, the paper's
+    model, leaves it out."""
+    denoising_std: float = 0.3
+    """Standard deviation of that noise on hidden units, which are normalised; pixels in [-1, 1] get
+    twice as much."""
     balance_weight: float = 0.0
     """Weight of the KL divergence from the mean class probabilities of a batch to equal shares
     (semi-supervised, clustering); 0, the paper's model, leaves it out."""
@@ -287,6 +294,8 @@ class Config:
             "tangent": self.tangent_weight,
             "warp": self.warp_weight,
             "balance": self.balance_weight,
+            "denoising": self.denoising_weight,
+            "disturbed": self.classification_weight,
             "heads": self.heads_weight,
             "reader": 1.0,
             "reading": self.reading_weight,

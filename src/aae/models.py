@@ -103,12 +103,13 @@ class ClusteringAAE(Autoencoder):
 
     decodes_labels = True
     finds_clusters = True
-    terms: tuple[Term, ...] = ()
-    """What y must be beside a draw of its prior."""
 
-    def __init__(self, *rest: Any, clusters: Clusters, **named: Any):
+    def __init__(self, *rest: Any, clusters: Clusters, terms: tuple[Term, ...] = (), **named: Any):
         super().__init__(*rest, **named)
         self.clusters = clusters
+        self.terms = terms
+        """What y must be beside a draw of its prior."""
+        self.helpers = nn.ModuleList(network for term in terms for network in term.networks)
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
@@ -117,8 +118,12 @@ class ClusteringAAE(Autoencoder):
             *self._regularization("z", (*self.encoder.body, self.encoder.posterior)),
             *self._regularization("y", self._classifier),
             *self._classification(),
-            *(Phase(term.name, term, self._classifier) for term in self.terms),
+            *map(self._of_term, self.terms),
         )
+
+    def _of_term(self, term: Term) -> Phase:
+        changes = (*self._classifier, *term.networks)
+        return Phase(term.name, term, changes, labelled=term.labelled)
 
     @property
     def _classifier(self) -> tuple[nn.Module, ...]:

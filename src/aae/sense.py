@@ -50,6 +50,7 @@ def _refuse_values(c: Any) -> None:
         "vat_radius",
         "tangent_radius",
         "warp_size",
+        "denoising_std",
         "heads_apart",
         "radial_std",
         "tangential_std",
@@ -133,6 +134,16 @@ def _refuse_together(c: Any) -> None:
         raise ValueError(
             "smooth classes must be a function of the picture: take 0 for --vat-weight, "
             "--tangent-weight and --warp-weight, or another --posterior than universal"
+        )
+    if c.denoising_weight and not (classifies and c.batch_norm):
+        raise ValueError(
+            "--denoising-weight is of models that classify (semi, embed with labels), and noise on "
+            "hidden units needs them normalised: add --batch-norm, or leave it out"
+        )
+    if c.denoising_weight and c.posterior == "universal":
+        raise ValueError(
+            "--denoising-weight has no place for the noise that --posterior universal feeds in: "
+            "take gaussian or deterministic"
         )
     if c.prior == "mixture" and c.latent_dim % 2:
         raise ValueError(

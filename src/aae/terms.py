@@ -1,6 +1,6 @@
 """What may be asked of y beside the paper's terms: one class each, named as its phase is.
 
-Each is called with a pass, and gives a loss that changes the networks which give y.
+Each is called with a pass, and gives a loss that changes the networks which give y, and its own.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from aae import losses
 from aae.autoencoder import Pass
+from aae.denoiser import Denoiser
 from aae.warps import warp
 
 
@@ -21,12 +22,27 @@ class Term(Protocol):
 
     name: ClassVar[str]
 
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Those that learn with the ones which give y, and are of no use but to this loss."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it sees labelled pictures only."""
+
     def __call__(self, p: Pass) -> Tensor:
         """The loss of a batch, a scalar."""
 
 
+class _OfAll:
+    """Of all pictures, with no network of its own."""
+
+    networks: tuple[nn.Module, ...] = ()
+    labelled = False
+
+
 @dataclass(frozen=True)
-class VirtualAdversarial:
+class VirtualAdversarial(_OfAll):
     """y is smooth around each picture, within a radius; see `losses.virtual_adversarial`."""
 
     name: ClassVar[str] = "vat"
@@ -45,7 +61,7 @@ class VirtualAdversarial:
 
 
 @dataclass(frozen=True)
-class TangentAdversarial:
+class TangentAdversarial(_OfAll):
     """y stays where the style moves, within a radius; see `losses.tangent_adversarial`."""
 
     name: ClassVar[str] = "tangent"
@@ -69,7 +85,7 @@ class TangentAdversarial:
 
 
 @dataclass(frozen=True)
-class Warped:
+class Warped(_OfAll):
     """y stays where the picture is warped a little; see `warps.warp` for the size."""
 
     name: ClassVar[str] = "warp"
@@ -82,7 +98,7 @@ class Warped:
 
 
 @dataclass(frozen=True)
-class Balanced:
+class Balanced(_OfAll):
     """The mean y of a batch has equal shares, but for some slack; see `losses.imbalance`."""
 
     name: ClassVar[str] = "balance"
@@ -91,6 +107,39 @@ class Balanced:
     def __call__(self, p: Pass) -> Tensor:
         """See `Term`."""
         return losses.imbalance(_logits(p), p.model.batch_mean, slack=self.slack)
+
+
+@dataclass(frozen=True)
+class Denoised(_OfAll):
+    """y helps to take noise off the encoder's layers; see `aae.denoiser`."""
+
+    name: ClassVar[str] = "denoising"
+    denoiser: Denoiser
+
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:  # type: ignore[override]
+        """See `Term`."""
+        return (self.denoiser,)
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        levels, logits = self.denoiser.disturb(p.model.encoder, p.batch.x, p.generator)
+        x_hat = self.denoiser(levels, logits.softmax(1))
+        return losses.squared_error(x_hat, p.batch.x.flatten(1))
+
+
+@dataclass(frozen=True)
+class Disturbed(_OfAll):
+    """Labelled pictures are of their class with noise on the encoder's layers, too."""
+
+    name: ClassVar[str] = "disturbed"
+    denoiser: Denoiser
+    labelled = True
+
+    def __call__(self, p: Pass) -> Tensor:
+        """See `Term`."""
+        _, logits = self.denoiser.disturb(p.model.encoder, p.batch.x, p.generator)
+        return losses.classification(logits, p.batch.labels)
 
 
 def _logits(p: Pass) -> Tensor:

@@ -135,8 +135,8 @@ def as_in_paper(config: Config) -> Config:
         style_critic="plain", reconstruction_weight=PAPER_RECONSTRUCTION, generator_weight=1.0,
         discriminator_weight=1.0, classification_weight=1.0, y_generator_weight=1.0,
         y_discriminator_weight=1.0, vat_weight=0.0, tangent_weight=0.0, warp_weight=0.0,
-        balance_weight=0.0, balance_slack=0.0, merged_from=0, kl_weight=None, reading_weight=0.0,
-        noise_std=0.3 if semi else 0.0,
+        denoising_weight=0.0, balance_weight=0.0, balance_slack=0.0, merged_from=0,
+        kl_weight=None, reading_weight=0.0, noise_std=0.3 if semi else 0.0,
     )  # fmt: skip
 
 

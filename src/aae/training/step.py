@@ -255,8 +255,9 @@ class JointStep(Step):
 
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
         model = self.model
-        autoencoder = [*model.encoder.parameters(), *model.decoder.parameters()]
         critic = [p for network in model.critics for p in network.parameters()]
+        others = set(critic)
+        autoencoder = [p for p in model.parameters() if p not in others]
         players = [("autoencoder", autoencoder, False), ("critic", critic, True)]
         return [player for player in players if player[1]]
 
