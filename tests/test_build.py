@@ -6,6 +6,7 @@ import torch
 from aae import losses
 from aae.autoencoder import Pass
 from aae.build import VARIANTS, build
+from aae.given import Networks
 from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
 
 
@@ -61,6 +62,17 @@ def test_batch_normalisation_is_in_the_encoder_alone(make, variant):
         if isinstance(module, torch.nn.BatchNorm1d)
     ]
     assert names == ["encoder.trunk.norms.0", "encoder.trunk.norms.1"]
+
+
+def test_noise_is_taken_off_fully_connected_layers_of_ours(new_model, tiny):
+    denoised = {"model": "denoised", "labels": 10, "hidden": 20, "layers": 3}
+    (helper,) = new_model(tiny(**denoised)).helpers
+    assert [each.lines.shape[1] for each in helper.combinations] == [64, 20, 20, 20]
+    with pytest.raises(ValueError, match="take --network mlp, and none of your own"):
+        build(tiny(**denoised, network="conv"), (1, 28, 28), 10, seeded())
+    own = Networks(encoder=torch.nn.Flatten())
+    with pytest.raises(ValueError, match="take --network mlp, and none of your own"):
+        build(tiny(**denoised), (1, 8, 8), 10, seeded(), own)
 
 
 def test_the_config_decides_the_prior(make):

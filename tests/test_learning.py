@@ -61,6 +61,11 @@ def test_semi(learned):
     assert figures["error"] < 0.2  # 0.067; chance is 0.9
 
 
+def test_semi_with_noise_taken_off(learned):
+    figures = learned("semi", labels=100, latent_dim=2, batch_norm=True, denoising_weight=64.0)
+    assert figures["error"] < 0.2  # 0.083; chance is 0.9
+
+
 def test_cluster(learned):
     figures = learned("cluster", latent_dim=2, vat_radius=1.0, vat_weight=20.0)
     assert figures["cluster_error"] < 0.4  # 0.26
