@@ -1,9 +1,9 @@
 """A decoder with lateral connections, by which classes get help in taking noise off ([LADDER]).
 
 A decoder that has y alone can draw a mean picture of each class. This one also sees each of the
-encoder's noisy layers. What those keep of a picture it has from there, so y and the layers below
-it need not carry that; and what noise has taken it must guess, for which y helps most. So the
-encoder learns from all pictures what belongs together, with or without a label.
+encoder's noisy layers: what those keep of a picture it has from there, so y need not carry it; and
+what noise has taken it must guess, for which it has y. So pictures without a label, too, ask of y
+what those of a kind share.
 
 Source: [LADDER] Rasmus et al., Semi-Supervised Learning with Ladder Networks, arXiv:1507.02672; the
 cost here is that of the lowest layer alone, their "bottom-layer" variant.
@@ -24,8 +24,8 @@ from aae.nn import MLP, Encoder, FullLinear
 class Combination(nn.Module):
     """A noisy unit, and what is expected of it from above → the unit without noise.
 
-    If both are Gaussian the best guess weighs the two; how, depends on what is expected ([LADDER],
-    eq. 2): (z - m(u)) v(u) + m(u), where m and v are a bent line each.
+    If both are Gaussian the best guess weighs the two; how, depends on what is expected:
+    (z - m(u)) v(u) + m(u), where m and v are a bent line each ([LADDER]).
 
     Args:
         units: how many; each has its own ten parameters.

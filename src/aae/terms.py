@@ -37,8 +37,12 @@ class Term(Protocol):
 class _OfAll:
     """Of all pictures, with no network of its own."""
 
-    networks: tuple[nn.Module, ...] = ()
     labelled = False
+
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """See `Term`."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Denoised(_OfAll):
     denoiser: Denoiser
 
     @property
-    def networks(self) -> tuple[nn.Module, ...]:  # type: ignore[override]
+    def networks(self) -> tuple[nn.Module, ...]:
         """See `Term`."""
         return (self.denoiser,)
 
