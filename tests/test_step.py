@@ -68,8 +68,8 @@ def starting_with(model, *starts):
     [
         *itertools.product(ADVERSARIAL[:-2], POSTERIORS),
         ("vat", "deterministic"),
-        ("denoised", "gaussian"),
         ("vat", "gaussian"),
+        ("denoised", "gaussian"),
         ("vae", "gaussian"),
     ],
 )

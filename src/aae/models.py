@@ -110,6 +110,7 @@ class ClusteringAAE(Autoencoder):
         self.terms = terms
         """What y must be beside a draw of its prior."""
         self.helpers = nn.ModuleList(network for term in terms for network in term.networks)
+        """Networks of those terms, registered here so that they are trained and kept."""
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
