@@ -26,8 +26,11 @@ DEEP: dict[str, Any] = {
     **CARRIED, "layers": 5, "hidden": 500, "batch_norm": True, "denoising_weight": 64.0,
     "batch_size": 256, "lr": 2e-3, "y_generator_weight": 3.0, "y_discriminator_weight": 3.0,
 }  # fmt: skip
-"""Of a thousand labels more is made by deep and narrow networks, with noise on each layer that y
-helps to take off; with a hundred, one seed of five came to 11 % (docs/trials.md)."""
+"""More is made of few labels by deep and narrow networks, with noise on each layer that y helps to
+take off."""
+
+CAREFUL: dict[str, Any] = {**DEEP, "vat_weight": 30.0}
+"""A hundred labels that are carried faster lose one seed of five (docs/trials.md)."""
 
 FOUND = {
     "vat_weight": 200.0, "warp_weight": 200.0, "balance_weight": 200.0, "batch_norm": True,
@@ -245,7 +248,7 @@ def _semi() -> list[Setting]:
     """Table 2: error with 100, 1,000 and all labels; the Ladder network's for the tuned recipe."""
     settings = []
     rows: list[tuple[int | Literal["all"], dict[str, Any], float, float, str]] = [
-        (100, CARRIED, 0.0190, 0.0106, "about 5 %"),
+        (100, CAREFUL, 0.0190, 0.0106, "about 5 %"),
         (1000, DEEP, 0.0160, 0.0084, "2.9 % with 1,280"),
         ("all", CARRIED, 0.0085, 0.0057, ""),
     ]
