@@ -141,6 +141,13 @@ def test_figures_of_another_config_are_measured_again(small, trainings, tmp_path
     assert figures["config"]["lr"] == 0.01
 
 
+def test_figures_do_not_say_where_the_data_lay(small, trainings, tmp_path):
+    [(_, _, figures)] = go(small[:1], tmp_path, seeds=1, data_dir=str(tmp_path / "here"))
+    assert figures["config"]["data_dir"] is None
+    [kept] = (tmp_path / "out").rglob("*-seed0.json")
+    assert str(tmp_path) not in kept.read_text()
+
+
 def test_a_run_that_was_stopped_goes_on(small, trainings, tmp_path, monkeypatch):
     def fails(*_):
         raise OSError("no space left")

@@ -30,7 +30,7 @@ DEEP: dict[str, Any] = {
 take off."""
 
 CAREFUL: dict[str, Any] = {**DEEP, "vat_weight": 30.0}
-"""A hundred labels that are carried faster lose one seed of five (docs/trials.md)."""
+"""A hundred labels that were carried faster lost one seed of five (docs/trials.md)."""
 
 FOUND = {
     "vat_weight": 200.0, "warp_weight": 200.0, "balance_weight": 200.0, "batch_norm": True,

@@ -111,7 +111,9 @@ def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, 
         figures = measure(run, {target.metric for target in setting.targets}, dataset)
         if seed == 0:
             _publish(run, setting, place)
-        about = {"seconds": seconds, "versions": versions(), "config": run.config.to_json()}
+        # Where the data lay is of no use to others, and figures are published.
+        kept = replace(run.config, data_dir=None).to_json()
+        about = {"seconds": seconds, "versions": versions(), "config": kept}
         write(place, figures | about | {"curve": curve(run)})
 
 
