@@ -97,7 +97,9 @@ def test_every_parameter_of_every_recipe_learns(new_model, batch, name, posterio
     if config.model == "vae":
         posterior = "gaussian"
     if posterior == "universal":
-        config = dataclasses.replace(config, vat_weight=0.0)
+        config = dataclasses.replace(
+            config, vat_weight=0.0, tangent_weight=0.0, denoising_weight=0.0
+        )
     config = dataclasses.replace(config, posterior=posterior)
     model = new_model(config).train()
     corruption = Corruption(noise_std=0.3, dropout=0.2)

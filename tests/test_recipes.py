@@ -13,10 +13,11 @@ def test_a_recipe_knows_its_name_and_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_networks_and_prior_are_the_reference_programs(name):
+    own = {"semi-deep": {"hidden": 500, "layers": 5, "batch_size": 100}}
     expected = {
         "hidden": 1000, "layers": 2, "output": "tanh", "batch_size": 128, "optimizer": "adam",
         "beta1": 0.5, "prior_std": 1.0, "components": 10, "radius": 1.4, "radial_std": 0.5,
-        "tangential_std": 0.1,
+        "tangential_std": 0.1, **own.get(name, {}),
     }  # fmt: skip
     config = recipe(name)
     assert {field: getattr(config, field) for field in expected} == expected
@@ -31,6 +32,7 @@ def test_networks_and_prior_are_the_reference_programs(name):
         ("labels", "labels", "mixture", 10_000),
         ("style", "supervised", "gaussian", "all"),
         ("semi", "semi", "gaussian", 1280),
+        ("semi-deep", "semi", "gaussian", 1280),
         ("cluster", "cluster", "gaussian", 0),
         ("embed", "embed", "gaussian", 1000),
         ("vae", "vae", "gaussian", "all"),

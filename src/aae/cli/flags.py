@@ -23,7 +23,6 @@ from aae.terminal import coloured
 
 LOOKS = (
     tyro.conf.DisallowNone,
-    tyro.conf.FlagCreatePairsOff,
     tyro.conf.PositionalMetavarFromFieldName,
 )
 
