@@ -29,8 +29,8 @@ def reproduce(
         experiments: Which (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or all;
             or a single setting, as table2/labels-100.
         seeds: Runs of each setting, with seeds 0, 1, …: ten, or one with --quick.
-        quick: One tenth of the epochs, 2 at most, one seed, no ten million Parzen samples and no
-            probes; for a look, not for the record.
+        quick: One epoch, or two of the longer trainings, one seed, no ten million Parzen samples
+            and no probes; for a look, not for the record.
         recipe: tuned, paper, or both.
         out: Folder of the figures; what lies there is not measured again.
         runs: Folder of the run folders; a run that was stopped goes on.
