@@ -56,7 +56,7 @@ def semi() -> Config:
 
 
 def semi_deep() -> Config:
-    """The same with fewer errors, in twice the time an epoch, and 20 of them (Table 2).
+    """The same with fewer errors on MNIST, in twice the time an epoch, and 20 of them (Table 2).
 
     Deep and narrow networks, with noise on each layer that y helps to take off; y stays where a
     digit, or its style, moves; and no class is given up.
