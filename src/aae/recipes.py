@@ -2,7 +2,8 @@
 
 The config's defaults keep the reference program's networks, batch and losses, and change what
 measurement favoured; ``docs/migration.md`` has the list with reasons. The literal recipe is that of
-``experiment/aae_mnist.py``. A recipe changes only what makes it that experiment.
+``experiment/aae_mnist.py``. A recipe changes only what makes it that experiment; `semi_deep` has
+networks, batch and losses of its own.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ def _semi() -> list[Setting]:
     ]
     for labels, how, paper, ladder, public in rows:
         ours = replace(how, labels=labels)
-        theirs = replace(as_in_paper(tuned("semi")), labels=labels)
+        theirs = as_in_paper(tuned("semi", labels=labels))
         asked = {"tuned": Target("error", ladder, public), "paper": Target("error", paper, public)}
         for setting in _both("table2", f"labels-{labels}", ours, paper=theirs):
             settings.append(replace(setting, targets=(asked[setting.recipe],)))
