@@ -1,13 +1,16 @@
 """A run of clusters once more, with fewer: what training them would have given."""
 
 import json
+import signal
 
 import pytest
 import torch
 
 from aae.cli import main
-from aae.fit import fit, resume
+from aae.fit import Interrupted, fit, resume
 from aae.regroup import regroup
+from aae.run import Run
+from aae.training.trainer import Observer
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,38 @@ def test_its_pictures_are_drawn(nine, tmp_path):
     assert {path.stem for path in fewer.figures.glob("*.png")} == {
         path.stem for path in nine.figures.glob("*.png")
     }
+
+
+class Stopper(Observer):
+    """Stops a training within its first epoch."""
+
+    def on_step(self, trainer):
+        if trainer.progress.count == 4:
+            signal.raise_signal(signal.SIGINT)
+
+
+def merged(run):
+    """Into which cluster each of those that were found went."""
+    return run.model().clusters.cluster_of.tolist()
+
+
+def test_weights_of_an_epoch_that_is_not_the_last_are_merged_too(tiny, tmp_path):
+    config = tiny(model="cluster", clusters=9, epochs=4, lr=0.2, keep_best="reconstruction")
+    run = fit(config, tmp_path / "run")
+    fewer = regroup(run, 4, tmp_path / "fewer")
+    assert fewer.epochs_done == run.epochs_in_use < 4  # so high a rate makes it worse again
+    assert merged(fewer) != [0, 1, 2, *[3] * 6], "as it is before anything is merged"
+    assert set(merged(fewer)) == {0, 1, 2, 3}
+    assert list(fewer.figures.glob("*.png"))
+
+
+def test_a_training_that_was_stopped_is_merged_as_it_was(tiny, tmp_path):
+    config = tiny(model="cluster", clusters=9)
+    with pytest.raises(Interrupted):
+        fit(config, tmp_path / "run", [Stopper()])
+    fewer = regroup(Run(tmp_path / "run"), 4, tmp_path / "fewer")
+    assert merged(fewer) != [0, 1, 2, *[3] * 6]
+    assert resume(fewer.folder).epochs_done == config.epochs
 
 
 @pytest.mark.parametrize("clusters", [0, 9, 20])

@@ -67,7 +67,9 @@ def draw(run: Run, model: Autoencoder, splits: Splits) -> dict[str, Figure]:
     figures = pictures(model, splits.validation, run.classes, seed=run.config.seed)
     if run.columns is not None:
         figures |= of_table(run.columns, model, splits, seed=run.config.seed)
-    return figures | {"learning-curves": plots.learning_curves(run.records())}
+    if records := run.records():  # a training that was stopped early has none yet
+        figures["learning-curves"] = plots.learning_curves(records)
+    return figures
 
 
 def of_table(

@@ -148,8 +148,11 @@ class Painter(Observer):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        if not is_due(trainer, trainer.config.sample_every):
-            return
+        if is_due(trainer, trainer.config.sample_every):
+            self.draw(trainer)
+
+    def draw(self, trainer: Trainer) -> None:
+        """Draw all pictures of a model as it is now."""
         epoch = trainer.progress.epoch
         model = inference.ready(trainer.model, trainer.config.precision)
         figures = gallery.draw(self.run, model, self.splits)

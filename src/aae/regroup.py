@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 
-from aae.fit import make_trainer, watched
+from aae.fit import make_trainer
+from aae.observers import Painter, Recorder
 from aae.run import Run, Splits
 from aae.storage import locked
 from aae.training import checkpoint
@@ -54,6 +55,8 @@ def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None
     splits = Splits.of(config, dataset)
     with locked(merged.folder):
         trainer = make_trainer(merged, splits)
-        with watched(merged, splits, trainer):
-            trainer.conclude_epoch()
+        trainer.conclude_epoch()
+        checkpoint.write(merged.checkpoints, trainer.model, trainer.state())
+        with Recorder(merged, trainer.progress) as recorder:
+            Painter(merged, splits, recorder).draw(trainer)
     return merged
