@@ -143,6 +143,9 @@ def test_in_use_a_process_asks_no_other(new_model, tiny):
     expected = model.eval().encode(x).z
     Workers(0, 2).prepare(model)
     assert torch.equal(model.eval().encode(x).z, expected)
+    sharpened = new_model(tiny(sharpen_from=0.5))
+    Workers(0, 2).prepare(sharpened)
+    assert torch.isfinite(sharpened.eval().reconstruction_loss(x.tanh(), x))
 
 
 def test_a_batch_has_a_picture_for_each_process(new_model, tiny, part):
