@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aae import evaluate as measuring
-from aae import uncertainty
+from aae import legibility, uncertainty
 from aae.data import Stored, spread
 from aae.evaluate import command, evaluate, write_report
 from aae.fit import fit
@@ -20,6 +20,8 @@ ALWAYS = {"examples",
     "reconstruction_error_of_mean", "prior_distance", "prior_distance_error", "health",
     "health_checks", "standard_errors",
 }  # fmt: skip
+
+READ = {"readable", "smallest_class", "classes_drawn"}
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_figures_are_there_where_they_apply(trained, digits, changes, more):
 
 
 def test_generated_classes_are_judged_where_the_decoder_is_told_them(trained, digits, monkeypatch):
-    monkeypatch.setattr(measuring, "GENERATED", 200)
+    monkeypatch.setattr(legibility, "GENERATED", 200)
     figures = evaluate(trained(model="supervised"), dataset=digits)
     assert figures["judge_accuracy"] > 0.97
     # An untrained decoder is not read as asked, and its classes hardly vary.
@@ -89,7 +91,7 @@ def test_clusters_are_named_on_the_validation_set(trained, digits, monkeypatch):
 
 
 def test_generated_clusters_are_read_by_their_names(trained, digits, monkeypatch):
-    monkeypatch.setattr(measuring, "GENERATED", 200)
+    monkeypatch.setattr(legibility, "GENERATED", 200)
     figures = evaluate(trained(model="cluster", clusters=20), dataset=digits)
     assert 0 <= figures["style_accuracy"] < 0.6
 
@@ -110,6 +112,62 @@ def test_figures_need_no_labels(tiny, digits, tmp_path, no_pictures):
         json.dumps(figures, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({"train_labels": -1}, set()),  # the judge has nothing to learn from
+        ({"test_labels": -1}, set()),
+        ({"rare": 3}, {"judge_accuracy", "style_accuracy", *READ}),  # of one picture no variance
+        ({"side": 7}, set()),  # too small to be read
+    ],
+)
+def test_what_the_judge_cannot_tell_is_left_out(
+    tiny, digits, tmp_path, no_pictures, monkeypatch, changed, left
+):
+    monkeypatch.setattr(legibility, "GENERATED", 200)
+    data, side = digits, changed.get("side", 8)
+    data = replace(
+        data, train_images=data.train_images[..., :side, :side],
+        test_images=data.test_images[..., :side, :side],
+    )  # fmt: skip
+    if rare := changed.get("rare"):
+        few = (digits.test_labels != rare) | (np.cumsum(digits.test_labels == rare) == 1)
+        data = replace(data, test_images=data.test_images[few], test_labels=data.test_labels[few])
+    run = fit(tiny(model="supervised", epochs=1), tmp_path / "run", dataset=data)
+    for name in ("train_labels", "test_labels"):
+        if name in changed:
+            data = replace(data, **{name: np.full_like(getattr(data, name), -1)})
+    figures = evaluate(run, dataset=data)
+    assert set(figures) == ALWAYS | left
+
+
+def test_clusters_without_a_name_are_not_asked_for(
+    tiny, digits, tmp_path, no_pictures, monkeypatch
+):
+    monkeypatch.setattr(legibility, "GENERATED", 200)
+    config = tiny(model="cluster", clusters=12, epochs=1)
+    few = np.full_like(digits.train_labels, -1)
+    few[:2] = digits.train_labels[:2]
+    data = replace(digits, train_labels=few)
+    assert (Splits.of(config, data).validation.labels == -1).all()
+    run = fit(config, tmp_path / "run", dataset=data)
+    assert set(evaluate(run, dataset=data)) == ALWAYS | {"judge_accuracy", *READ}
+
+
+def test_the_figures_of_a_noisy_encoder_are_those_of_its_means(trained, digits):
+    run = trained(model="semi", labels=100, posterior="universal")
+    figures = evaluate(run, split="validation", dataset=digits, judge=False)
+    (told,) = [record for record in run.records() if record["split"] == "validation"]
+    assert figures["error"] == pytest.approx(told["error"], abs=1e-6)
+    assert figures["reconstruction_error"] == pytest.approx(told["reconstruction"], rel=1e-4)
+
+
+def test_of_one_example_nothing_is_measured(trained, digits):
+    one = replace(digits, test_images=digits.test_images[:1], test_labels=digits.test_labels[:1])
+    with pytest.raises(ValueError, match=r"the test set has 1 examples; .* on 2 or more"):
+        evaluate(trained(), dataset=one)
+
+
 def test_pictures_without_a_label_do_not_count(trained, digits):
     run = trained(model="semi", labels=100)
     known = np.arange(360) < 200
@@ -123,7 +181,7 @@ def test_pictures_without_a_label_do_not_count(trained, digits):
 
 
 def test_pictures_in_files_give_the_same_figures(trained, digits, monkeypatch):
-    monkeypatch.setattr(measuring, "GENERATED", 200)
+    monkeypatch.setattr(legibility, "GENERATED", 200)
     run = trained(model="supervised")
     stored = replace(
         digits, train_images=Stored([digits.train_images]), test_images=Stored([digits.test_images])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,28 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import health, inference, losses, metrics, report, uncertainty
+from aae import health, inference, legibility, losses, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.build import row_error
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import Columns, Dataset, column_distances
-from aae.data.download import cache_folder
 from aae.hints import flag
-from aae.judge import Judge, judge_for, read_as, readable
 from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
 from aae.training.batches import within
 
-GENERATED = 10_000
-"""Pictures generated to judge a model by."""
 MEASURED = 100_000
 """Pictures that a figure is measured on, at most; of more, so many are taken, evenly spaced."""
-JUDGED = 2**28
-"""Bytes of pictures that the judge learns from, where they do not fit into memory."""
 
 _OF_LABELLED = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
-_OF_GENERATED = ("style_accuracy", "readable", "smallest_class")
 
 Split = Literal["test", "validation"]
 
@@ -54,7 +47,8 @@ def evaluate(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
         judge: whether an independent classifier reads generated pictures; it is trained at first
-            use, which takes minutes. By default only where a decoder of pictures is told the class.
+            use, which takes minutes. By default only where a decoder of pictures is told the class,
+            and there are pictures and labels that it can learn from and be tried on.
 
     Returns:
         Plain values, ready for JSON:
@@ -73,7 +67,8 @@ def evaluate(
           the validation picture that the cluster is most sure of ([AAE], section 6);
           ``cluster_error_majority``: with clusters named by their most frequent class there.
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
-          ``style_variety``: pixel variance within a generated class, over the real one.
+          ``style_variety``: pixel variance within a generated class, over the real one, where
+          each class has two test pictures or more. Clusters have a class where it can be named.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
           least share of a class among them; ``classes_drawn``: classes that any sample is read as.
         - ``column_distance``: how far generated rows of a table are from these, the mean over its
@@ -84,13 +79,20 @@ def evaluate(
           examples its standard error, of a share √(p(1 - p)/n), of ``style_variety`` that of a
           quotient; of column distances by 50 bootstrap samples; of ``prior_distance`` what prior
           samples show against one another.
+
+    Raises:
+        ValueError: there are fewer than two examples, or the judge is asked for and cannot learn.
     """
     dataset = dataset or run.dataset(data_dir)
     splits = Splits.of(run.config, dataset)
     part = (splits.test if split == "test" else splits.validation).some(MEASURED)
+    if (count := len(part.labels)) < 2:
+        raise ValueError(f"the {split} set has {count} examples; figures are measured on 2 or more")
     model = inference.ready(run.model(), run.config.precision)
     generator = torch.Generator().manual_seed(run.config.seed)
     codes = inference.encode(model, part.images, generator)
+    if run.config.posterior == "universal":  # its means and classes change with the noise, too
+        codes = replace(inference.encode(model, part.images), z=codes.z)
     figures: dict[str, Any] = {
         "recipe": run.config.recipe,
         "data": run.config.data,
@@ -114,18 +116,19 @@ def evaluate(
     figures |= {"prior_distance": match.value, "prior_distance_error": match.error}
     errors["prior_distance"] = match.error
     figures |= _classes(model, codes, part)
-    names = None
+    meant = None if model.finds_clusters else torch.arange(model.n_classes)
     if model.finds_clusters and bool((splits.validation.labels >= 0).any()):
         names = _cluster_names(model, splits.validation.some(MEASURED))
         figures |= _cluster_errors(codes, part, names)
+        meant = names["confident"]
     if judge is None:
-        judged = model.decodes_labels and len(dataset.shape) > 1
-        judge = judged and bool((dataset.test_labels >= 0).any())
+        judge = model.decodes_labels and legibility.can_be_judged(dataset)
     if judge:
-        figures |= _judged(model, dataset.sample(JUDGED), generator, names, errors)
+        told = meant if model.decodes_labels else None
+        figures |= legibility.judged(model, dataset, generator, told, errors)
     if run.columns is not None:
         figures |= _column_distances(run.columns, model, splits.train, part, errors)
-    figures["standard_errors"] = errors | _of_shares(figures, part, dataset)
+    figures["standard_errors"] = errors | _of_shares(figures, part)
     checks = health.examine(_measurements(model, codes, part, match, figures, generator))
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
@@ -149,17 +152,11 @@ def _errors(
     return torch.cat(list(pieces)).double()
 
 
-def _of_shares(figures: dict[str, Any], part: Part, dataset: Dataset) -> dict[str, float]:
+def _of_shares(figures: dict[str, Any], part: Part) -> dict[str, float]:
     """The standard errors of those figures that are shares."""
-    counts = {
-        **dict.fromkeys(_OF_LABELLED, int((part.labels >= 0).sum())),
-        **dict.fromkeys(_OF_GENERATED, GENERATED),
-        "judge_accuracy": int((dataset.test_labels >= 0).sum()),
-    }
+    count = int((part.labels >= 0).sum())
     return {
-        name: uncertainty.of_share(figures[name], count)
-        for name, count in counts.items()
-        if name in figures
+        name: uncertainty.of_share(figures[name], count) for name in _OF_LABELLED if name in figures
     }
 
 
@@ -196,7 +193,7 @@ def _column_distances(
 
     generator = torch.Generator().manual_seed(0)
     rows = {
-        "column_distance": inference.sample(model, None, GENERATED, generator).numpy(),
+        "column_distance": inference.sample(model, None, legibility.GENERATED, generator).numpy(),
         "column_distance_of_training": np.asarray(train.some(MEASURED).images, np.float32),
     }
     held_out = np.asarray(part.images, np.float32)
@@ -229,44 +226,6 @@ def _cluster_errors(codes: Codes, part: Part, names: ClusterNames) -> dict[str, 
     return {
         "cluster_error": metrics.error_rate(names["confident"][found], labels),
         "cluster_error_majority": metrics.error_rate(names["majority"][found], labels),
-    }
-
-
-def _judged(
-    model: Autoencoder,
-    dataset: Dataset,
-    generator: torch.Generator,
-    names: ClusterNames | None,
-    errors: dict[str, float],
-) -> dict[str, float | int]:
-    """What an independent classifier reads in generated pictures."""
-    judge = judge_for(dataset, cache_folder())
-    figures: dict[str, float | int] = {"judge_accuracy": judge.test_accuracy}
-    if model.decodes_labels:
-        asked = torch.arange(GENERATED) % model.n_classes
-        images = inference.sample(model, asked, GENERATED, generator)
-        if names is not None:
-            asked = names["confident"][asked]
-        real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
-        figures["style_accuracy"] = read_as(judge, images, asked)
-        variety = metrics.variety(
-            images, asked, torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
-        )
-        figures["style_variety"], errors["style_variety"] = variety.value, variety.error
-    return figures | read_samples(model, judge, generator)
-
-
-def read_samples(
-    model: Autoencoder, judge: Judge, generator: torch.Generator
-) -> dict[str, float | int]:
-    """What a judge reads in random samples: see ``readable`` and the next two in `evaluate`."""
-    images = inference.sample(model, None, GENERATED, generator)
-    share, counts = readable(judge, images)
-    anyhow = judge.probabilities(images).argmax(1).unique()
-    return {
-        "readable": share,
-        "smallest_class": min(counts) / GENERATED,
-        "classes_drawn": len(anyhow),
     }
 
 

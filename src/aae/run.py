@@ -81,10 +81,10 @@ class Splits:
             )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.drawn_by)
-        if not len(outside) or len(inside) < 2:
+        if min(len(outside), len(inside)) < 2:
             raise ValueError(
-                f"--validation {config.validation} of {count} pictures keeps {len(outside)}: "
-                "at least 1 is needed for validation and 2 for training"
+                f"--validation {config.validation} of {count} examples keeps {len(outside)}: "
+                "2 or more are needed for validation, and for training"
             )
         labels = choose_labels(
             dataset.train_labels[inside], config.labels, config.drawn_by, len(dataset.classes)

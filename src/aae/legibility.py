@@ -1,0 +1,94 @@
+"""What an independent classifier, the judge, reads in the pictures that a model generates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aae import inference, metrics, uncertainty
+from aae.autoencoder import Autoencoder
+from aae.data import Dataset
+from aae.data.download import cache_folder
+from aae.judge import SMALLEST, Judge, judge_for, read_as, readable
+from aae.run import Part
+
+GENERATED = 10_000
+"""Pictures generated to judge a model by."""
+JUDGED = 2**28
+"""Bytes of pictures that the judge learns from, where they do not fit into memory."""
+
+Figures = dict[str, float | int]
+
+
+def can_be_judged(dataset: Dataset) -> bool:
+    """Whether there are pictures and labels for a judge to learn from, and to be tried on."""
+    labels = dataset.train_labels, dataset.test_labels
+    legible = len(dataset.shape) == 3 and min(dataset.shape[1:]) >= SMALLEST
+    return legible and dataset.n_classes > 1 and all((known >= 0).any() for known in labels)
+
+
+def judged(
+    model: Autoencoder,
+    dataset: Dataset,
+    generator: torch.Generator,
+    meant: Tensor | None,
+    errors: dict[str, float],
+) -> Figures:
+    """Measure what a judge reads; see ``style_accuracy`` and those after it in `aae.evaluate`.
+
+    Args:
+        model: the model.
+        dataset: what the judge learns from, at its first use, and is tried on.
+        generator: of codes and samples.
+        meant: the class that each class or cluster of the decoder's stands for, int64 [k]; None
+            where the decoder is told none, or it is not known.
+        errors: is told the figures' standard errors.
+
+    Raises:
+        ValueError: the judge cannot learn from these data.
+    """
+    sample = dataset.sample(JUDGED)
+    judge = judge_for(sample, cache_folder())
+    figures: Figures = {"judge_accuracy": judge.test_accuracy}
+    tried = int((sample.test_labels >= 0).sum())
+    errors["judge_accuracy"] = uncertainty.of_share(judge.test_accuracy, tried)
+    if meant is not None:
+        figures |= _styles(model, judge, sample, generator, meant, errors)
+    figures |= _samples(model, judge, generator)
+    for name in ("style_accuracy", "readable", "smallest_class"):
+        if name in figures:
+            errors[name] = uncertainty.of_share(figures[name], GENERATED)
+    return figures
+
+
+def _styles(
+    model: Autoencoder,
+    judge: Judge,
+    dataset: Dataset,
+    generator: torch.Generator,
+    meant: Tensor,
+    errors: dict[str, float],
+) -> Figures:
+    """Are pictures read as was asked for, and do those of a class differ as real ones do?"""
+    told = torch.arange(GENERATED) % model.n_classes
+    images, asked = inference.sample(model, told, GENERATED, generator), meant[told]
+    figures: Figures = {"style_accuracy": read_as(judge, images, asked)}
+    real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
+    if all((real.labels == label).sum() > 1 for label in asked.unique().tolist()):
+        variety = metrics.variety(
+            images, asked, torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
+        )
+        figures["style_variety"], errors["style_variety"] = variety.value, variety.error
+    return figures
+
+
+def _samples(model: Autoencoder, judge: Judge, generator: torch.Generator) -> Figures:
+    """What is read in random samples."""
+    images = inference.sample(model, None, GENERATED, generator)
+    share, counts = readable(judge, images)
+    anyhow = judge.probabilities(images).argmax(1).unique()
+    return {
+        "readable": share,
+        "smallest_class": min(counts) / GENERATED,
+        "classes_drawn": len(anyhow),
+    }
