@@ -141,6 +141,47 @@ def test_figures_of_another_config_are_measured_again(small, trainings, tmp_path
     assert figures["config"]["lr"] == 0.01
 
 
+def test_figures_to_which_one_has_come_are_measured_again_and_nothing_is_trained(
+    small, trainings, tmp_path
+):
+    go(small[1:], tmp_path, seeds=1)
+    more = replace(small[1], targets=(*small[1].targets, Target("code_area")))
+    [place] = (tmp_path / "out").rglob("*-seed0.json")
+    with pytest.raises(KeyError, match="code_area"):  # which nobody can measure
+        go([more], tmp_path, seeds=1)
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"code_area": 1.0}))
+    [(_, _, figures)] = go([more], tmp_path, seeds=1)
+    assert figures["code_area"] == 1.0
+    assert len(trainings) == 1
+
+
+def test_figures_of_a_config_with_other_fields_are_measured_again(small, trainings, tmp_path):
+    [(_, _, first)] = go(small[1:], tmp_path, seeds=1)
+    [place] = (tmp_path / "out").rglob("*-seed0.json")
+    figures = json.loads(place.read_text())
+    figures["config"]["no_longer"] = 1
+    place.write_text(json.dumps(figures))
+    [(_, _, again)] = go(small[1:], tmp_path, seeds=1)
+    assert again["config"] == first["config"]
+
+
+def test_the_time_of_a_training_that_was_stopped_counts(small, trainings, tmp_path, monkeypatch):
+    whole = training.in_processes
+
+    def stopped(*_):
+        raise Interrupted(tmp_path)
+
+    monkeypatch.setattr(training, "in_processes", stopped)
+    with pytest.raises(Interrupted):
+        go(small[:1], tmp_path, seeds=1)
+    [clock] = (tmp_path / "runs").rglob("seconds.json")
+    assert float(clock.read_text()) > 0
+    clock.write_text("400.0")
+    monkeypatch.setattr(training, "in_processes", whole)
+    [(_, _, figures)] = go(small[:1], tmp_path, seeds=1)
+    assert 400 < figures["seconds"] < 500
+
+
 def test_figures_do_not_say_where_the_data_lay(small, trainings, tmp_path):
     [(_, _, figures)] = go(small[:1], tmp_path, seeds=1, data_dir=str(tmp_path / "here"))
     assert figures["config"]["data_dir"] is None

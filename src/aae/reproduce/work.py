@@ -38,8 +38,8 @@ def reproduce(
     """Train and measure each setting with each seed, or read what was measured before.
 
     The seeds of a setting are trained at once, as `aae.replicas` does it on this machine; settings
-    that want the same training share it. Figures of a config that has changed since are measured
-    again. On a CPU this starts processes: a script must call it under
+    that want the same training share it. Figures of a config that has changed since, or to which
+    one has come, are measured again. On a CPU this starts processes: a script must call it under
     ``if __name__ == "__main__":``.
 
     Args:
@@ -70,7 +70,7 @@ def reproduce(
         missing = {
             (setting, seed): place
             for (setting, seed), place in places.items()
-            if not _holds(place, replace(config, seed=seed))
+            if not _holds(place, setting, seed)
         }
         if missing:
             try:
@@ -79,7 +79,7 @@ def reproduce(
                 for setting in wanted:
                     say(f"{setting.place}: not measured: {error}")
         for (setting, seed), place in places.items():
-            if _holds(place, replace(config, seed=seed)):
+            if _holds(place, setting, seed):
                 yield setting, seed, json.loads(place.read_text())
 
 
@@ -90,7 +90,7 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
         first = _figures_at(out, setting, 0, quick)
         every = first.parent.glob(first.name.replace("seed0", "seed*"))
         for path in sorted(every, key=_seed):
-            if _holds(path, replace(setting.config, seed=_seed(path))):
+            if _holds(path, setting, _seed(path)):
                 yield setting, _seed(path), json.loads(path.read_text())
 
 
@@ -127,20 +127,29 @@ def _trained(
     for seed in seeds:
         if not (folder / f"seed-{seed}" / "config.json").exists():
             Run.create(folder / f"seed-{seed}", replace(whole, seed=seed), dataset)
+    made = [Run(folder / f"seed-{seed}") for seed in seeds]
+    ahead = [run for run in made if run.epochs_done < config.epochs]
     since = time.perf_counter()
-    outcome = training.resume(folder, dataset=dataset, data_dir=config.data_dir, say=say)
-    passed = time.perf_counter() - since
+    try:
+        outcome = training.resume(folder, dataset=dataset, data_dir=config.data_dir, say=say)
+    finally:  # a training that is stopped has taken its time, too
+        share = (time.perf_counter() - since) / max(1, len(ahead))
+        for run in ahead:
+            write(_clock(run), _seconds(run) + share)
     for lost, words in outcome.failed.items():
         say(f"{folder / lost}: {words}")
-    found = {}
-    for seed in seeds:
-        if (run := outcome.finished.get(f"seed-{seed}")) is None:
-            continue
-        clock = run.folder / "seconds.json"  # of trainings that were stopped, too
-        before: float = json.loads(clock.read_text()) if clock.exists() else 0.0
-        write(clock, round(before + passed / len(seeds), 1))
-        found[seed] = run, json.loads(clock.read_text())
-    return found
+    finished = {seed: outcome.finished.get(f"seed-{seed}") for seed in seeds}
+    return {seed: (run, round(_seconds(run), 1)) for seed, run in finished.items() if run}
+
+
+def _clock(run: Run) -> Path:
+    return run.folder / "seconds.json"
+
+
+def _seconds(run: Run) -> float:
+    """How long a run has been trained so far."""
+    place = _clock(run)
+    return float(json.loads(place.read_text())) if place.exists() else 0.0
 
 
 def _publish(run: Run, setting: Setting, place: Path) -> None:
@@ -152,12 +161,18 @@ def _publish(run: Run, setting: Setting, place: Path) -> None:
             copyfile(picture, place.parent / f"{setting.name}-{setting.recipe}-{name}.png")
 
 
-def _holds(place: Path, config: Config) -> bool:
-    """Whether figures are there, and are those of this config as it is today."""
+def _holds(place: Path, setting: Setting, seed: int) -> bool:
+    """Whether all figures of a setting are there, and are those of its config as it is today."""
     if not place.exists():
         return False
-    told = Config.from_json(json.loads(place.read_text())["config"])
-    return replace(told, data_dir=None) == replace(config, data_dir=None)
+    told = json.loads(place.read_text())
+    try:
+        config = Config.from_json(told["config"])
+    except ValueError:  # it was made when there were other fields
+        return False
+    return config == replace(setting.config, seed=seed, data_dir=None) and all(
+        target.metric in told for target in setting.targets
+    )
 
 
 def _figures_at(out: Path, setting: Setting, seed: int, quick: bool) -> Path:
