@@ -35,7 +35,10 @@ def config(**changes):
         ({"seed": -1}, "--seed must be at least 0, not -1"),
         ({"split_seed": -1}, "--split-seed must be at least 0, not -1"),
         ({"merged_from": -1}, "--merged-from must be at least 0, not -1"),
-        ({"clusters": 9, "merged_from": 9}, "--merged-from 9 must be more than --clusters 9"),
+        (
+            {"model": "cluster", "labels": 0, "clusters": 9, "merged_from": 9},
+            "--merged-from 9 must be more than --clusters 9",
+        ),
         ({"prior_std": 0.0}, "--prior-std must be above 0, not 0.0"),
         ({"radial_std": -1.0}, "--radial-std must be above 0, not -1.0"),
         ({"tangential_std": 0.0}, "--tangential-std must be above 0, not 0.0"),
@@ -99,6 +102,15 @@ def config(**changes):
         ({"model": "vae", "prior": "uniform"}, "a VAE cannot have the uniform prior"),
         ({"model": "vae", "posterior": "universal"}, "take --posterior gaussian, not universal"),
         ({"model": "vae", "step": "alternating"}, "take --step joint"),
+        ({"model": "vae", "step": "alternating-plain"}, "take --step joint"),
+        ({"model": "labels", "labels": 0}, "'labels' is shown labels: --labels must be above 0"),
+        ({"model": "supervised", "labels": 0}, "--labels must be above 0; without any, take"),
+        ({"vat_weight": 1.0}, "--vat-weight is of models that tell classes .*, and basic does not"),
+        ({"model": "labels", "tangent_weight": 1.0}, "--tangent-weight is of models that tell"),
+        ({"model": "supervised", "warp_weight": 1.0}, "--warp-weight is of models that tell"),
+        ({"model": "vae", "balance_weight": 1.0}, "--balance-weight is of models that tell"),
+        ({"model": "semi", "merged_from": 20}, "--merged-from is of models that find clusters"),
+        ({"merged_from": 20}, "--merged-from is of models that find clusters"),
         ({"sharpen_from": 1.0}, "--sharpen-from must be a share of the epochs, .* not 1.0"),
         (
             {"sharpen_from": 0.5, "reconstruction": "absolute"},
@@ -159,11 +171,12 @@ def test_json_and_back(name):
 
 def test_json_and_back_with_every_field_changed():
     before = config(
-        data="svhn", data_dir="/data", image_size=(8, 9), channels=1, unreadable="skip",
+        model="cluster", data="svhn", data_dir="/data", image_size=(8, 9), channels=1,
+        unreadable="skip",
         label_column="class", missing="impute", categorical_columns=("a", "b"),
         ignore_columns=("c",),
-        network="conv", width=16, validation=0.2, labels=100, latent_dim=4, hidden=7, layers=3,
-        posterior="universal", style_critic="plain", batch_norm=True, output="linear",
+        network="conv", width=16, validation=0.2, labels=0, latent_dim=4, hidden=7, layers=3,
+        posterior="deterministic", style_critic="plain", batch_norm=True, output="linear",
         reconstruction="absolute", init="normal", prior="mixture", prior_std=2.0, components=3,
         radius=2.0, radial_std=0.3, tangential_std=0.2, epochs=5, batch_size=9, step="alternating",
         optimizer="sgd", lr=0.1, adversarial_lr=0.2, warmup=3, lr_steps=(1, 2), lr_factor=0.5,
@@ -213,19 +226,19 @@ def test_a_config_is_frozen():
 
 def test_the_weights_by_phase():
     made = config(
-        model="supervised",
+        model="semi",
         reconstruction_weight=1.0, generator_weight=2.0, discriminator_weight=3.0,
         y_generator_weight=4.0, y_discriminator_weight=5.0, classification_weight=6.0,
         vat_weight=7.0, tangent_weight=7.5, warp_weight=7.8, balance_weight=8.0, heads_weight=9.0,
-        reading_weight=9.5,
     )  # fmt: skip
     denoised = config(model="semi", batch_norm=True, denoising_weight=8.5)
     assert denoised.weights["denoising"] == 8.5
+    assert config(model="supervised", reading_weight=9.5).weights["reading"] == 9.5
     assert made.weights == {
         "reconstruction": 1, "generator_z": 2, "discriminator_z": 3,
         "generator_y": 4, "discriminator_y": 5, "classification": 6, "vat": 7, "tangent": 7.5,
         "warp": 7.8, "balance": 8, "denoising": 0, "disturbed": 6, "heads": 9, "kl": 0,
-        "reader": 1, "reading": 9.5,
+        "reader": 1, "reading": 0,
     }  # fmt: skip
     assert config(model="vae").weights["kl"] == 1
     assert config(model="vae", kl_weight=4.0).weights["kl"] == 4

@@ -206,8 +206,9 @@ def test_a_step_does_not_make_the_host_wait(both, batches, variant):
 def test_the_same_kind_of_step_as_alone(tiny, new_model):
     config = tiny(model="semi")
     assert type(lone_step(new_model(config), config)) is JointStep
-    config = tiny(model="semi", step="alternating")
-    assert type(lone_step(new_model(config), config)) is AlternatingStep
+    for step in ("alternating", "alternating-plain"):
+        config = tiny(model="semi", step=step)
+        assert type(lone_step(new_model(config), config)) is AlternatingStep
 
 
 def test_what_cannot_be_stacked(tiny, both, batches):
@@ -216,7 +217,6 @@ def test_what_cannot_be_stacked(tiny, both, batches):
     assert not can_be_stacked(tiny(model="vat", batch_norm=True))
     for smooth in ("vat_weight", "tangent_weight", "warp_weight"):
         assert not can_be_stacked(tiny(model="cluster", batch_norm=True, **{smooth: 1.0}))
-        assert can_be_stacked(tiny(model="basic", batch_norm=True, **{smooth: 1.0}))
     _, _, stacked, own = both("vat", batch_norm=True)
     with pytest.raises(RuntimeError, match="mutate a captured Tensor"):
         stacked(beside(batches[0]), lambda: beside(batches[1]), DUE, own[0])

@@ -248,8 +248,7 @@ class Config:
     @property
     def smooths_classes(self) -> bool:
         """Whether a loss of its model compares a picture's class with that of a neighbour."""
-        with_classes = self.model in ("semi", "cluster", "embed")
-        return with_classes and bool(self.vat_weight or self.tangent_weight or self.warp_weight)
+        return bool(self.vat_weight or self.tangent_weight or self.warp_weight)
 
     @property
     def clusters_found(self) -> int:

@@ -120,6 +120,23 @@ def _refuse_together(c: Any) -> None:
         raise ValueError(
             f"clustering uses no labels: take --labels 0, not {c.labels}, or the recipe semi"
         )
+    if c.model in ("labels", "supervised") and c.labels == 0:
+        raise ValueError(
+            f"the model {c.model!r} is shown labels: --labels must be above 0; without any, take "
+            "the recipe gaussian, or cluster"
+        )
+    has_y = c.model in ("semi", "cluster", "embed")
+    for name in ["vat_weight", "tangent_weight", "warp_weight", "balance_weight"]:
+        if getattr(c, name) and not has_y:
+            raise ValueError(
+                f"{flag(name)} is of models that tell classes or clusters (semi, cluster, embed), "
+                f"and {c.model} does not: leave it out"
+            )
+    if c.merged_from and (classifies or not has_y):
+        raise ValueError(
+            "--merged-from is of models that find clusters (cluster, embed with --labels 0): "
+            "leave it out"
+        )
     if c.merged_from and c.merged_from <= c.clusters:
         raise ValueError(
             f"--merged-from {c.merged_from} must be more than --clusters {c.clusters}, which are "
@@ -172,7 +189,7 @@ def _refuse_together(c: Any) -> None:
         )
     if c.model == "vae" and not c.weights["kl"]:
         raise ValueError("a VAE has nothing else to hold its codes: --kl-weight must be above 0")
-    if c.model == "vae" and c.step == "alternating":
+    if c.model == "vae" and c.step.startswith("alternating"):
         raise ValueError("a VAE has one loss and nothing to alternate: take --step joint")
 
 

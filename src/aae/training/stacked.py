@@ -55,7 +55,8 @@ def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.
 
 def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:
     """The step of one model with which the stacked one is the same."""
-    return (AlternatingStep if config.step == "alternating" else JointStep)(model, config, reads)
+    alternates = config.step.startswith("alternating")
+    return (AlternatingStep if alternates else JointStep)(model, config, reads)
 
 
 def can_be_stacked(config: Config) -> bool:
