@@ -35,10 +35,13 @@ def test_commands_exist(page):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site, built as it is put on a host; a warning of MkDocs or griffe ends the build."""
+    """The site, built as it is put on a host; a warning of MkDocs or griffe ends the build.
+
+    Not quietly: what is not said is not counted.
+    """
     folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
         cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr

@@ -21,6 +21,8 @@ PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
 """Pages of the site that lie at the repository's root."""
 HOME = {"README.md": "index.md"}
 """What the site has instead of a file of the repository."""
+WORDED = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)\)")
+"""A link, with its words."""
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)(?=[)#\s])")
 MODULES = re.compile(r"^::: ([\w.]+)\.\*$", re.MULTILINE)
 """Stands for all modules of a package: what it imports of them is not shown twice."""
@@ -43,7 +45,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Have the links of a page lead to where their targets are in the site."""
+    """Have links lead to where their targets are in the site, which has no folders."""
 
     def moved(link: re.Match[str]) -> str:
         target = link[0]
@@ -52,7 +54,12 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         place = _in_site(_place(page.file, target))
         return posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or ".")
 
-    return MODULES.sub(_modules, LINK.sub(moved, markdown))
+    def folders_left_out(link: re.Match[str]) -> str:
+        words, target = link.groups()
+        here = "://" in target or not (ROOT / _place(page.file, target)).is_dir()
+        return link[0] if here else words
+
+    return MODULES.sub(_modules, LINK.sub(moved, WORDED.sub(folders_left_out, markdown)))
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
