@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from aae import plots
 from aae.data import Stored, load, open_pictures, stored
 from aae.data.loading import in_full
+from aae.fit import fit
 
 
 def numbered(n, shape=(1, 2, 3), start=0):
@@ -150,9 +152,39 @@ def test_shards_of_two_shapes_are_refused(shards):
         load(str(shards))
 
 
+def test_more_classes_than_pictures_are_refused(tmp_path):
+    np.save(tmp_path / "mine.npy", numbered(70))
+    np.save(tmp_path / "mine.labels.npy", np.where(np.arange(70) == 3, 10**9, 0))
+    with pytest.raises(ValueError, match=r"labels go up to 1000000000, and there are 70 examples"):
+        load(str(tmp_path / "mine.npy"))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_pictures_of_other_channels_than_eyes_see_are_learned_and_drawn(
+    tmp_path, tiny, digits, channels
+):
+    images = digits.train_images[:60].repeat(channels, 1)
+    np.save(tmp_path / "mine.npy", images)
+    run = fit(tiny(labels=0, data=str(tmp_path / "mine.npy")), tmp_path / "run")
+    assert run.shape == (channels, 8, 8)
+    assert (run.figures / "reconstructions.png").exists()
+    grey = np.full((1, channels, 2, 2), 0.5)
+    grey[0, 0] = 1
+    mean = (channels + 1) / (2 * channels)
+    assert plots.tile(grey, 1)[1:3, 1:3] == pytest.approx(np.full((2, 2, 1), mean))
+
+
+def test_channels_that_come_last_are_refused(tmp_path):
+    np.save(tmp_path / "mine.npy", numbered(70, (16, 16, 3)))
+    with pytest.raises(ValueError, match=r"channels last: give images.transpose\(0, 3, 1, 2\)"):
+        load(str(tmp_path / "mine.npy"))
+
+
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "pictures.txt").write_text("no")
-    with pytest.raises(ValueError, match=r"neither a .npy file of pictures nor a folder"):
+    with pytest.raises(
+        ValueError, match=r"is no .npy file of pictures and no folder of such; other"
+    ):
         load(str(tmp_path / "pictures.txt"))
 
 

@@ -46,6 +46,36 @@ def colours(images):
 # --- what a folder means
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "beside"),
+    [("train", "test", "val"), ("Train", "TEST", "Valid"), ("training", "testing", "validation")],
+)
+def test_parts_by_their_usual_names(train, test, beside):
+    names = [f"{part}/{kind}/{part}.png" for part in (train, test, beside) for kind in ("a", "b")]
+    tree = arrange(names, Path("pets"))
+    assert tree.classes == ("a", "b")
+    assert [Path(name).parts[0] for name, t in zip(tree.names, tree.is_test, strict=True) if t] == [
+        test, test,
+    ]  # fmt: skip
+    assert sorted(tree.labels.tolist()) == [0, 0, 0, 1, 1, 1]
+
+
+def test_such_names_alone_are_classes():
+    assert arrange(["training/a.png", "resting/b.png"], Path("x")).classes == (
+        "resting",
+        "training",
+    )
+    assert arrange(["val/a.png", "other/b.png"], Path("x")).classes == ("other", "val")
+
+
+def test_a_link_to_nowhere_is_an_unreadable_picture(pets):
+    (pets / "cat" / "gone.png").symlink_to("/nowhere/at/all.png")
+    with pytest.raises(ValueError, match=r"cat/gone.png \(No such file or directory\)"):
+        load(str(pets))
+    data = load(str(pets), reading=Reading(unreadable="skip"))
+    assert data.left_out == ("cat/gone.png",)
+
+
 def test_class_folders_are_labels(pets):
     data = load(str(pets))
     assert (data.name, data.classes, data.shape) == ("pets", ("cat", "dog"), (3, 10, 8))

@@ -8,7 +8,7 @@ import polars
 import pytest
 from sklearn import datasets
 
-from aae.data import TableReading, load, parquet
+from aae.data import Columns, TableReading, load, open_rows, parquet
 from aae.data.tables import from_table, load_table, read_table
 from aae.fit import fit
 from aae.run import Run, data_of
@@ -120,13 +120,41 @@ def test_columns_are_ignored_and_taken_for_categories(tmp_path):
         ("a,b\n1,0.5\n" + "1,1.5\n" * 9, {"label_column": "b"}, "'b' holds 2 different values"),
         ("a,b\ninf,1\n" + "1,1\n" * 9, {}, "'a' has 1 infinite values, the first in row 0"),
         ("a\n" + "1\n" * 9, {"categorical_columns": ("b",)}, "no column is called 'b'"),
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n", {}, "numbers in its first line"),
+        ('a,b\n1,"1,234"\n2,"5"\n', {}, "'b' holds '1,234' in row 0: write numbers with a point"),
+        ("a,b\n" + "1,x\n" * 9, {"label_column": "b", "ignore_columns": ("b",)}, "b is no feature"),
     ],
 )
 def test_mistakes_are_told(tmp_path, text, reading, words):
     place = tmp_path / "mine.csv"
     place.write_text(text)
-    with pytest.raises(ValueError, match=f"mine.csv.*{words}"):
+    with pytest.raises(ValueError, match=f"(mine.csv.*|--label-column ){words}"):
         load_table(place, TableReading(**reading))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("u;v;c\n1,5;2,0;a\n-3,25;4;b\n", [[1.5, 2.0, "a"], [-3.25, 4.0, "b"]]),
+        ("u, v, c\n1.5, 2, a\n2.5, 4, b\n", [[1.5, 2, "a"], [2.5, 4, "b"]]),
+        ("u,v\n1.5,None\n2.5,-\n , 4\n", [[1.5, None], [2.5, None], [None, 4]]),
+        ('"len, mm";"width, mm"\n1,5;2\n', [[1.5, 2]]),
+        ("2010,country\n1,no\n2,se\n", [[1, "no"], [2, "se"]]),
+        ("u,t\n1e3,TRUE\n2,false\n", [[1000.0, True], [2.0, False]]),
+        ("u,zone\n1,1\n2,3a\n", [[1, "1"], [2, "3a"]]),
+    ],
+)
+def test_numbers_are_numbers_however_they_are_written(tmp_path, text, rows):
+    place = tmp_path / "mine.csv"
+    place.write_text(text)
+    assert [list(row) for row in read_table(place).rows()] == rows
+
+
+def test_columns_of_words_stay_so_where_a_file_has_but_numbers_in_them(tmp_path):
+    columns = Columns.of({"u": [1.0, 2.0, 3.0], "zone": ["1", "2", "3a"]})
+    (tmp_path / "new.csv").write_text("zone,u\n2,1\n1,2\n")
+    rows = open_rows(tmp_path / "new.csv", columns)
+    assert rows[:, -3:].tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
 def test_a_measured_target_names_no_classes():

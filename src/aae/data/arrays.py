@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.checks import numbered
 from aae.data.dataset import Dataset
 from aae.data.npy import map_array
 from aae.data.splits import split_test
@@ -38,8 +39,7 @@ def load_arrays(path: Path) -> Dataset:
         is_test[split_test(labels, str(path))] = True
         test_images, test_labels = images[is_test], labels[is_test]
         images, labels = images[~is_test], labels[~is_test]
-    count = max(labels.max(), test_labels.max()) + 1
-    names = tuple(str(k) for k in range(count))
+    names = numbered(str(path), labels, test_labels)
     return Dataset(path.stem, names, images, labels, test_images, test_labels)
 
 
@@ -66,7 +66,10 @@ def _files(path: Path) -> list[Path]:
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     files = [file for file in files if file.suffix == ".npy" and not file.name.endswith(_LABELS)]
     if not files:
-        raise ValueError(f"{path} is neither a .npy file of pictures nor a folder of such files")
+        raise ValueError(
+            f"{path} is no .npy file of pictures and no folder of such; other files that are read: "
+            ".npz, .zip of pictures, .csv, .tsv and .parquet"
+        )
     return files
 
 

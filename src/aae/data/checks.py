@@ -11,6 +11,25 @@ LOOKED_AT = 1000
 """Examples that are looked at, evenly spaced."""
 
 
+def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
+    """The names of classes that are called by their numbers.
+
+    Args:
+        name: of the data set, for messages.
+        labels: int64 [n] each, -1 where there is none.
+
+    Raises:
+        ValueError: there are more classes than examples.
+    """
+    count = 1 + max((int(part.max(initial=-1)) for part in labels), default=-1)
+    if count > (examples := sum(map(len, labels))):
+        raise ValueError(
+            f"{name}: labels go up to {count - 1}, and there are {examples} examples: number the "
+            "classes 0, 1, 2 and so on, without gaps"
+        )
+    return tuple(str(k) for k in range(count))
+
+
 def refuse_untrainable(
     name: str, images: Examples, labels: NDArray[np.int64] | None, classes: tuple[str, ...]
 ) -> None:

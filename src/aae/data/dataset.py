@@ -95,6 +95,11 @@ class Dataset:
                 f"{where}: images are {images.dtype} {list(images.shape)}; they must be uint8 "
                 "[n, channels, height, width], or rows of features float32 [n, d], none of them 0"
             )
+        if images.ndim == 4 and images.shape[3] in (1, 3, 4) and images.shape[1] > 4:
+            raise ValueError(
+                f"{where}: images are {list(images.shape)}, with their channels last: give "
+                "images.transpose(0, 3, 1, 2), [n, channels, height, width]"
+            )
         if not isinstance(images, Stored) and not np.isfinite(images).all():
             at = np.flatnonzero(~np.isfinite(images).all(1))
             raise ValueError(

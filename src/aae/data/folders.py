@@ -21,6 +21,11 @@ from aae.data.splits import split_test
 from aae.data.stored import Stored, at_hand
 
 TRAIN, TEST = "train", "test"
+_MEANT = {
+    TRAIN: TRAIN, TEST: TEST, "training": TRAIN, "testing": TEST,
+    **dict.fromkeys(("val", "valid", "validation"), TRAIN),
+}  # fmt: skip
+"""The part that a folder's name means."""
 MOST_BYTES = 2**28
 """Bytes of one file, unpacked, at most."""
 _TOLD = 5
@@ -33,7 +38,9 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
     A picture in a folder of the place has that folder's name as its class, however deep in it, as
     long as there are two such folders or more; one that lies in the place itself has no class.
     With a folder ``test``, its pictures are the test set and the rest, or what is in a folder
-    ``train``, the training set; else a part is split off, see `aae.data.splits.split_test`. A place
+    ``train``, the training set; else a part is split off, see `aae.data.splits.split_test`. Beside
+    one of these, ``training``, ``testing``, and ``val``, whose pictures are for training (a part is
+    held out by chance), are parts as well; large letters do not matter. A place
     with nothing in it but one folder stands for that folder. What is larger than
     `aae.data.stored.RESIDENT` once decoded stays in its file.
 
@@ -47,7 +54,8 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
     """
     files = _open(place)
     tree = arrange(names_in(place), place)
-    images, readable = _read(files, tree.names, reading, progress)
+    advice = ", or leave them out by --unreadable skip"
+    images, readable = _read(files, tree.names, reading, progress, advice)
     labels, is_test = tree.labels[readable], tree.is_test[readable]
     if not is_test.any():
         is_test[split_test(labels, str(place))] = True
@@ -119,9 +127,11 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     folders = [path.parts[:-1] for path in paths]
     while all(folders) and len({folder[0] for folder in folders}) == 1:
         folders = [folder[1:] for folder in folders]
-    is_test = np.array([folder[:1] == (TEST,) for folder in folders])
+    tops = [folder[0].lower() if folder else "" for folder in folders]
+    parts = _parts({*tops})
+    is_test = np.array([parts.get(top) == TEST for top in tops])
     # Within a part, its own name is no class.
-    within = [folder[1:] if folder[:1] in ((TRAIN,), (TEST,)) else folder for folder in folders]
+    within = [folder[top in parts :] for folder, top in zip(folders, tops, strict=True)]
     of = [folder[0] if folder else "" for folder in within]
     known, seen = ({name for name, test in zip(of, is_test, strict=True) if test == part and name}
                    for part in (False, True))  # fmt: skip
@@ -136,8 +146,15 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     return Tree(tuple(map(str, paths)), labels, classes, is_test)
 
 
+def _parts(tops: set[str]) -> dict[str, str]:
+    """Which of the topmost folders are parts, and of what; other words than two only beside one."""
+    meant = {top: _MEANT[top] for top in tops if top in _MEANT}
+    sure = tops & {TRAIN, TEST} or {TRAIN, TEST} <= {*meant.values()}
+    return meant if sure else {}
+
+
 def _read(
-    files: Files, names: Sequence[str], reading: Reading, progress: bool
+    files: Files, names: Sequence[str], reading: Reading, progress: bool, advice: str = ""
 ) -> tuple[Stored, NDArray[np.int64]]:
     """The pictures that can be read, and the numbers of their names."""
     if not names:
@@ -150,7 +167,7 @@ def _read(
         more = f" and {len(kept.reasons) - _TOLD} more" if len(kept.reasons) > _TOLD else ""
         raise ValueError(
             f"{len(kept.reasons)} of {len(names)} pictures in {files.place} cannot be read: "
-            f"{'; '.join(told)}{more}. Mend or remove them, or leave them out by --unreadable skip"
+            f"{'; '.join(told)}{more}. Mend or remove them{advice}"
         )
     readable = np.array([k for k, name in enumerate(names) if name not in kept.reasons], np.int64)
     if not len(readable):
@@ -172,7 +189,10 @@ class _Folder:
                 yield (Path(folder) / name).relative_to(self.place).as_posix()
 
     def stamp(self, name: str) -> tuple[int, int]:
-        status = (self.place / name).stat()
+        try:
+            status = (self.place / name).stat()
+        except OSError:  # a link to nowhere, say: whoever opens it is told
+            return -1, -1
         return status.st_size, status.st_mtime_ns
 
     @contextmanager

@@ -107,7 +107,7 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
         raise ValueError(f"two columns of the table have one name: {', '.join(map(str, names))}")
 
     def values(series: Any) -> object:
-        if series.dtype.is_decimal():
+        if series.dtype.is_decimal() or series.dtype in (nw.Int128, nw.UInt128):
             series = series.cast(nw.Float64)
         plain = series.dtype.is_numeric() and not series.is_null().any()
         return series.to_numpy() if plain else series.to_list()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.checks import numbered
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
 from aae.data.npy import map_array, read_archive
@@ -106,7 +107,8 @@ def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
     Raises:
         ValueError: the file cannot be read, or has other columns.
     """
-    table = read_table(place) if place.suffix.lower() in SUFFIXES else _arrays(place)["x"]
+    words = (b.name for b in columns.blocks if any(isinstance(k, str) for k in b.categories))
+    table = read_table(place, words) if place.suffix.lower() in SUFFIXES else _arrays(place)["x"]
     try:
         return columns.encode(table)
     except ValueError as error:
@@ -126,6 +128,8 @@ def _arrays(place: Path) -> dict[str, NDArray[Any]]:
         beside = place.with_name(place.stem + ".labels.npy")
         if beside.is_file():
             found["y"] = np.array(map_array(beside))
+    if lone := [name for name, array in found.items() if not array.ndim]:
+        raise ValueError(f"{place} holds a single value as {lone[0]}; give one for each example")
     if "x" not in found:
         raise ValueError(
             f"{place} holds the arrays {held}; call them x, and y, x_test and y_test where there "
@@ -137,8 +141,8 @@ def _arrays(place: Path) -> dict[str, NDArray[Any]]:
 def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset:
     """A data set of a training set and, where it is there, a test set."""
     first = whole[0]
-    known = [part.labels.max(initial=-1) for part in whole if part.labels is not None]
-    classes = first.classes or tuple(str(k) for k in range(max(known, default=-1) + 1))
+    known = [part.labels for part in whole if part.labels is not None]
+    classes = first.classes or numbered(name, *known)
     if len(classes) == 1:
         raise ValueError(f"{name}: all labels are 0: there is nothing to tell apart; give none")
     if not _are_pictures(first.examples):
@@ -163,6 +167,8 @@ def _sure(part: _Given) -> NDArray[np.int64]:
 
 def _unpacked(data: Any, labels: Any, reading: TableReading) -> _Given:
     """What a user gave, whatever it came in."""
+    if hasattr(data, "toarray"):
+        raise ValueError(f"{type(data).__name__} is sparse: give data.toarray()")
     if _is_hub(data):
         return _of_hub(data, labels, reading.label_column)
     if _is_map_style(data):

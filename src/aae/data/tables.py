@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 """Endings of files that hold tables."""
 NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 """What stands for a missing value in a CSV file."""
+_NO_NUMBER = ("-", "--", ".", "None", "none")
+"""What does so in a column that else has numbers."""
+_GROUPED = r"[+-]?\d+(,\d+)+(\.\d+)?"
 _CLASSES = (
     20,
     0.2,
@@ -51,7 +54,13 @@ PLAINLY = TableReading()
 
 def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
     """A data set of the table in a CSV or Parquet file; see `from_table`."""
-    return from_table(read_table(place), str(place), reading)
+    given, label = [*reading.categorical_columns, *reading.ignore_columns], reading.label_column
+    if label in given:
+        raise ValueError(
+            f"--label-column {label} is no feature: leave it out of --categorical-columns and "
+            "--ignore-columns"
+        )
+    return from_table(read_table(place, reading.categorical_columns), str(place), reading)
 
 
 def from_table(
@@ -108,8 +117,14 @@ def from_table(
     return Dataset(Path(name).stem, names, *train, *held_out, columns=columns)
 
 
-def read_table(place: Path) -> Any:
+def read_table(place: Path, text: Iterable[str] = ()) -> Any:
     """The frame in a file.
+
+    Args:
+        place: a CSV or Parquet file. In a CSV file spaces around names and values do not count, a
+            comma is decimal where cells are parted by semicolons, and a column is of numbers where
+            all its values are, but for what stands for none.
+        text: columns of a CSV file that are words, even where these look like numbers.
 
     Raises:
         ValueError: it cannot be read, or polars is not installed.
@@ -125,24 +140,62 @@ def read_table(place: Path) -> Any:
         frame = read_parquet(place)
         # What pandas keeps beside the columns.
         return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
+    separator = _separator(place)
     try:
-        frame = polars.read_csv(
-            place, separator=_separator(place), null_values=list(NO_VALUE), infer_schema_length=None
-        )
+        frame = polars.read_csv(place, separator=separator, infer_schema=False)
     except (
         polars.exceptions.PolarsError,
         polars.exceptions.PanicException,  # no Exception, yet damage makes polars raise it
         UnicodeDecodeError,
     ) as error:
         raise ValueError(f"{place} cannot be read: {str(error).splitlines()[0]}") from None
-    _check_header(place, frame.columns)
-    return frame
+    names = [name.strip() for name in frame.columns]
+    _check_header(place, names)
+    frame.columns = names
+    of_words, decimal_comma = {*text}, separator == ";"
+    columns = (
+        _words(series) if series.name in of_words else _typed(place, series, decimal_comma)
+        for series in frame
+    )
+    return polars.DataFrame(list(columns))
+
+
+def _words(series: Any) -> Any:
+    """A column's cells without the spaces around them; none where they stand for none."""
+    words = series.str.strip_chars()
+    return words.set(words.is_in(list(NO_VALUE)), None)
+
+
+def _typed(place: Path, series: Any, decimal_comma: bool) -> Any:
+    """A column of a CSV file as whole numbers, numbers, truth values or words."""
+    import polars
+
+    words = _words(series)
+    there = words.drop_nulls().str.to_lowercase()
+    if len(there) and there.is_in(["true", "false"]).all():
+        return words.str.to_lowercase() == "true"
+    given = words.set(words.is_in(list(_NO_NUMBER)), None)
+    if decimal_comma:
+        given = given.str.replace(",", ".", literal=True)
+    count = len(given.drop_nulls())
+    for kind in (polars.Int64, polars.Float64):
+        numbers = given.cast(kind, strict=False)
+        if count and len(numbers.drop_nulls()) == count:
+            return numbers
+    grouped = given.str.contains(f"^{_GROUPED}$")
+    if count and (numbers.is_not_null() | grouped | given.is_null()).all():
+        row = grouped.arg_true()[0]
+        raise ValueError(
+            f"{place}: column {series.name!r} holds {given[row]!r} in row {row}: write numbers "
+            "with a point, and without separators of thousands"
+        )
+    return words
 
 
 def _separator(place: Path) -> str:
     """What stands between the cells of a CSV file: the likeliest in its first line."""
     with place.open(encoding="utf-8-sig") as file:
-        first = file.readline()
+        first = re.sub(r'"[^"]*"', "", file.readline())
     return max(",;\t|", key=first.count)
 
 
@@ -154,14 +207,12 @@ def _check_header(place: Path, names: list[str]) -> None:
         )
     if twice := [name for name in names if re.search(r"_duplicated_\d+$", name)]:
         raise ValueError(f"{place}: two columns are called {twice[0].rpartition('_dup')[0]!r}")
-    try:
-        [float(name) for name in names]
-    except ValueError:
-        return
-    raise ValueError(
-        f"{place} has numbers in its first line, which must have the columns' names: "
-        f"{', '.join(names[:5])}"
-    )
+    numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", name)]
+    if len(numbers) == len(names) or any(not name.isdecimal() for name in numbers):
+        raise ValueError(
+            f"{place} has numbers in its first line, which must have the columns' names: "
+            f"{', '.join(names[:5])}"
+        )
 
 
 def _parts(table: object, reading: TableReading) -> tuple[dict[str, Series], Series | None]:
