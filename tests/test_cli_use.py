@@ -97,6 +97,17 @@ class TestEncode:
         expected = inference.encode(basic_run.model(), digits.test_images).mean.numpy()
         assert np.array_equal(np.load(out), expected)
 
+    def test_what_is_read_is_not_written_over(self, run, basic_run, tmp_path, part):
+        data = tmp_path / "shards" / "mine.npy"
+        data.parent.mkdir()
+        np.save(data, part.images[:40])
+        for given, out in ((data, data), (data.parent, data), (data.parent, data.parent / "c.npy")):
+            code, _, said = run("encode", basic_run.folder, given, "--out", out)
+            assert code == 2
+            assert "is among the data that are read" in said
+        assert np.array_equal(np.load(data), part.images[:40])
+        assert [path.name for path in data.parent.iterdir()] == ["mine.npy"]
+
     @pytest.mark.parametrize(("split", "count"), [("train", 1317), ("validation", 120)])
     def test_its_parts(self, run, basic_run, tmp_path, split, count):
         out = tmp_path / "codes.npy"

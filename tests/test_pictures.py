@@ -78,7 +78,7 @@ def test_it_is_used(trained, photos, run, tmp_path):
 
 def test_new_pictures_are_brought_to_its_shape(trained, photos, run, tmp_path):
     Image.open(photos / "bar" / "1.jpg").save(tmp_path / "new.png")
-    codes = tmp_path / "codes.npy"
+    codes = tmp_path / "codes" / "codes.npy"
     assert run("encode", trained, tmp_path, "--out", codes)[0] == 0
     assert np.load(codes).shape == (1, 2)
 
@@ -93,5 +93,7 @@ def test_files_are_named_beside_their_classes(photos, run, tmp_path):
     assert run("predict", tmp_path / "run", tmp_path / "new", "--out", table)[0] == 0
     with table.open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["index", "label", "probability", "file"]
+    assert header == ["index", "label", "probability", "file", "class"]
     assert [(row[0], row[3]) for row in rows] == [("0", "a.png"), ("1", "b.png")]
+    classes = Run(tmp_path / "run").classes
+    assert all(row[4] == classes[int(row[1])] for row in rows)

@@ -71,6 +71,7 @@ def fit(
     """
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
+    choose_device(config.device)  # refuses one that is not there, with no folder yet
     config = replace(config, data=in_full(config.data))
     with ExitStack() as working:
         world = working.enter_context(joined())

@@ -45,9 +45,11 @@ def judged(
         errors: is told the figures' standard errors.
 
     Raises:
-        ValueError: the judge cannot learn from these data.
+        ValueError: the judge cannot learn from these data, or cannot be tried on them.
     """
     sample = dataset.sample(JUDGED)
+    if (sample.test_labels < 0).all():
+        raise ValueError(f"no test picture of {dataset.name} has a label to try the judge on")
     judge = judge_for(sample, cache_folder())
     figures: Figures = {"judge_accuracy": judge.test_accuracy}
     tried = int((sample.test_labels >= 0).sum())

@@ -176,7 +176,7 @@ class Painter(Observer):
         pictures, classes = None, self.run.classes
         if len(model.decoder.shape) > 1:
             x = to_model(torch.from_numpy(np.asarray(part.images)))
-            pictures = to_unit(x).numpy()
+            pictures = plots.visible(to_unit(x).numpy())
         labels = [classes[k] if k >= 0 else "?" for k in part.labels] if classes else None
         codes = inference.encode(model, part.images).mean
         projector.write(self.run.folder, codes.numpy(), labels, pictures)

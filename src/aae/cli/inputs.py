@@ -96,14 +96,24 @@ def names(data: str) -> tuple[str, ...]:
     return names_in(path) if data not in CATALOG and holds_files(path) else ()
 
 
-def output(path: Path, *endings: str) -> Path:
+def output(path: Path, *endings: str, data: str | None = None) -> Path:
     """A file to write, its folder made.
 
+    Args:
+        path: the file.
+        endings: of what can be written.
+        data: what is read meanwhile, as `pictures` takes it.
+
     Raises:
-        ValueError: its name has another ending than those that can be written.
+        ValueError: its name has another ending, or it is one of the files that are read, or would
+            be the next time.
     """
     if path.suffix.lower() not in endings:
         raise ValueError(f"--out {path} must end in {' or '.join(endings)}")
+    source, place = Path(data or "").expanduser().resolve(), path.resolve()
+    among = place.parent == source and (place.exists() or place.suffix == ".npy")
+    if data and (place == source or among):
+        raise ValueError(f"--out {path} is among the data that are read, {data}: take another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -113,6 +113,8 @@ def sample(
         raise ValueError(f"--count must be at least 1, not {count}")
     if label is not None and label < 0:
         raise ValueError(f"--label must be 0 or more, not {label}")
+    if seed < 0:
+        raise ValueError(f"--seed must be 0 or more, not {seed}")
     out = output(out, ".png", ".npy", ".csv")
     import numpy as np
     import torch
@@ -181,7 +183,7 @@ def encode(
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
     """
-    out = output(out, ".npy")
+    out = output(out, ".npy", data=data)
     import numpy as np
 
     from aae import inference
@@ -210,12 +212,13 @@ def predict(
             learned from; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
             rows with the columns that the run learned from.
-        out: A .csv file to write, with the columns index, label and probability; and file where
-            pictures come from files of their own, or class, the label's name, of a table.
+        out: A .csv file to write, with the columns index, label and probability; file where
+            pictures come from files of their own; and class, the label's name, where classes are
+            called otherwise than by their numbers.
         split: Which part of a data set, split as the run splits its own.
         data_dir: Folder that holds the data set's files.
     """
-    out = output(out, ".csv")
+    out = output(out, ".csv", data=data)
     from aae import inference
     from aae.run import Run
 
@@ -228,7 +231,8 @@ def predict(
         )
     images = pictures(place, data, split, data_dir).images
     files = names(data)
-    classes = () if place.columns is None or model.finds_clusters else place.classes
+    numbered = all(name == str(k) for k, name in enumerate(place.classes))
+    classes = () if numbered or model.finds_clusters else place.classes
     index = itertools.count()
     with written(out) as path, path.open("w", newline="") as file:
         writer = csv.writer(file)

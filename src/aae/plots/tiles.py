@@ -112,17 +112,22 @@ def reconstructions(
     return _tiles(cells, columns, title, list(kinds) * rows, together=len(kinds))
 
 
-def _images(images: ArrayLike) -> Array:
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
-        raise ValueError(f"images must be [1 or more, 1 or 3, height, width], got {images.shape}")
+def visible(images: Array) -> Array:
+    """What can be shown of pictures [n, c, h, w]: of other than 1 or 3 channels the mean, grey."""
+    return images if images.shape[1] in (1, 3) else images.mean(1, keepdims=True)
+
+
+def _images(given: ArrayLike) -> Array:
+    images = np.asarray(given)
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"images must be [n, channels, height, width], got {images.shape}")
     low, high = float(images.min()), float(images.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also where one is NaN
         raise ValueError(
             f"images must lie in [0, 1], got {images.dtype} from {low:g} to {high:g}: "
             "divide uint8 by 255, map [-1, 1] by (x + 1) / 2"
         )
-    return np.clip(images.astype(np.float64), 0.0, 1.0)
+    return np.clip(visible(images).astype(np.float64), 0.0, 1.0)
 
 
 def _canvas(

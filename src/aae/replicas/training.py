@@ -75,6 +75,7 @@ def fit(
     data = {source: dataset or data_of(config) for source, config in sources.items()}
     for config in configs.values():
         Splits.to_train(config, data[config.source])  # refuses, with no folder yet
+        choose_device(config.device)
     for name, config in configs.items():
         Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.source])
     return resume(folder, dataset=dataset, tell=tell, say=say)
