@@ -46,6 +46,47 @@ def test_labels_of_several_types_are_refused():
         labelling.one_of_each(np.array(["cat", 3], dtype=object))
 
 
+@pytest.mark.parametrize(
+    ("y", "no_label", "classes", "expected"),
+    [
+        (["cat", float("nan"), "dog"], -1, ["cat", "dog"], [0, -1, 1]),
+        (("cat", None, "dog"), -1, ["cat", "dog"], [0, -1, 1]),
+        ([None, 0, 1], -1, [0, 1], [-1, 0, 1]),
+        (np.array([1, None, 0], dtype=object), -1, [0, 1], [1, -1, 0]),
+        ([True, False, None], -1, [False, True], [1, 0, -1]),
+        ([True, False, -1], -1, [False, True], [1, 0, -1]),
+        ([1, None, 2.0], -1, [1.0, 2.0], [0, -1, 1]),
+        (np.array(["cat", -1.0]), -1, ["cat"], [0, -1]),
+        (np.array(["cat", -1]), -1.0, ["cat"], [0, -1]),
+        (["None", "a", None], None, ["None", "a"], [0, 1, -1]),
+        (["nan", "a", None], float("nan"), ["a", "nan"], [1, 0, -1]),
+    ],
+)
+def test_labels_are_what_was_given(y, no_label, classes, expected):
+    found = labelling.one_of_each(y, no_label)
+    assert found.tolist() == classes
+    assert found.dtype.kind == np.array(classes).dtype.kind
+    assert labelling.numbers(y, found, no_label).tolist() == expected
+
+
+def test_labels_of_pandas_that_are_missing_in_part():
+    pandas = pytest.importorskip("pandas")
+    classes = labelling.one_of_each(pandas.Series([True, None, False]))
+    assert (classes.tolist(), classes.dtype) == ([False, True], bool)
+    assert labelling.one_of_each(["a", pandas.NA], pandas.NA).tolist() == ["a"]
+
+
+def test_labels_in_two_dimensions_are_refused():
+    with pytest.raises(ValueError, match="1d array"):
+        labelling.one_of_each([[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("labels", [["cat", 3], [True, 2], np.array([True, 2], dtype=object)])
+def test_labels_of_several_types_are_refused_in_lists_too(labels):
+    with pytest.raises(ValueError, match="of several types"):
+        labelling.one_of_each(labels)
+
+
 @pytest.mark.parametrize("scale", ["standard", "range", "none"])
 def test_rows_come_back(scale):
     rng = np.random.default_rng(0)

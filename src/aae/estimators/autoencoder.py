@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from aae import inference, recipes
 from aae.config import Config
+from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
+from aae.estimators.scaling import Table
 from aae.run import Part
 
 LEVELS = np.linspace(0, 1, 1001)
@@ -47,15 +49,16 @@ class AdversarialAutoencoder(Labelled):
     use_labels: bool = True
 
     def _recipe(self, n_classes: int) -> Config:
+        unlabelled = replace(recipes.gaussian(), latent_dim=plain(self.latent_dim))
         if not n_classes:
-            return replace(recipes.gaussian(), latent_dim=self.latent_dim)
+            return unlabelled
         if self.latent_dim % 2:
             raise ValueError(
                 f"latent_dim={self.latent_dim}: labels name parts of a mixture over pairs of "
                 "dimensions; take an even latent_dim, or use_labels=False"
             )
         return replace(
-            recipes.labels(), latent_dim=self.latent_dim, components=n_classes, labels="all"
+            recipes.labels(), latent_dim=plain(self.latent_dim), components=n_classes, labels="all"
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -86,15 +89,15 @@ class AdversarialAutoencoder(Labelled):
         self.score_quantiles_ = np.quantile(self.score_samples(X), LEVELS)
         return self
 
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: Any) -> Any:
         """Codes [n, latent_dim] → examples."""
         return self._decoded(X)
 
-    def reconstruct(self, X: Any) -> NDArray[Any]:
+    def reconstruct(self, X: Any) -> Any:
         """Examples → what comes back of them through the code."""
         return self._decoded(self._codes(X).mean.numpy())
 
-    def sample(self, n: int = 1, label: Any = None) -> NDArray[Any]:
+    def sample(self, n: int = 1, label: Any = None) -> Any:
         """Examples decoded from draws of the prior; the same ones if ``random_state`` is a number.
 
         Args:
@@ -108,7 +111,7 @@ class AdversarialAutoencoder(Labelled):
         chosen = None if label is None else np.repeat(self._numbers([label]), n)
         return self._sampled(n, chosen)
 
-    def interpolate(self, a: Any, b: Any, steps: int = 10) -> NDArray[Any]:
+    def interpolate(self, a: Any, b: Any, steps: int = 10) -> Any:
         """Examples along the straight line from one example's code to another's, [steps, …].
 
         Args:
@@ -119,24 +122,32 @@ class AdversarialAutoencoder(Labelled):
         if steps < 2:
             raise ValueError(f"steps={steps} must be 2 or more: both ends are among them")
         check_is_fitted(self)
-        ends = [np.reshape(each, (1, *self._scaling.shape)) for each in (a, b)]
-        start, end = self._codes(np.concatenate(ends)).mean.numpy()
-        return self._decoded(np.linspace(start, end, steps))
+        ends = [self._codes(self._scaling.one(each)).mean.numpy() for each in (a, b)]
+        if max(map(len, ends)) > 1:
+            raise ValueError("a and b are one example each: give a table of one row for it")
+        return self._decoded(np.linspace(ends[0][0], ends[1][0], steps))
 
     def score_samples(self, X: Any) -> NDArray[np.float32]:
         """How normal examples are, [n]: the higher, the more, as everywhere in scikit-learn.
 
         It is minus the reconstruction error: half the squared error in the model's scale, summed
-        over an example.
+        over an example; of a table, with the negative log-likelihood of its categories.
         """
         examples = self._examples(X)
         part, model = Part(examples, np.full(len(examples), -1)), self._ready
         with torch.inference_mode():
             scores = [
-                (model.reconstruct(x, labels) - x).square().flatten(1).sum(1).cpu() / -2
+                -self._errors(model.reconstruct(x, labels), x).cpu()
                 for x, labels in inference.in_batches(model, part)
             ]
         return torch.cat(scores).numpy()
+
+    def _errors(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Of each example's reconstruction, [n]."""
+        if isinstance(self._scaling, Table):
+            loss = self.model_.reconstruction_loss  # averages over a batch: here, over one
+            return torch.vmap(lambda guess, row: loss(guess[None], row[None]))(x_hat, x)
+        return (x_hat - x).square().flatten(1).sum(1) / 2
 
     def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
         """-1 for outliers and 1 for the others, [n].

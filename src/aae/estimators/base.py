@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ from aae.build import build, reconstruction_share
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
-from aae.estimators.scaling import Pictures, Rows, Scaling, are_pictures
+from aae.estimators.scaling import Pictures, Rows, Scaling, Table, are_pictures
 from aae.estimators.training import FEW, train
 from aae.run import IN_MEMORY, Part
 from aae.training.batches import to_model
@@ -121,45 +122,67 @@ class Adversarial(Fitted):
         """
         there = hasattr(self, "model_")
         again = there and (partial or self.warm_start)
-        x = self._validated(X, reset=not (there and partial))
-        labels = np.full(len(x), -1) if labels is None else labels
-        check_consistent_length(x, labels)
-        scaling = self._scaling if again else self._new_scaling(x)
-        if x.shape[1:] != scaling.shape:
+        if again and isinstance(self._scaling, Table):
             raise ValueError(
-                f"X has examples of {list(x.shape[1:])}, and had {list(scaling.shape)} before: "
-                "warm_start goes on with what there is; make a new estimator"
+                f"this {type(self).__name__} learned a table: have its run go on by "
+                "aae train --resume RUN, or make a new estimator"
             )
-        part, held_out = Part(scaling.forward(x), labels), None
-        config = self._config(part, n_classes)
-        if again:
-            self._refuse_another(config, n_classes)
-        state, history, done = None, [], 0
-        if partial:
+        with self._as_before():
+            x = self._validated(X, reset=not (there and partial))
+            labels = np.full(len(x), -1) if labels is None else labels
+            check_consistent_length(x, labels)
+            scaling = self._scaling if again else self._new_scaling(x)
+            if x.shape[1:] != scaling.shape:
+                raise ValueError(
+                    f"X has examples of {list(x.shape[1:])}, and had {list(scaling.shape)} before: "
+                    "warm_start goes on with what there is; make a new estimator"
+                )
+            part, held_out = Part(scaling.forward(x), labels), None
+            config = self._config(part, n_classes)
             if again:
-                config, state = self.config_, self._state
-                history, done = self.history_, self.n_iter_
-            config = replace(config, epochs=done + 1, lr_steps=())
-        elif self.early_stopping:
-            part, held_out = self._split(part)
-        model = self._new_model(config, scaling, n_classes)
-        if again:
-            model.load_state_dict(self.model_.state_dict())
-        self._state, records = train(
-            model, config, part, held_out,
-            state=state, patience=self.n_iter_no_change, verbose=self.verbose,
-        )  # fmt: skip
+                self._refuse_another(config, n_classes)
+            state: Any = None
+            history, done = [], 0
+            if partial:
+                if again:
+                    config, state = replace(self.config_, data=IN_MEMORY), self._state
+                    history, done = self.history_, self.n_iter_
+                config = replace(config, epochs=done + 1, lr_steps=())
+            elif self.early_stopping:
+                part, held_out = self._split(part)
+            model = self._new_model(config, scaling, n_classes)
+            if again:
+                model.load_state_dict(self.model_.state_dict())
+            state, records = train(
+                model, config, part, held_out,
+                state=state, patience=self.n_iter_no_change, verbose=self.verbose,
+            )  # fmt: skip
         self.model_, self.config_, self._scaling = model.eval(), config, scaling
-        self._n_classes, self._count = n_classes, len(part.labels)
-        self.history_, self.n_iter_ = [*history, *records], self._state["progress"]["epoch"]
+        self._state, self._n_classes, self._count = state, n_classes, len(part.labels)
+        self.history_, self.n_iter_ = [*history, *records], state["progress"]["epoch"]
         return self
 
-    def _validated(self, X: Any, *, reset: bool) -> NDArray[Any]:
-        """Examples as an array: rows of floats, or pictures of bytes.
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
+        """Have a training that fails leave what is known of the examples' columns."""
+        names = ("n_features_in_", "feature_names_in_")
+        before = {name: value for name, value in self.__dict__.items() if name in names}
+        try:
+            yield
+        except BaseException:
+            for name in names:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(before)
+            raise
+
+    def _validated(self, X: Any, *, reset: bool) -> Any:
+        """Examples as an array: rows of floats, or pictures of bytes; a table as it is given.
 
         Raises:
             ValueError: they are neither, or of another shape than those trained on.
         """
+        if not reset and isinstance(self._scaling, Table):
+            return X  # its columns say what they take
         if not are_pictures(X):
             if not reset and isinstance(self._scaling, Pictures):
                 raise ValueError(
@@ -213,7 +236,6 @@ class Adversarial(Fitted):
             ValueError: a parameter is not possible, or an option is not known.
         """
         variance, share = _variance(part.images), reconstruction_share(part.images.shape[1:])
-        steps = self.n_epochs * math.ceil(len(part.labels) / self.batch_size)
         own = {
             "hidden": self.hidden,
             "layers": self.layers,
@@ -223,14 +245,17 @@ class Adversarial(Fitted):
             "seed": self._seed(),
             "device": self.device,
             "data": IN_MEMORY,
-            "warmup": min(100, steps // 10),
-            "log_every": max(1, steps),
             "precision": "auto" if part.images.dtype == np.uint8 else "float32",
             "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
             "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
         }
-        values = self._recipe(n_classes).to_json() | own | dict(self.options or {})
-        return Config.from_json({name: _plain(value) for name, value in values.items()})
+        options = dict(self.options or {})
+        values = self._recipe(n_classes).to_json() | own | options
+        # This refuses what cannot be, before it is reckoned with.
+        config = Config.from_json({name: plain(value) for name, value in values.items()})
+        steps = config.epochs * math.ceil(len(part.labels) / config.batch_size)
+        paced: dict[str, Any] = {"warmup": min(100, steps // 10), "log_every": max(1, steps)}
+        return replace(config, **{k: v for k, v in paced.items() if k not in options})
 
     def _refuse_another(self, config: Config, n_classes: int) -> None:
         """Refuse to go on with a model that another config, or other classes, would not make."""
@@ -260,7 +285,7 @@ class Adversarial(Fitted):
         """All codes of examples."""
         return inference.encode(self._ready, self._examples(X))
 
-    def _decoded(self, z: Any, labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
+    def _decoded(self, z: Any, labels: NDArray[np.int64] | None = None) -> Any:
         """Codes [n, d] → examples as the user gives them."""
         model = self._ready
         z = check_array(z, dtype=np.float32)
@@ -272,13 +297,15 @@ class Adversarial(Fitted):
         x = inference.decode(model, torch.from_numpy(z), chosen)
         return self._scaling.back(x.numpy())
 
-    def _sampled(self, n: int, labels: NDArray[np.int64] | None) -> NDArray[Any]:
+    def _sampled(self, n: int, labels: NDArray[np.int64] | None) -> Any:
         """Examples of codes drawn from the prior, as the user gives them."""
         if n < 1:
             raise ValueError(f"n={n} samples cannot be drawn: ask for 1 or more")
-        generator = torch.Generator().manual_seed(self._seed())
+        seed = self._seed()
+        generator = torch.Generator().manual_seed(seed)
         chosen = None if labels is None else torch.from_numpy(labels)
-        return self._scaling.back(inference.sample(self._ready, chosen, n, generator).numpy())
+        x = inference.sample(self._ready, chosen, n, generator)
+        return self._scaling.back(x.numpy(), seed)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -346,7 +373,8 @@ class Adversarial(Fitted):
     def _new_model(self, config: Config, scaling: Scaling, n_classes: int) -> Autoencoder:
         """A model before training, on its device."""
         generator = torch.Generator().manual_seed(config.seed)
-        model = build(config, scaling.model_shape, n_classes, generator)
+        columns = scaling.columns if isinstance(scaling, Table) else None
+        model = build(config, scaling.model_shape, n_classes, generator, columns=columns)
         return model.to(choose_device(config.device))
 
 
@@ -356,6 +384,6 @@ def _variance(images: Examples) -> float:
     return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A parameter as plain Python has it: a grid search gives NumPy's numbers."""
     return value.item() if isinstance(value, np.generic) else value

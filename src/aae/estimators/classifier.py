@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 
 from aae import recipes
 from aae.config import Config
+from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 
 
@@ -41,8 +42,9 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.semi(), latent_dim=self.latent_dim, labels="all", classification_weight=1000.0,
-            vat_weight=1000.0, balance_weight=100.0, y_generator_weight=10.0,
+            recipes.semi(), latent_dim=plain(self.latent_dim), labels="all",
+            classification_weight=1000.0, vat_weight=1000.0, balance_weight=100.0,
+            y_generator_weight=10.0,
         )  # fmt: skip
 
     def fit(self, X: Any, y: Any) -> Self:

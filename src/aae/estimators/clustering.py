@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from aae import recipes
 from aae.config import Config
-from aae.estimators.base import Adversarial
+from aae.estimators.base import Adversarial, plain
 
 
 @dataclass(eq=False, repr=False)
@@ -42,8 +42,8 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters,
-            merged_from=self.merged_from,
+            recipes.cluster(), latent_dim=plain(self.latent_dim), clusters=plain(self.n_clusters),
+            merged_from=plain(self.merged_from),
         )  # fmt: skip
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -79,7 +79,7 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
         probabilities: NDArray[np.float32] = y.numpy()
         return probabilities
 
-    def sample(self, n: int = 1, label: int | None = None) -> NDArray[Any]:
+    def sample(self, n: int = 1, label: int | None = None) -> Any:
         """Examples decoded from draws of the prior; the same ones if ``random_state`` is a number.
 
         Args:
@@ -90,7 +90,13 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
             ValueError: there is no such cluster.
         """
         check_is_fitted(self)
-        return self._sampled(n, None if label is None else np.full(n, label))
+        if label is None:
+            return self._sampled(n, None)
+        count = self.config_.clusters
+        whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
+        if not whole or not 0 <= label < count:
+            raise ValueError(f"label={label!r} is none of the clusters, 0 to {count - 1}")
+        return self._sampled(n, np.full(n, int(label)))
 
     def _label(self, X: Any) -> Self:
         self.labels_ = self.predict(X)

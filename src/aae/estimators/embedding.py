@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from aae import recipes
 from aae.config import Config
+from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 from aae.nn import HeadedDecoder
 
@@ -41,7 +41,7 @@ class AdversarialEmbedding(Labelled):
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.embed(), latent_dim=self.n_components, clusters=self.n_clusters,
+            recipes.embed(), latent_dim=plain(self.n_components), clusters=plain(self.n_clusters),
             labels="all" if n_classes else 0,
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ class AdversarialEmbedding(Labelled):
         """
         return self._learn_labelled(X, y, classes=classes, partial=True)
 
-    def inverse_transform(self, X: Any) -> NDArray[Any]:
+    def inverse_transform(self, X: Any) -> Any:
         """Points [n, n_components] → examples."""
         check_is_fitted(self)
         decoder = self._ready.decoder

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from aae.config import Model
 from aae.estimators import scaling
-from aae.estimators.autoencoder import AdversarialAutoencoder
+from aae.estimators.autoencoder import LEVELS, AdversarialAutoencoder
 from aae.estimators.base import Adversarial
 from aae.estimators.classifier import AdversarialClassifier
 from aae.estimators.clustering import AdversarialClustering
 from aae.estimators.embedding import AdversarialEmbedding
+from aae.estimators.labelled import Labelled
 from aae.estimators.supervised import SupervisedAdversarialAutoencoder
-from aae.run import Run
+from aae.run import IN_MEMORY, Run
+from aae.storage import read_json, written
 from aae.training import checkpoint
 
 KINDS: Mapping[Model, type[Adversarial]] = {
@@ -49,32 +51,45 @@ FIELDS = {
     "merged_from": "merged_from",
 }
 """Parameters of estimators, and the fields of a config that they are."""
+_OF_DATA = (
+    "recipe", "data", "data_dir", "validation", "labels", "image_size", "channels",
+    "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
+)  # fmt: skip
+"""Fields of a config that say on which data, and which are not the estimator's to say."""
 _FILE = "estimator.json"
+MOST = 2**28
+"""Bytes of an array in that file, at most."""
 
 
 def save(estimator: Adversarial, folder: Path) -> Path:
     """Write a run folder; see `Adversarial.save`."""
-    classes = getattr(estimator, "classes_", np.array([]))
+    classes, scale = getattr(estimator, "classes_", np.array([])), estimator._scaling
     data = {
-        "shape": estimator._scaling.model_shape,
+        "shape": scale.model_shape,
         "classes": [str(name) for name in classes.tolist()],
         "train": estimator._count,
+        "columns": scale.columns.to_json() if isinstance(scale, scaling.Table) else None,
     }
-    run = Run.write(folder, estimator.config_, data)
-    checkpoint.write(run.checkpoints, estimator.model_, estimator._state)
-    run.metrics.write_text("".join(json.dumps(record) + "\n" for record in estimator.history_))
     parameters = estimator.get_params(deep=False)
-    if not isinstance(parameters["random_state"], int | None):
+    if not isinstance(parameters["random_state"], int | np.integer | None):
         parameters["random_state"] = None  # a source that is passed on has a state of its own
     about = {
         "parameters": parameters,
-        "scaling": estimator._scaling.to_json(),
+        "scaling": scale.to_json(),
         "features": estimator.n_features_in_,
         "arrays": {
             name: _to_json(getattr(estimator, name)) for name in ARRAYS if hasattr(estimator, name)
         },
     }
-    (run.folder / _FILE).write_text(json.dumps(about, indent=1, default=_plain) + "\n")
+    # What cannot be written is refused before there is a folder; and the checkpoint comes last, so
+    # that a folder which has one is whole.
+    text = json.dumps(about, indent=1, default=_plain) + "\n"
+    run = Run.write(folder, estimator.config_, data)
+    with written(run.folder / _FILE) as path:
+        path.write_text(text)
+    with written(run.metrics) as path:
+        path.write_text("".join(json.dumps(record) + "\n" for record in estimator.history_))
+    checkpoint.write(run.checkpoints, estimator.model_, estimator._state)
     return run.folder
 
 
@@ -85,7 +100,8 @@ def load(folder: str | Path) -> Adversarial:
     `aae.hub.fetch`.
 
     A run of ``aae train`` takes pictures uint8 [n, c, h, w], or rows as they were given, and has
-    the names of its classes for labels.
+    the names of its classes for labels. One on a table takes frames, dicts of columns or arrays
+    [n, columns], and gives dicts of columns.
 
     Raises:
         ValueError: it is no run folder, is damaged, or holds no checkpoint yet.
@@ -99,16 +115,72 @@ def load(folder: str | Path) -> Adversarial:
     if place is None:
         raise ValueError(f"{run.folder} holds no checkpoint yet")
     file = run.folder / _FILE
-    about = json.loads(file.read_text()) if file.exists() else _of_command_line(run)
+    if file.exists():
+        estimator = _of_file(run, file)
+    elif run.config.data == IN_MEMORY:
+        raise ValueError(
+            f"{run.folder} was not wholly written: it lacks {_FILE}, which says how examples are "
+            "scaled; save the estimator again, to another folder"
+        )
+    else:
+        estimator = _estimator(run, _of_command_line(run))
+    estimator.history_, estimator.n_iter_ = run.records(), checkpoint.epoch_of(place)
+    estimator._count = run.count or 0
+    estimator._open(*checkpoint.read(place))
+    return estimator
+
+
+def _of_file(run: Run, file: Path) -> Adversarial:
+    """An estimator without its model, from what `save` wrote beside the run.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    about = read_json(file)
+    try:
+        estimator = _estimator(run, about)
+        _refuse_misfits(run, estimator)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"{file} is none that aae wrote for this run: {what}; bring back what it was, or save "
+            "the estimator again"
+        ) from None
+    return estimator
+
+
+def _estimator(run: Run, about: dict[str, Any]) -> Adversarial:
+    """An estimator without its model, of what `save` wrote or would have written."""
     estimator = KINDS[run.config.model](**about["parameters"])
     estimator.config_, estimator._scaling = run.config, scaling.from_json(about["scaling"])
     estimator.n_features_in_ = about["features"]
-    for name, values in about["arrays"].items():
-        setattr(estimator, name, np.array(values["values"], dtype=values["type"]))
-    estimator.history_, estimator.n_iter_ = run.records(), checkpoint.epoch_of(place)
-    estimator._count, estimator._n_classes = run.count or 0, len(run.classes)
-    estimator._open(*checkpoint.read(place))
+    for name in ARRAYS:
+        if name in about["arrays"]:
+            setattr(estimator, name, _array(about["arrays"][name]))
+    # As many as `fit` would count: of models that use no labels none, whatever the data have.
+    estimator._n_classes = len(getattr(estimator, "classes_", ()))
     return estimator
+
+
+def _refuse_misfits(run: Run, estimator: Adversarial) -> None:
+    """Refuse what is said beside a run where it does not fit the run, or itself."""
+    scale, features = estimator._scaling, math.prod(run.shape)
+    if scale.model_shape != run.shape:
+        raise ValueError(f"it scales examples of {[*scale.model_shape]}, not of {[*run.shape]}")
+    columns = scale.columns if isinstance(scale, scaling.Table) else None
+    if columns != run.columns:
+        raise ValueError("its columns are not the run's")
+    if columns is not None:
+        features = len(columns.blocks)
+    if estimator.n_features_in_ != features:
+        raise ValueError(f"it has {estimator.n_features_in_!r} features, not {features}")
+    lengths = {"feature_names_in_": features, "score_quantiles_": len(LEVELS)}
+    if isinstance(estimator, Labelled):
+        estimator.classes_  # noqa: B018 - it must be there
+        lengths["classes_"] = len(run.classes)
+    for name, length in lengths.items():
+        if (there := len(getattr(estimator, name, range(length)))) != length:
+            raise ValueError(f"it has {there} values of {name}, not {length}")
 
 
 def _of_command_line(run: Run) -> dict[str, Any]:
@@ -119,22 +191,46 @@ def _of_command_line(run: Run) -> dict[str, Any]:
         for parameter, field in FIELDS.items()
         if parameter in {each.name for each in dataclasses.fields(kind)}
     }
-    for name in ("recipe", "model", "data", "data_dir", "validation", "labels"):
-        del config[name]  # what says on which data, and is not the estimator's to say
+    for name in _OF_DATA:
+        del config[name]
+    if config["model"] != "vae":  # no estimator would make one by itself
+        del config["model"]
     d = math.prod(run.shape)
-    pictures = len(run.shape) > 1
-    scale = scaling.Pictures(run.shape) if pictures else scaling.Rows(np.zeros(d), np.ones(d))
+    scale: scaling.Scaling = scaling.Rows(np.zeros(d), np.ones(d))
+    arrays = {}
+    if run.columns:
+        scale = scaling.Table(run.columns)
+        arrays["feature_names_in_"] = _to_json(np.array(scale.names, object))
+    elif len(run.shape) > 1:
+        scale = scaling.Pictures(run.shape)
     classes = np.array(run.classes if run.config.needs_labels else [])
+    if kind is not AdversarialClustering:
+        arrays["classes_"] = _to_json(classes)
     return {
         "parameters": {**own, "scale": "none", "options": config},
         "scaling": scale.to_json(),
-        "features": d,
-        "arrays": {} if kind is AdversarialClustering else {"classes_": _to_json(classes)},
+        "features": len(run.columns.blocks) if run.columns else d,
+        "arrays": arrays,
     }
 
 
 def _to_json(array: NDArray[Any]) -> dict[str, Any]:
     return {"type": array.dtype.str, "values": array.tolist()}
+
+
+def _array(about: dict[str, Any]) -> NDArray[Any]:
+    """The array that `_to_json` wrote.
+
+    Raises:
+        ValueError: it is none.
+    """
+    kind, values = np.dtype(about["type"]), about["values"]
+    if not isinstance(values, list) or len(values) * kind.itemsize > MOST:
+        raise ValueError("its arrays are none, or larger than any of ours")
+    array = np.array(values, dtype=kind)
+    if array.ndim != 1:
+        raise ValueError(f"an array in it is {[*array.shape]}, and none of ours is")
+    return array
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
 
     Args:
         no_label: what stands for "no label" in ``y``. A string that reads like it does too, and
-            None and NaN in any case; ``no_label=None`` means these alone.
+            None, NaN and pandas' NA in any case; ``no_label=None`` means these alone.
 
     Attributes:
         classes_: the classes, sorted; empty where it was trained without labels.
@@ -81,9 +81,15 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
         """The numbers of labels' classes, as the model knows them.
 
         Raises:
-            ValueError: a label is of none of the classes.
+            ValueError: a label is of none of the classes, or means no label.
         """
         check_is_fitted(self)
         if not len(self.classes_):
             raise ValueError(f"this {type(self).__name__} was trained without labels")
-        return labelling.numbers(labels, self.classes_, self.no_label)
+        numbers = labelling.numbers(labels, self.classes_, self.no_label)
+        if (numbers < 0).any():
+            raise ValueError(
+                "labels hold one that means no label: name a class for each, of "
+                f"{self.classes_.tolist()}"
+            )
+        return numbers

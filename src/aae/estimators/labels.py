@@ -14,7 +14,8 @@ def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
     """Where there is a label.
 
     There is none where ``y`` equals ``no_label``, is a string that reads like it (NumPy makes one
-    of -1 among strings), or is missing: None, NaN or pandas' NA.
+    of -1 among strings), or is missing: None, NaN or pandas' NA. A ``no_label`` that is missing
+    itself means these alone.
 
     Examples:
         >>> known(np.array(["cat", -1, "dog"]))
@@ -22,11 +23,14 @@ def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
         >>> known(np.array(["cat", None], dtype=object), no_label=None)
         array([ True, False])
     """
+    if _missing(no_label):
+        return np.array([not _missing(label) for label in y.tolist()], dtype=bool)
+    words = _readings(no_label)
 
     def is_known(label: Any) -> bool:
-        if label is None or type(label).__name__ == "NAType" or label != label:
+        if _missing(label):
             return False
-        return not (label == no_label or (isinstance(label, str) and label == str(no_label)))
+        return label not in words if isinstance(label, str) else bool(label != no_label)
 
     return np.array([is_known(label) for label in y.tolist()], dtype=bool)
 
@@ -37,18 +41,17 @@ def one_of_each(y: Any, no_label: object = -1) -> NDArray[Any]:
     Raises:
         ValueError: they are no labels of classes, or of several types.
     """
-    given = column_or_1d(y, warn=True)
-    labels: NDArray[Any] = given[known(given, no_label)]
+    given = _column(y, warn=True)
+    labels = _typed(given[known(given, no_label)])
     assert_all_finite(labels, input_name="y")
     if not len(labels):
         return labels
     try:
-        # Where -1 stood among words, what remains is words alone.
         check_classification_targets(labels)
-        return np.unique(labels)
+        classes: NDArray[Any] = np.unique(labels)
     except TypeError:
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
-        raise ValueError(f"y has labels of several types ({', '.join(kinds)}): take one") from None
+        raise _several(labels) from None
+    return classes
 
 
 def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.int64]:
@@ -62,7 +65,7 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
     Raises:
         ValueError: a label is of none of the classes.
     """
-    y = column_or_1d(y)
+    y = _column(y)
     there = known(y, no_label)
     found = np.full(len(y), -1)
     place = {label: k for k, label in enumerate(classes.tolist())}
@@ -72,3 +75,59 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
             raise ValueError(f"y has the label {label!r}, which is none of {classes.tolist()}")
         found[i] = place[label]
     return found
+
+
+def _column(y: Any, warn: bool = False) -> NDArray[Any]:
+    """Labels as an array [n].
+
+    A list's stay what they are: NumPy would make the word "nan" of NaN beside words.
+    """
+    if isinstance(y, list | tuple) and not any(
+        hasattr(label, "__len__") and not isinstance(label, str | bytes) for label in y
+    ):
+        given = np.empty(len(y), object)
+        given[:] = y
+        y = given
+    column: NDArray[Any] = column_or_1d(y, warn=warn)
+    return column
+
+
+def _typed(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of one kind among objects, such as those left when None is gone, with its dtype."""
+    if labels.dtype != object or not len(labels):
+        return labels
+    kinds = {_kind(label) for label in labels}
+    if len(kinds) > 1:
+        raise _several(labels)
+    plain = kinds <= {str, bool, float} or isinstance(labels[0], np.generic)
+    return np.array(labels.tolist()) if plain else labels
+
+
+def _kind(label: Any) -> type:
+    """What labels of one array must have in common: their type, where all numbers are of one."""
+    if isinstance(label, bool | np.bool_):
+        return bool
+    if isinstance(label, int | float | np.integer | np.floating):
+        return float
+    return str if isinstance(label, str) else type(label)
+
+
+def _several(labels: NDArray[Any]) -> ValueError:
+    kinds = sorted({type(label).__name__ for label in labels.tolist()})
+    return ValueError(f"y has labels of several types ({', '.join(kinds)}): take one")
+
+
+def _missing(label: Any) -> bool:
+    """Whether it is None, NaN (or a time that is none), or pandas' NA."""
+    return label is None or type(label).__name__ == "NAType" or bool(label != label)
+
+
+def _readings(no_label: object) -> set[str]:
+    """The strings that read like it: NumPy makes "-1.0" of -1 among strings and other floats."""
+    words = {str(no_label)}
+    if _kind(no_label) is float:
+        number = float(no_label)  # type: ignore[arg-type]
+        words.add(str(number))
+        if number.is_integer():
+            words.add(str(int(number)))
+    return words

@@ -1,12 +1,16 @@
-"""Between a user's arrays and what a model takes: rows are scaled, pictures are bytes already."""
+"""Between a user's examples and what a model takes: rows are scaled, pictures are bytes already."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from aae.about import are
+from aae.data import Columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +72,12 @@ class Rows:
             raise ValueError("X holds values beyond the range of float32 when scaled")
         return scaled.astype(np.float32)
 
-    def back(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """The model's rows → the user's, float64."""
+    def one(self, x: Any) -> NDArray[Any]:
+        """A single example as an array of one."""
+        return np.reshape(x, (1, *self.shape))
+
+    def back(self, x: NDArray[np.float32], seed: int | None = None) -> Any:
+        """The model's rows → the user's, float64; nothing is drawn."""
         rows: NDArray[np.float64] = x.astype(np.float64) * self.unit + self.centre
         return rows
 
@@ -97,8 +105,12 @@ class Pictures:
         """The user's pictures → the model's."""
         return np.ascontiguousarray(x.reshape(-1, *self.model_shape))
 
-    def back(self, x: NDArray[np.float32]) -> NDArray[Any]:
-        """The model's pictures in [0, 1] → the user's, uint8."""
+    def one(self, x: Any) -> NDArray[Any]:
+        """A single example as an array of one."""
+        return np.reshape(x, (1, *self.shape))
+
+    def back(self, x: NDArray[np.float32], seed: int | None = None) -> Any:
+        """The model's pictures in [0, 1] → the user's, uint8; nothing is drawn."""
         return np.rint(x * 255).astype(np.uint8).reshape(-1, *self.shape)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,14 +118,90 @@ class Pictures:
         return {"kind": "pictures", "shape": list(self.shape)}
 
 
-Scaling = Rows | Pictures
+@dataclass(frozen=True)
+class Table:
+    """Rows of a table, as ``aae train`` learned its columns ↔ float32 rows.
+
+    Attributes:
+        columns: its columns.
+    """
+
+    columns: Columns
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns, in the table's order."""
+        return [block.name for block in self.columns.blocks]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one example as the model takes it: a user's row has a cell for each column."""
+        return (self.columns.width,)
+
+    @property
+    def model_shape(self) -> tuple[int, ...]:
+        """Of one example as the model takes it."""
+        return self.shape
+
+    def forward(self, x: Any) -> NDArray[np.float32]:
+        """The user's table → the model's rows.
+
+        Args:
+            x: see `aae.data.frames.by_name`; the columns of an array without names are taken in
+                the table's order.
+
+        Raises:
+            ValueError: see `aae.data.Columns.encode`; or an array has more or fewer columns.
+        """
+        if isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.names is None:
+            if x.shape[1] != len(self.names):
+                raise ValueError(
+                    f"X has {x.shape[1]} columns without names; the model learned "
+                    f"{len(self.names)}: {', '.join(self.names)}"
+                )
+            x = {name: x[:, k] for k, name in enumerate(self.names)}
+        return self.columns.encode(x)
+
+    def one(self, x: Any) -> Any:
+        """A single row, which may be a dict of values, as a table."""
+        if isinstance(x, Mapping):
+            return {name: np.atleast_1d(value) for name, value in x.items()}
+        return x
+
+    def back(self, x: NDArray[np.float32], seed: int | None = None) -> Any:
+        """The model's rows → the table by name.
+
+        Args:
+            x: the rows; a decoder's have the probability of each category.
+            seed: draws categories from these; without one it is the most probable.
+        """
+        return self.columns.decode(x, None if seed is None else np.random.default_rng(seed))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"kind": "table", "columns": self.columns.to_json()}
+
+
+Scaling = Rows | Pictures | Table
 
 
 def from_json(values: dict[str, Any]) -> Scaling:
-    """The scaling that ``to_json`` wrote."""
-    if values["kind"] == "pictures":
-        return Pictures(tuple(values["shape"]))
-    return Rows(np.array(values["centre"]), np.array(values["unit"]))
+    """The scaling that ``to_json`` wrote.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match values:
+        case {"kind": "table", "columns": dict(columns)}:
+            return Table(Columns.from_json(columns))
+        case {"kind": "pictures", "shape": list(shape)} if are(int, shape) and len(shape) in (2, 3):
+            return Pictures(tuple(shape))
+        case {"kind": "rows", "centre": list(centre), "unit": list(unit)}:
+            rows = Rows(np.array(centre, np.float64), np.array(unit, np.float64))
+            sound = np.isfinite(rows.centre).all() and (rows.unit > 0).all()
+            if rows.centre.ndim == 1 and rows.unit.shape == rows.centre.shape and sound:
+                return rows
+    raise ValueError("its scaling is none")
 
 
 def are_pictures(X: Any) -> bool:

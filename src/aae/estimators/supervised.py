@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
 
 from aae import recipes
 from aae.config import Config
+from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 
 
@@ -33,7 +33,7 @@ class SupervisedAdversarialAutoencoder(Labelled):
     latent_dim: int = 8
 
     def _recipe(self, n_classes: int) -> Config:
-        return replace(recipes.style(), latent_dim=self.latent_dim, reconstruction="squared")
+        return replace(recipes.style(), latent_dim=plain(self.latent_dim), reconstruction="squared")
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on examples and labels.
@@ -57,7 +57,7 @@ class SupervisedAdversarialAutoencoder(Labelled):
         """
         return self._learn_labelled(X, self._required(y), classes=classes, partial=True, least=1)
 
-    def generate(self, labels: Any, styles: Any = None) -> NDArray[Any]:
+    def generate(self, labels: Any, styles: Any = None) -> Any:
         """Examples of classes, [n, …].
 
         Args:
@@ -69,14 +69,12 @@ class SupervisedAdversarialAutoencoder(Labelled):
             ValueError: there is no such class, or styles do not fit.
         """
         numbers = self._numbers(labels)
-        if (numbers < 0).any():
-            raise ValueError("labels hold one that means no label: name a class for each")
         if styles is None:
             return self._sampled(len(numbers), numbers)
         check_consistent_length(numbers, styles)
         return self._decoded(styles, numbers)
 
-    def restyle(self, X: Any, labels: Any) -> NDArray[Any]:
+    def restyle(self, X: Any, labels: Any) -> Any:
         """What examples would be if they were of other classes, in their own styles.
 
         Args:

@@ -1,0 +1,99 @@
+"""What estimators refuse, and that they are what they were then."""
+
+import numpy as np
+import pytest
+
+from aae.estimators import (
+    AdversarialAutoencoder,
+    AdversarialClassifier,
+    AdversarialClustering,
+    SupervisedAdversarialAutoencoder,
+)
+
+SMALL = {"hidden": 16, "layers": 1, "n_epochs": 1, "batch_size": 32, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Some rows [60, 3], and labels in words."""
+    rng = np.random.default_rng(0)
+    return rng.normal(5, 2, size=(60, 3)), np.array(["a", "b"])[np.arange(60) % 2]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"batch_size": 0}, "--batch-size must be at least 2, not 0"),
+        ({"batch_size": "64"}, "--batch-size cannot be '64'"),
+        ({"batch_size": None}, "--batch-size cannot be None"),
+        ({"batch_size": 32.0}, "--batch-size cannot be 32.0"),
+        ({"n_epochs": "3"}, "--epochs cannot be '3'"),
+        ({"n_epochs": None}, "--epochs cannot be None"),
+        ({"latent_dim": "2"}, "--latent-dim cannot be '2'"),
+        ({"options": {"batch_size": 0}}, "--batch-size must be at least 2, not 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_as_such(parameters, message, rows):
+    with pytest.raises(ValueError, match=message):
+        AdversarialAutoencoder(**SMALL | {"latent_dim": 2} | parameters).fit(*rows)
+
+
+def test_numbers_of_numpy_are_parameters(rows):
+    for model in (
+        AdversarialAutoencoder(np.int64(2), **SMALL),
+        AdversarialClassifier(np.int64(2), **SMALL),
+        AdversarialClustering(np.int64(2), np.int64(0), np.int64(2), **SMALL),
+    ):
+        assert type(model.fit(*rows).config_.latent_dim) is int
+
+
+@pytest.mark.parametrize("label", [-1, 2, 1.5, "a", True, None, np.nan])
+def test_a_cluster_that_is_none_is_refused(label, rows):
+    model = AdversarialClustering(2, **SMALL).fit(rows[0])
+    if label is None:
+        assert model.sample(2, label=label).shape == (2, 3)
+        return
+    with pytest.raises(ValueError, match="is none of the clusters, 0 to 1"):
+        model.sample(2, label=label)
+    assert model.sample(2, label=np.int64(1)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("label", ["c", 1.5, 0])
+def test_a_class_that_is_none_is_refused(label, rows):
+    model = AdversarialAutoencoder(2, **SMALL).fit(*rows)
+    with pytest.raises(ValueError, match=r"which is none of \['a', 'b'\]"):
+        model.sample(2, label=label)
+
+
+@pytest.mark.parametrize("label", [-1, "-1", np.nan])
+def test_no_label_is_no_class_to_draw(label, rows):
+    message = r"means no label: name a class for each, of \['a', 'b'\]"
+    model = AdversarialAutoencoder(2, **SMALL).fit(*rows)
+    with pytest.raises(ValueError, match=message):
+        model.sample(2, label=label)
+    with pytest.raises(ValueError, match=message):
+        SupervisedAdversarialAutoencoder(2, **SMALL).fit(*rows).generate(["a", label])
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_fit_that_fails_leaves_the_columns_known(warm, rows):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(rows[0], columns=["x", "y", "z"])
+    model = AdversarialClassifier(warm_start=warm, **SMALL).fit(frame, rows[1])
+    expected = model.predict(frame)
+    fewer = frame[["x", "y"]] if not warm else frame.assign(w=1.0)
+    with pytest.raises(ValueError, match=r"had \[3\] before|--hidden must be"):
+        model.set_params(hidden=16 if warm else -1).fit(fewer, rows[1])
+    assert np.array_equal(model.predict(frame), expected)
+    assert model.n_features_in_ == 3
+    assert model.feature_names_in_.tolist() == ["x", "y", "z"]
+
+
+def test_a_fit_that_fails_leaves_nothing_of_a_frame(rows):
+    pandas = pytest.importorskip("pandas")
+    model = AdversarialAutoencoder(2, **SMALL).fit(rows[0])
+    frame = pandas.DataFrame(rows[0], columns=["x", "y", "z"])
+    with pytest.raises(ValueError, match="--hidden must be"):
+        model.set_params(hidden=-1).fit(frame)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.transform(rows[0]).shape == (60, 2)
