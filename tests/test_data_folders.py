@@ -68,6 +68,13 @@ def test_such_names_alone_are_classes():
     assert arrange(["val/a.png", "other/b.png"], Path("x")).classes == ("other", "val")
 
 
+def test_a_picture_of_32_bits_a_value_is_no_black_one(tmp_path):
+    deep = io.BytesIO()
+    Image.fromarray(np.full((10, 8), 200, np.int32)).save(deep, "TIFF")
+    with pytest.raises(UnreadableError, match="have 32 bits: write it with 8 or 16"):
+        decode(deep, (10, 8), 1)
+
+
 def test_a_link_to_nowhere_is_an_unreadable_picture(pets):
     (pets / "cat" / "gone.png").symlink_to("/nowhere/at/all.png")
     with pytest.raises(ValueError, match=r"cat/gone.png \(No such file or directory\)"):

@@ -118,6 +118,8 @@ def decode(file: BinaryIO, size: tuple[int, int], channels: int) -> NDArray[np.u
 
     height, width = size
     with _opened(file) as image:
+        if image.mode == "I" and image.format == "TIFF":
+            raise UnreadableError("its values have 32 bits: write it with 8 or 16")
         if min(image.size) > 2 * max(size):
             # A JPEG can be decoded at an eighth of its size; twice as large as wanted is enough.
             image.draft(None, (2 * max(size), 2 * max(size)))
