@@ -48,6 +48,20 @@ def test_wide_codes_are_read_at_the_start_as_narrow_ones_are(make):
     assert torch.allclose(*told, atol=1e-6)
 
 
+@pytest.mark.parametrize("variant", ["labels", "supervised", "semi", "embed"])
+def test_classes_beside_wide_codes_are_read_as_beside_narrow_ones(make, variant):
+    z, y = torch.randn(20, 2, generator=seeded()), torch.eye(10)[torch.arange(20) % 10]
+    narrow, wide = (make(variant, prior_std=std, latent_dim=2) for std in (1.0, 5.0))
+    labels = torch.arange(20) % 10
+    told = [m.adversaries["z"].fake(c, labels) for m, c in ((narrow, z), (wide, 5 * z))]
+    assert torch.allclose(*told, atol=1e-6)
+    if variant in ("supervised", "semi"):
+        assert torch.allclose(wide.decoder(5 * z, y), narrow.decoder(z, y), atol=1e-6)
+    if variant in ("semi", "embed"):
+        critics = [model.adversaries["y"].critic(y) for model in (narrow, wide)]
+        assert torch.equal(*critics)
+
+
 def test_the_config_decides_the_last_activation(make):
     z = 1000 * torch.ones(1, 2)
     assert make("basic", init="he").decode(z).abs().max() <= 1

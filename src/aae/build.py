@@ -29,7 +29,7 @@ from aae.models import (
     SemiSupervisedAAE,
     SupervisedAAE,
 )
-from aae.nn import Cells, Critic, Decoder, Encoder, HeadedDecoder, initialise
+from aae.nn import HEADS, Cells, Critic, Decoder, Encoder, FullLinear, HeadedDecoder, initialise
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 from aae.reader import Reader
 from aae.terms import (
@@ -78,13 +78,25 @@ def build(
     with torch.random.fork_rng(devices=[]):
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
-    scaled = config.prior in ("gaussian", "uniform")
-    spread = config.prior_std if scaled else 1.0
-    initialise(model, config.init, generator, spread=spread)
+    initialise(model, config.init, generator)
+    if config.init == "centred" and config.prior in ("gaussian", "uniform"):
+        _narrow(model, config.latent_dim, config.prior_std)
     if model.adversaries:
         model.reconstruction_share = reconstruction_share(shape)
     model.holds_posteriors = config.weights["kl"] > 0
     return model
+
+
+def _narrow(model: Autoencoder, dim: int, std: float) -> None:
+    """Have layers that read codes of a standard deviation start as if it were 1.
+
+    Else units bend far within the codes, and die. What is read beside codes, labels, comes after
+    them, and is left as it is; so is the critic of y.
+    """
+    for name, layer in model.named_modules():
+        own = isinstance(layer, FullLinear) and layer.bias is not None
+        if own and not name.endswith(HEADS) and not name.startswith("adversaries.y."):
+            layer.weight.data[:, :dim].div_(std)
 
 
 def reconstruction_share(shape: Sequence[int]) -> float:

@@ -339,9 +339,7 @@ class Critic(nn.Module):
         return logits
 
 
-def initialise(
-    module: nn.Module, scheme: str, generator: torch.Generator, *, spread: float = 1.0
-) -> None:
+def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
     """Draw all weights of a network from a generator, but those of modules that were given.
 
     Args:
@@ -355,7 +353,6 @@ def initialise(
               wherever the pictures' common background puts them. And layers that read a code bend
               at points spread over the code space, not all at the origin, as with biases of 0.
         generator: source of randomness, on the CPU.
-        spread: the codes' standard deviation; "centred" layers start as if they read one of 1.
     """
     own = {
         part for given in module.modules() if isinstance(given, Given) for part in given.modules()
@@ -374,7 +371,6 @@ def initialise(
         elif scheme == "centred" and isinstance(layer, FullLinear):
             bends = torch.randn(layer.weight.shape, generator=generator)
             bias.data.copy_(-(layer.weight * bends).sum(1))
-            layer.weight.data.div_(spread)
 
 
 HEADS = ("posterior.mean", "posterior.std", "classes", "logit")
