@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +99,8 @@ def test_files_are_named_beside_their_classes(photos, run, tmp_path):
     assert [(row[0], row[3]) for row in rows] == [("0", "a.png"), ("1", "b.png")]
     classes = Run(tmp_path / "run").classes
     assert all(row[4] == classes[int(row[1])] for row in rows)
+    if sys.platform == "linux":  # elsewhere names are text
+        Image.new("RGB", (70, 70), "blue").save(tmp_path / "blue.png")
+        (tmp_path / "blue.png").rename(tmp_path / "new" / os.fsdecode(b"\xff.png"))
+        assert run("predict", tmp_path / "run", tmp_path / "new", "--out", table)[0] == 0
+        assert b",\xff.png," in table.read_bytes()

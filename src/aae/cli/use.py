@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -234,8 +235,11 @@ def predict(
     numbered = all(name == str(k) for k, name in enumerate(place.classes))
     classes = () if numbered or model.finds_clusters else place.classes
     index = itertools.count()
-    with written(out) as path, path.open("w", newline="") as file:
-        writer = csv.writer(file)
+    with ExitStack() as stack:
+        path = stack.enter_context(written(out))
+        # A file's name is bytes, and comes out as it is.
+        file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+        writer = csv.writer(stack.enter_context(file))
         more = [*(["file"] if files else []), *(["class"] if classes else [])]
         writer.writerow(["index", "label", "probability", *more])
         for codes in inference.codes(model, images):
