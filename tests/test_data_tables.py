@@ -112,6 +112,7 @@ def test_columns_are_ignored_and_taken_for_categories(tmp_path):
         ("a,b\n1,2,3\n", {}, "cannot be read"),
         (",b\n1,2\n", {}, "column 0 has no name: .*index=False"),
         ("a,a\n1,2\n", {}, "two columns are called 'a'"),
+        ("a, a\n1,2\n", {}, "two columns are called 'a'"),
         ("1.5,2\n1,2\n", {}, r"numbers in its first line, .*names: 1.5, 2"),
         ("a,b\n" + "1,x\n" * 9, {"label_column": "b"}, "'b' has one class, 'x'"),
         ("a,b\n" + "1,\n" * 9, {"label_column": "b"}, "'b' has no label at all"),
@@ -148,6 +149,13 @@ def test_numbers_are_numbers_however_they_are_written(tmp_path, text, rows):
     place = tmp_path / "mine.csv"
     place.write_text(text)
     assert [list(row) for row in read_table(place).rows()] == rows
+
+
+def test_categories_may_have_commas(tmp_path):
+    place = tmp_path / "mine.csv"
+    place.write_text("u,pair\n" + '1,"1,2"\n2,"1,3"\n' * 9)
+    columns = load_table(place, TableReading(categorical_columns=("pair",))).columns
+    assert columns.blocks[1].categories == ("1,2", "1,3")
 
 
 def test_columns_of_words_stay_so_where_a_file_has_but_numbers_in_them(tmp_path):

@@ -60,7 +60,8 @@ def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
             f"--label-column {label} is no feature: leave it out of --categorical-columns and "
             "--ignore-columns"
         )
-    return from_table(read_table(place, reading.categorical_columns), str(place), reading)
+    table = read_table(place, categories=reading.categorical_columns)
+    return from_table(table, str(place), reading)
 
 
 def from_table(
@@ -117,7 +118,7 @@ def from_table(
     return Dataset(Path(name).stem, names, *train, *held_out, columns=columns)
 
 
-def read_table(place: Path, text: Iterable[str] = ()) -> Any:
+def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] = ()) -> Any:
     """The frame in a file.
 
     Args:
@@ -125,6 +126,7 @@ def read_table(place: Path, text: Iterable[str] = ()) -> Any:
             comma is decimal where cells are parted by semicolons, and a column is of numbers where
             all its values are, but for what stands for none.
         text: columns of a CSV file that are words, even where these look like numbers.
+        categories: columns that stand for categories, which may be written as numbers are not.
 
     Raises:
         ValueError: it cannot be read, or polars is not installed.
@@ -152,12 +154,14 @@ def read_table(place: Path, text: Iterable[str] = ()) -> Any:
     names = [name.strip() for name in frame.columns]
     _check_header(place, names)
     frame.columns = names
-    of_words, decimal_comma = {*text}, separator == ";"
-    columns = (
-        _words(series) if series.name in of_words else _typed(place, series, decimal_comma)
-        for series in frame
-    )
-    return polars.DataFrame(list(columns))
+    of_words, free = {*text}, {*categories}
+    columns = []
+    for cells in map(_words, frame):
+        typed = cells if cells.name in of_words else _typed(cells, separator == ";")
+        if typed is cells and cells.name not in of_words | free:
+            _refuse_grouped(place, cells)
+        columns.append(typed)
+    return polars.DataFrame(columns)
 
 
 def _words(series: Any) -> Any:
@@ -166,11 +170,10 @@ def _words(series: Any) -> Any:
     return words.set(words.is_in(list(NO_VALUE)), None)
 
 
-def _typed(place: Path, series: Any, decimal_comma: bool) -> Any:
-    """A column of a CSV file as whole numbers, numbers, truth values or words."""
+def _typed(words: Any, decimal_comma: bool) -> Any:
+    """A column of a CSV file as truth values, whole numbers or numbers; or the words that it is."""
     import polars
 
-    words = _words(series)
     there = words.drop_nulls().str.to_lowercase()
     if len(there) and there.is_in(["true", "false"]).all():
         return words.str.to_lowercase() == "true"
@@ -182,14 +185,22 @@ def _typed(place: Path, series: Any, decimal_comma: bool) -> Any:
         numbers = given.cast(kind, strict=False)
         if count and len(numbers.drop_nulls()) == count:
             return numbers
-    grouped = given.str.contains(f"^{_GROUPED}$")
-    if count and (numbers.is_not_null() | grouped | given.is_null()).all():
-        row = grouped.arg_true()[0]
-        raise ValueError(
-            f"{place}: column {series.name!r} holds {given[row]!r} in row {row}: write numbers "
-            "with a point, and without separators of thousands"
-        )
     return words
+
+
+def _refuse_grouped(place: Path, words: Any) -> None:
+    """Refuse a column of numbers some of which have commas: are these decimal, or of thousands?"""
+    import polars
+
+    there = words.set(words.is_in(list(_NO_NUMBER)), None).drop_nulls()
+    grouped = there.str.contains(f"^{_GROUPED}$")
+    if len(there) and (grouped | there.cast(polars.Float64, strict=False).is_not_null()).all():
+        value = there.filter(grouped)[0]
+        row = (words == value).arg_true()[0]
+        raise ValueError(
+            f"{place}: column {words.name!r} holds {value!r} in row {row}: write numbers with a "
+            "point, and without separators of thousands; or name it in --categorical-columns"
+        )
 
 
 def _separator(place: Path) -> str:
@@ -205,8 +216,9 @@ def _check_header(place: Path, names: list[str]) -> None:
             f"{place}: column {names.index('')} has no name: name it, or write the file without "
             "it (pandas: index=False)"
         )
-    if twice := [name for name in names if re.search(r"_duplicated_\d+$", name)]:
-        raise ValueError(f"{place}: two columns are called {twice[0].rpartition('_dup')[0]!r}")
+    plain = [re.sub(r"_duplicated_\d+$", "", name) for name in names]
+    if twice := [name for name in plain if plain.count(name) > 1]:
+        raise ValueError(f"{place}: two columns are called {twice[0]!r}")
     numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", name)]
     if len(numbers) == len(names) or any(not name.isdecimal() for name in numbers):
         raise ValueError(
