@@ -83,7 +83,7 @@ def test_a_seed_of_the_split_leaves_the_rest_to_the_other(tiny, numbered, same_s
     assert not same_state(split, other)
 
 
-@pytest.mark.parametrize("share", [0.001, 0.999])
+@pytest.mark.parametrize("share", [0.001, 0.005, 0.999])
 def test_a_part_without_pictures_is_refused(tiny, numbered, share):
     with pytest.raises(ValueError, match=f"--validation {share} of 200 examples keeps"):
         Splits.of(tiny(validation=share), numbered)
