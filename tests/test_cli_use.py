@@ -90,6 +90,12 @@ def test_plot_draws_every_figure_again(run, tiny_run, tmp_path):
     assert sorted(out.splitlines()) == [str(folder / "figures" / name) for name in drawn]
 
 
+def test_a_negative_seed_is_refused_by_its_flag(run, basic_run, tmp_path):
+    code, _, said = run("sample", basic_run.folder, "--out", tmp_path / "s.png", "--seed", -1)
+    assert code == 2
+    assert "--seed must be 0 or more, not -1" in said
+
+
 class TestEncode:
     def test_a_data_set(self, run, basic_run, tmp_path, digits):
         out = tmp_path / "codes.npy"

@@ -1,6 +1,5 @@
 """A folder of pictures: what it means, how each is read, what is refused, and that it is kept."""
 
-import io
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -66,13 +65,6 @@ def test_such_names_alone_are_classes():
         "training",
     )
     assert arrange(["val/a.png", "other/b.png"], Path("x")).classes == ("other", "val")
-
-
-def test_a_picture_of_32_bits_a_value_is_no_black_one(tmp_path):
-    deep = io.BytesIO()
-    Image.fromarray(np.full((10, 8), 200, np.int32)).save(deep, "TIFF")
-    with pytest.raises(UnreadableError, match="have 32 bits: write it with 8 or 16"):
-        decode(deep, (10, 8), 1)
 
 
 def test_a_link_to_nowhere_is_an_unreadable_picture(pets):
@@ -220,59 +212,6 @@ def test_a_folder_for_a_run_has_the_runs_shape(pets):
     assert names_in(pets)[0] == "cat/00.png"
     values = np.asarray(images)[:, 0, 2, 2]
     assert (values[:14] != values[14:].max()).all()
-
-
-# --- kinds of files
-
-
-@pytest.mark.parametrize("ending", ["bmp", "gif", "jpeg", "jpg", "png", "ppm", "tif", "webp"])
-def test_formats(tmp_path, ending):
-    with save(tmp_path / f"a.{ending}").open("rb") as file:
-        assert look(file) == decoding.Look((10, 8), grey=False) or ending == "gif"
-        np.testing.assert_allclose(decode(file, (10, 8), 3)[:, 5, 5], RED, atol=4)
-
-
-def read(image, channels=3, **how):
-    file = io.BytesIO()
-    image.save(file, "png", **how)
-    return decode(file, image.size[::-1], channels)
-
-
-def test_a_picture_is_turned_as_its_exif_says(tmp_path):
-    image = Image.new("RGB", (8, 4), RED)
-    image.paste(BLUE, (0, 0, 4, 4))  # blue to the left
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter clockwise: blue comes up
-    image.save(tmp_path / "a.png", exif=exif)
-    with (tmp_path / "a.png").open("rb") as file:
-        assert look(file).size == (8, 4)
-        pixels = decode(file, (8, 4), 3)
-    assert pixels[:, 0, 0].tolist() == list(BLUE)
-    assert pixels[:, 7, 3].tolist() == list(RED)
-
-
-def test_what_is_transparent_is_white():
-    image = Image.new("RGBA", (4, 4), (*RED, 255))
-    image.putpixel((0, 0), (*BLUE, 0))
-    pixels = read(image)
-    assert pixels[:, 0, 0].tolist() == [255, 255, 255]
-    assert pixels[:, 1, 1].tolist() == list(RED)
-
-
-def test_sixteen_bits_are_scaled():
-    values = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
-    pixels = read(Image.fromarray(values), channels=1)
-    np.testing.assert_array_equal(pixels[0], values >> 8)
-
-
-def test_a_large_jpeg_is_close_to_what_it_shows(tmp_path):
-    image = Image.new("RGB", (640, 640), RED)
-    image.paste(BLUE, (0, 0, 320, 640))
-    image.save(tmp_path / "a.jpg", quality=95)
-    with (tmp_path / "a.jpg").open("rb") as file:
-        pixels = decode(file, (32, 32), 3)
-    np.testing.assert_allclose(pixels[:, 16, 4], BLUE, atol=4)
-    np.testing.assert_allclose(pixels[:, 16, 28], RED, atol=4)
 
 
 # --- what cannot be read

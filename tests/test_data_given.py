@@ -6,6 +6,7 @@ import polars
 import pytest
 import torch
 from PIL import Image
+from scipy.sparse import csr_matrix
 from torch.utils.data import StackDataset, TensorDataset
 
 from aae.data import TableReading, dataset_of, load
@@ -213,3 +214,20 @@ def test_files_of_other_arrays_are_refused(tmp_path):
         with pytest.raises(ValueError, match=words):
             load(str(tmp_path / name))
     assert load(str(tmp_path / "gap.npy"), table=TableReading(missing="impute")).shape == (6,)
+
+
+def test_a_single_value_is_no_example(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.float32(3))
+    with pytest.raises(ValueError, match="holds a single value as x; give one for each example"):
+        load(str(tmp_path / "mine.npz"))
+
+
+def test_sparse_rows_are_to_be_given_whole():
+    with pytest.raises(ValueError, match=r"csr_matrix is sparse: give data.toarray\(\)"):
+        dataset_of(csr_matrix(np.eye(40)))
+
+
+def test_whole_numbers_of_any_size_are_numbers():
+    table = polars.DataFrame({"id": pandas.Series(range(40)).tolist()})
+    rows = dataset_of(table.with_columns(polars.col("id").cast(polars.Int128))).train_images
+    assert rows.shape[1] == 1

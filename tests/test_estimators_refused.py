@@ -97,3 +97,9 @@ def test_a_fit_that_fails_leaves_nothing_of_a_frame(rows):
         model.set_params(hidden=-1).fit(frame)
     assert not hasattr(model, "feature_names_in_")
     assert model.transform(rows[0]).shape == (60, 2)
+
+
+def test_pictures_with_their_channels_last():
+    pictures = np.zeros((60, 16, 16, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"X: images are .* channels last: give images.transpose"):
+        AdversarialAutoencoder(**SMALL).fit(pictures)

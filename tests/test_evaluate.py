@@ -162,6 +162,12 @@ def test_the_figures_of_a_noisy_encoder_are_those_of_its_means(trained, digits):
     assert figures["reconstruction_error"] == pytest.approx(told["reconstruction"], rel=1e-4)
 
 
+def test_a_judge_that_nothing_can_be_tried_on_is_refused(trained, digits):
+    data = replace(digits, test_labels=np.full_like(digits.test_labels, -1))
+    with pytest.raises(ValueError, match="no test picture of digits has a label to try the judge"):
+        evaluate(trained(), dataset=data, judge=True)
+
+
 def test_of_one_example_nothing_is_measured(trained, digits):
     one = replace(digits, test_images=digits.test_images[:1], test_labels=digits.test_labels[:1])
     with pytest.raises(ValueError, match=r"the test set has 1 examples; .* on 2 or more"):

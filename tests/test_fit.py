@@ -14,6 +14,7 @@ from aae import inference
 from aae.data import Dataset, Stored
 from aae.evaluate import evaluate
 from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
+from aae.replicas.training import fit as many
 from aae.run import Part, Run, Splits
 from aae.training import checkpoint
 from aae.training.batches import Batches
@@ -365,3 +366,10 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tiny, tmp_path, no_pictures):
     with pytest.raises(ValueError, match=r"is damaged: weights\.safetensors"):
         resume(tmp_path)
     assert run.metrics.read_text() == before
+
+
+@pytest.mark.parametrize("how", [fit, lambda config, folder: many({"one": config}, folder)])
+def test_a_device_that_is_not_there_leaves_no_folder(tiny, tmp_path, how):
+    with pytest.raises(ValueError, match="--device cuda:99 cannot be used here"):
+        how(tiny(device="cuda:99"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

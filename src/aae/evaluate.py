@@ -12,16 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae import health, inference, legibility, losses, metrics, report, uncertainty
+from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
-from aae.build import row_error
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import Columns, Dataset, column_distances
 from aae.hints import flag
 from aae.recipes import RECIPES, recipe
 from aae.run import Part, Run, Splits
-from aae.training.batches import within
 
 MEASURED = 100_000
 """Pictures that a figure is measured on, at most; of more, so many are taken, evenly spaced."""
@@ -108,7 +106,7 @@ def evaluate(
         "reconstruction_error_of_mean": lambda x, _: mean.expand_as(x),
     }
     for name, guess in guesses.items():
-        each = _errors(model, part, guess, run.columns)
+        each = inference.errors(model, part, guess, run.columns)
         figures[name], errors[name] = each.mean().item(), uncertainty.of_mean(each)
     match = metrics.prior_distance(
         codes.z, lambda count: model.prior.sample(count, generator=generator)
@@ -133,23 +131,6 @@ def evaluate(
     figures["health"] = health.verdict(checks)
     figures["health_checks"] = [asdict(check) for check in checks]
     return figures
-
-
-@torch.inference_mode()
-def _errors(
-    model: Autoencoder,
-    part: Part,
-    guess: Callable[[Tensor, Tensor], Tensor],
-    columns: Columns | None,
-) -> Tensor:
-    """The error of a guess at each example, made from it and its label: float64 [n]."""
-    error = row_error(columns) if columns else losses.squared_error
-    of_each = torch.vmap(lambda x_hat, x: error(x_hat[None], x[None]))
-    pieces = (
-        of_each(within(guess(x, labels)), x).cpu()
-        for x, labels in inference.in_batches(model, part)
-    )
-    return torch.cat(list(pieces)).double()
 
 
 def _of_shares(figures: dict[str, Any], part: Part) -> dict[str, float]:

@@ -9,20 +9,22 @@ they need not fit into memory; `encode`, `decode` and `sample` give them whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aae import losses
 from aae.autoencoder import Autoencoder
+from aae.build import row_error
 from aae.codes import Codes
 from aae.conv import Convolution
-from aae.data import Examples
+from aae.data import Columns, Examples
 from aae.given import Given
 from aae.run import Part
-from aae.training.batches import from_model, to_model
+from aae.training.batches import from_model, to_model, within
 from aae.training.device import choose_precision
 from aae.training.twin import twin
 
@@ -171,3 +173,24 @@ def _sample(
 
 def _device(model: Autoencoder) -> torch.device:
     return next(model.parameters()).device
+
+
+@torch.inference_mode()
+def errors(
+    model: Autoencoder,
+    part: Part,
+    guess: Callable[[Tensor, Tensor], Tensor],
+    columns: Columns | None = None,
+) -> Tensor:
+    """The error of a guess at each example, made from it and its label: float64 [n], on the CPU.
+
+    Args:
+        model: the model.
+        part: the examples.
+        guess: examples as the model takes them and labels → examples, such as its `reconstruct`.
+        columns: what the cells of a row stand for, where they are a table's.
+    """
+    error = row_error(columns) if columns else losses.squared_error
+    of_each = torch.vmap(lambda x_hat, x: error(x_hat[None], x[None]))
+    pieces = (of_each(within(guess(x, labels)), x).cpu() for x, labels in in_batches(model, part))
+    return torch.cat(list(pieces)).double()

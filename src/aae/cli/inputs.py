@@ -110,12 +110,17 @@ def output(path: Path, *endings: str, data: str | None = None) -> Path:
     """
     if path.suffix.lower() not in endings:
         raise ValueError(f"--out {path} must end in {' or '.join(endings)}")
-    source, place = Path(data or "").expanduser().resolve(), path.resolve()
-    among = place.parent == source and (place.exists() or place.suffix == ".npy")
-    if data and (place == source or among):
+    if data and _is_read(path.resolve(), Path(data).expanduser().resolve()):
         raise ValueError(f"--out {path} is among the data that are read, {data}: take another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _is_read(place: Path, source: Path) -> bool:
+    """Whether a file is what is read from a source, or would be if it were there."""
+    return place == source or (
+        place.parent == source and (place.exists() or place.suffix == ".npy")
+    )
 
 
 def _by(shape: tuple[int, ...]) -> str:

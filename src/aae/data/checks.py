@@ -30,6 +30,19 @@ def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(str(k) for k in range(count))
 
 
+def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse pictures [n, height, width, channels], by their shape.
+
+    Raises:
+        ValueError: says how to bring them to [n, channels, height, width].
+    """
+    if len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] > 4:
+        raise ValueError(
+            f"{name}: images are {list(shape)}, with their channels last: give "
+            "images.transpose(0, 3, 1, 2), [n, channels, height, width]"
+        )
+
+
 def refuse_untrainable(
     name: str, images: Examples, labels: NDArray[np.int64] | None, classes: tuple[str, ...]
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.checks import refuse_channels_last
 from aae.data.columns import Columns
 from aae.data.stored import Examples, Stored, spread
 
@@ -95,11 +96,7 @@ class Dataset:
                 f"{where}: images are {images.dtype} {list(images.shape)}; they must be uint8 "
                 "[n, channels, height, width], or rows of features float32 [n, d], none of them 0"
             )
-        if images.ndim == 4 and images.shape[3] in (1, 3, 4) and images.shape[1] > 4:
-            raise ValueError(
-                f"{where}: images are {list(images.shape)}, with their channels last: give "
-                "images.transpose(0, 3, 1, 2), [n, channels, height, width]"
-            )
+        refuse_channels_last(where, images.shape)
         if not isinstance(images, Stored) and not np.isfinite(images).all():
             at = np.flatnonzero(~np.isfinite(images).all(1))
             raise ValueError(

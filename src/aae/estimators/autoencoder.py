@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from aae import inference, recipes
 from aae.config import Config
-from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 from aae.estimators.scaling import Table
 from aae.run import Part
@@ -49,7 +47,7 @@ class AdversarialAutoencoder(Labelled):
     use_labels: bool = True
 
     def _recipe(self, n_classes: int) -> Config:
-        unlabelled = replace(recipes.gaussian(), latent_dim=plain(self.latent_dim))
+        unlabelled = replace(recipes.gaussian(), latent_dim=self.latent_dim)
         if not n_classes:
             return unlabelled
         if self.latent_dim % 2:
@@ -58,7 +56,7 @@ class AdversarialAutoencoder(Labelled):
                 "dimensions; take an even latent_dim, or use_labels=False"
             )
         return replace(
-            recipes.labels(), latent_dim=plain(self.latent_dim), components=n_classes, labels="all"
+            recipes.labels(), latent_dim=self.latent_dim, components=n_classes, labels="all"
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -135,19 +133,11 @@ class AdversarialAutoencoder(Labelled):
         """
         examples = self._examples(X)
         part, model = Part(examples, np.full(len(examples), -1)), self._ready
-        with torch.inference_mode():
-            scores = [
-                -self._errors(model.reconstruct(x, labels), x).cpu()
-                for x, labels in inference.in_batches(model, part)
-            ]
-        return torch.cat(scores).numpy()
-
-    def _errors(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Of each example's reconstruction, [n]."""
-        if isinstance(self._scaling, Table):
-            loss = self.model_.reconstruction_loss  # averages over a batch: here, over one
-            return torch.vmap(lambda guess, row: loss(guess[None], row[None]))(x_hat, x)
-        return (x_hat - x).square().flatten(1).sum(1) / 2
+        columns = self._scaling.columns if isinstance(self._scaling, Table) else None
+        scores: NDArray[np.float32] = (
+            -inference.errors(model, part, model.reconstruct, columns).float().numpy()
+        )
+        return scores
 
     def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
         """-1 for outliers and 1 for the others, [n].

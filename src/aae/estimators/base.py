@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,7 @@ from aae.build import build, reconstruction_share
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
+from aae.data.checks import refuse_channels_last
 from aae.estimators.scaling import Pictures, Rows, Scaling, Table, are_pictures
 from aae.estimators.training import FEW, train
 from aae.run import IN_MEMORY, Part
@@ -198,6 +200,7 @@ class Adversarial(Fitted):
             X, dtype=None, allow_nd=True, ensure_min_samples=FEW if reset else 1
         )
         if reset:
+            refuse_channels_last("X", pictures.shape)
             self.n_features_in_ = math.prod(pictures.shape[1:])
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
@@ -236,23 +239,26 @@ class Adversarial(Fitted):
             ValueError: a parameter is not possible, or an option is not known.
         """
         variance, share = _variance(part.images), reconstruction_share(part.images.shape[1:])
+        same = copy(self)  # with plain parameters: a grid search sets NumPy's numbers
+        for name, value in self.get_params(deep=False).items():
+            setattr(same, name, _plain(value))
         own = {
-            "hidden": self.hidden,
-            "layers": self.layers,
-            "epochs": self.n_epochs,
-            "batch_size": self.batch_size,
-            "lr": self.learning_rate,
+            "hidden": same.hidden,
+            "layers": same.layers,
+            "epochs": same.n_epochs,
+            "batch_size": same.batch_size,
+            "lr": same.learning_rate,
             "seed": self._seed(),
-            "device": self.device,
+            "device": same.device,
             "data": IN_MEMORY,
             "precision": "auto" if part.images.dtype == np.uint8 else "float32",
             "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
             "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
         }
         options = dict(self.options or {})
-        values = self._recipe(n_classes).to_json() | own | options
+        values = same._recipe(n_classes).to_json() | own | options
         # This refuses what cannot be, before it is reckoned with.
-        config = Config.from_json({name: plain(value) for name, value in values.items()})
+        config = Config.from_json({name: _plain(value) for name, value in values.items()})
         steps = config.epochs * math.ceil(len(part.labels) / config.batch_size)
         paced: dict[str, Any] = {"warmup": min(100, steps // 10), "log_every": max(1, steps)}
         return replace(config, **{k: v for k, v in paced.items() if k not in options})
@@ -384,6 +390,6 @@ def _variance(images: Examples) -> float:
     return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())
 
 
-def plain(value: Any) -> Any:
-    """A parameter as plain Python has it: a grid search gives NumPy's numbers."""
+def _plain(value: Any) -> Any:
+    """A parameter as plain Python has it."""
     return value.item() if isinstance(value, np.generic) else value

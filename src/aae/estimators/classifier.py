@@ -11,7 +11,6 @@ from sklearn.base import ClassifierMixin
 
 from aae import recipes
 from aae.config import Config
-from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 
 
@@ -42,7 +41,7 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.semi(), latent_dim=plain(self.latent_dim), labels="all",
+            recipes.semi(), latent_dim=self.latent_dim, labels="all",
             classification_weight=1000.0, vat_weight=1000.0, balance_weight=100.0,
             y_generator_weight=10.0,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from aae import recipes
 from aae.config import Config
-from aae.estimators.base import Adversarial, plain
+from aae.estimators.base import Adversarial
 
 
 @dataclass(eq=False, repr=False)
@@ -42,8 +42,8 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.cluster(), latent_dim=plain(self.latent_dim), clusters=plain(self.n_clusters),
-            merged_from=plain(self.merged_from),
+            recipes.cluster(), latent_dim=self.latent_dim, clusters=self.n_clusters,
+            merged_from=self.merged_from,
         )  # fmt: skip
 
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from aae import recipes
 from aae.config import Config
-from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 from aae.nn import HeadedDecoder
 
@@ -41,7 +40,7 @@ class AdversarialEmbedding(Labelled):
 
     def _recipe(self, n_classes: int) -> Config:
         return replace(
-            recipes.embed(), latent_dim=plain(self.n_components), clusters=plain(self.n_clusters),
+            recipes.embed(), latent_dim=self.n_components, clusters=self.n_clusters,
             labels="all" if n_classes else 0,
         )  # fmt: skip
 

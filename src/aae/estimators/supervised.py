@@ -9,7 +9,6 @@ from sklearn.utils import check_consistent_length
 
 from aae import recipes
 from aae.config import Config
-from aae.estimators.base import plain
 from aae.estimators.labelled import Labelled
 
 
@@ -33,7 +32,7 @@ class SupervisedAdversarialAutoencoder(Labelled):
     latent_dim: int = 8
 
     def _recipe(self, n_classes: int) -> Config:
-        return replace(recipes.style(), latent_dim=plain(self.latent_dim), reconstruction="squared")
+        return replace(recipes.style(), latent_dim=self.latent_dim, reconstruction="squared")
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on examples and labels.
