@@ -30,6 +30,29 @@ def test_a_device_that_is_not_there_is_refused(name):
         choose_device(name)
 
 
+@pytest.mark.parametrize(("name", "rank", "fine"), [
+    ("auto", 1, True), ("auto", 2, False), ("cuda", 2, False), ("cpu", 2, True),
+])  # fmt: skip
+def test_no_more_processes_than_gpus(monkeypatch, name, rank, fine):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for variable, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 3}.items():
+        monkeypatch.setenv(variable, str(value))
+    if fine:
+        assert choose_device(name).type == {"auto": "cuda"}.get(name, name)
+    else:
+        with pytest.raises(ValueError, match=r"3 processes or more .* there are 2 GPUs"):
+            choose_device(name)
+
+
+def test_a_gpu_convolves_in_float32_where_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    choose_precision("float32", CPU)
+    assert torch.backends.cudnn.allow_tf32
+    choose_precision("float32", GPU)
+    assert not torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.parametrize(
     ("units", "chosen"),
     [

@@ -26,7 +26,7 @@ class Tape(TorchDispatchMode):
 
     REFUSED = ("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select", "unique", "item")
 
-    def __init__(self, generators):
+    def __init__(self, device, generators):
         super().__init__()
         self.generators, self.calls = list(generators), []
 
@@ -226,7 +226,7 @@ def test_steps_that_cannot_be_recorded_are_made_one_by_one(both, part, same_stat
 )
 def test_the_tape_refuses_what_a_graph_cannot_hold(work):
     with pytest.raises(RuntimeError, match="a graph cannot hold"):
-        Tape([]).record(lambda: work(torch.ones(1)))
+        Tape(None, []).record(lambda: work(torch.ones(1)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -250,3 +250,42 @@ def test_a_gpu_s_graph_is_the_step_it_stands_for(tiny, new_model, part, variant)
     assert step.replays._recorded
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("last", [False, True])
+def test_a_gpu_goes_on_where_a_graph_cannot_be_made(tiny, new_model, part, last, caplog):
+    device = torch.device("cuda", torch.cuda.device_count() - 1 if last else 0)
+    config = tiny(noise_std=0.3)
+    step = FastJointStep(new_model(config).train().to(device), config)
+    step.model.decoder.register_forward_hook(lambda *given: float(given[-1].sum()) and None)
+    batch = Batch(
+        torch.from_numpy(part.images[:20]).to(device) / 127.5 - 1,
+        torch.from_numpy(part.labels[:20]).to(device),
+    )
+    generator, stream = torch.Generator(device).manual_seed(3), torch.cuda.current_stream(device)
+    for count in range(STEPS):
+        step.prepare(0, count)
+        before = [p.clone() for p in step.model.parameters()]
+        step(batch, lambda: batch, count, generator)
+        assert not all(map(torch.equal, before, step.model.parameters()))
+    assert "kernel by kernel" in caplog.text
+    assert torch.cuda.current_stream(device) == stream
+    torch.randn(3, device=device)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_graph_is_of_the_gpu_that_was_asked_for(tiny, new_model, part):
+    device, config = torch.device("cuda:1"), tiny(noise_std=0.3)
+    step = FastJointStep(new_model(config).train().to(device), config)
+    batch = Batch(
+        torch.from_numpy(part.images[:20]).to(device) / 127.5 - 1,
+        torch.from_numpy(part.labels[:20]).to(device),
+    )
+    generator = torch.Generator(device).manual_seed(3)
+    for count in range(STEPS):
+        step.prepare(0, count)
+        before = [p.clone() for p in step.model.parameters()]
+        step(batch, lambda: batch, count, generator)
+        assert not all(map(torch.equal, before, step.model.parameters()))
+    assert step.replays._recorded

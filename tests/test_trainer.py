@@ -105,9 +105,26 @@ def test_what_a_record_holds(new_trainer, tiny):
     assert "classification" not in train
     assert end["classification"] == pytest.approx(losses[2]["classification"].item())
     assert validation == {
-        "step": 4, "epoch": 1.0, "split": "validation", "error": 0.5, "learning_rate": 0.001,
+        "step": 4, "epoch": 1.0, "split": "validation", "error": 0.5,
     }  # fmt: skip
-    assert [r["learning_rate"] for r in diary.records] == [0.01] * 2 + [0.001] * 4
+    rates = [r["learning_rate"] for r in diary.records if r["split"] == "train"]
+    assert rates == [0.01] * 2 + [0.001] * 2
+
+
+def test_the_speed_counts_the_wait_for_a_device(new_trainer, tiny, monkeypatch):
+    diary, clock = Diary(), [0.0]
+    trainer = new_trainer(tiny(epochs=1, log_every=2), [diary])
+    look = trainer.step.watch.look
+
+    def wait():
+        clock[0] += 8.0
+        return look()
+
+    trainer._looks_at_once = False
+    monkeypatch.setattr(trainer.step.watch, "look", wait)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    trainer.run()
+    assert [r["images_per_second"] for r in diary.records] == [2 * 32 / 8, (32 + 4) / 8]
 
 
 def test_the_learning_rate_warms_up_and_falls_between_epochs(new_trainer, tiny):

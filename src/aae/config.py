@@ -131,8 +131,8 @@ class Config:
     lr: float = 1e-3
     """Learning rate."""
     adversarial_lr: float | None = None
-    """Learning rate of the adversarial phases, or of the discriminators in a joint step; without it
-    the same as --lr."""
+    """Learning rate of all phases but reconstruction, or of the discriminators in a joint step;
+    without it the same as --lr."""
     warmup: int = 100
     """Steps over which the learning rate rises from 0: the adversarial game's first moves are
     its most dangerous."""
@@ -149,7 +149,7 @@ class Config:
     momentum: float = 0.9
     """SGD's momentum in the reconstruction phase."""
     adversarial_momentum: float = 0.1
-    """SGD's momentum in the adversarial and classification phases."""
+    """SGD's momentum where --adversarial-lr is the rate."""
     noise_std: float = 0.0
     """Standard deviation of Gaussian noise on the encoder's input, in training only."""
     dropout: float = 0.0

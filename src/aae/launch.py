@@ -11,6 +11,11 @@ def rank() -> int:
     return int(os.environ["RANK"]) if several() else 0
 
 
+def rank_here() -> int:
+    """This process's number on its host, from 0; 0 without a launcher."""
+    return int(os.environ.get("LOCAL_RANK", 0)) if several() else 0
+
+
 def several() -> bool:
     """Whether several processes were started together, this one among them."""
     return "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"

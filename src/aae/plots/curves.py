@@ -23,6 +23,7 @@ from aae.plots.style import (
 
 _ORDER = ["reconstruction", "discriminator", "generator", "classification", "error"]
 _LAST = ["learning_rate", "images_per_second"]
+"""Of training alone; what older runs noted at a validation was of the epoch after it."""
 _EQUILIBRIUM = {"discriminator": ("2 ln 2", 2 * math.log(2)), "generator": ("ln 2", math.log(2))}
 
 
@@ -52,7 +53,8 @@ def learning_curves(
     time = "epoch" if once else "step"
     figure, drawn = panels(len(metrics), columns=3, size=(3.3, 2.1), title=title)
     for axes, metric in zip(drawn, metrics, strict=True):
-        for split, colour in (("train", TRAIN), ("validation", VALIDATION)):
+        splits = {"train": TRAIN} if metric in _LAST else {"train": TRAIN, "validation": VALIDATION}
+        for split, colour in splits.items():
             points = [
                 (record[time], record[metric])
                 for record in records

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from aae import launch
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 64 * 2**20
 """Bytes of freed memory at the most that a training keeps."""
@@ -22,11 +24,18 @@ def choose_device(name: str) -> torch.device:
     """The device of a name; "auto" takes the GPU where there is one.
 
     Raises:
-        ValueError: there is no such device here.
+        ValueError: there is no such device here, or fewer GPUs than processes that ask for one.
     """
     _flush_denormals()
+    of_auto = "cuda" if torch.cuda.is_available() else "cpu"
+    gpus, started = torch.cuda.device_count(), launch.rank_here() + 1
+    if (of_auto if name == "auto" else name) == "cuda" and 0 < gpus < started:
+        raise ValueError(
+            f"{started} processes or more were started here, and there are {gpus} GPUs: start no "
+            "more than these (torchrun --nproc-per-node), or take --device cpu"
+        )
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(of_auto)
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -41,9 +50,12 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
 
     Args:
         precision: "auto", "float32" or "bf16".
-        device: where the products run.
+        device: where the products run. A GPU then convolves in float32, too, where torch by itself
+            rounds to 10 bits (TF32).
     """
     if precision == "float32":
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False
         return torch.float32
     if precision == "bf16" or _has_bf16_units(device):
         return torch.bfloat16

@@ -71,11 +71,12 @@ class Watch:
         self._flags = torch.zeros(names, *many, dtype=torch.bool, device=device)
         self._step, self._count = self._nothing.long(), self._nothing.long()
         self._missed = {name: self._nothing.clone() for name in self.phases}
-        self.remember()
+        self._good = [buffer.clone() for buffer in self.statistics]
 
     def remember(self) -> None:
         """Take the statistics as they are now for good ones."""
-        self._good = [buffer.clone() for buffer in self.statistics]
+        for buffer, good in zip(self.statistics, self._good, strict=True):
+            good.copy_(buffer)  # in place: a recorded step finds it where it was
 
     def restore(self) -> None:
         """Put back the statistics of the last step that was whole."""

@@ -105,7 +105,6 @@ class Group(Trainer):
 
     def _log(self, speed: float) -> None:
         """Tell each member's observers; the speed is that of each."""
-        self._look()
         self._share_progress()
         for member in self._there():
             try:

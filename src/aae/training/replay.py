@@ -45,18 +45,41 @@ class CudaGraph:
     """A recording of a GPU's kernels.
 
     Args:
+        device: the GPU, which need not be torch's current one.
         generators: what the work draws from; a replay goes on where they stand.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator]):
-        self.graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            self.graph.register_generator_state(generator)
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator]):
+        self.device, self.generators = device, generators
+        with torch.cuda.device(device):
+            self.graph = torch.cuda.CUDAGraph()
+            for generator in generators:
+                self.graph.register_generator_state(generator)
 
     def record(self, work: Callable[[], Tensor]) -> Tensor:
         """See `Recording.record`. Another thread may read data meanwhile."""
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            return work()
+        with (
+            torch.cuda.device(self.device),
+            # A recording that fails leaves its own stream behind as the current one.
+            torch.cuda.stream(torch.cuda.current_stream(self.device)),
+        ):
+            # The stream that torch would take is of the device that was current at the first time.
+            stream = torch.cuda.Stream(self.device)
+            try:
+                with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
+                    return work()
+            except RuntimeError:
+                self._release()
+                raise
+
+    def _release(self) -> None:
+        """Let generators draw again, which up to torch 2.11 go on taking themselves for recorded.
+
+        A copy of a state stands at the same draw, and is of no recording.
+        """
+        index = torch.cuda.current_device()
+        for generator in (*self.generators, torch.cuda.default_generators[index]):
+            generator.graphsafe_set_state(generator.clone_state())
 
     def replay(self) -> None:
         """See `Recording.replay`."""
@@ -80,13 +103,13 @@ class Replays:
 
     Args:
         device: where steps run.
-        recording: makes an empty recording of work that draws from some generators.
+        recording: makes an empty recording of work on a device that draws from some generators.
     """
 
     def __init__(
         self,
         device: torch.device,
-        recording: Callable[[Sequence[torch.Generator]], Recording] = CudaGraph,
+        recording: Callable[[torch.device, Sequence[torch.Generator]], Recording] = CudaGraph,
     ):
         self.device, self.recording = device, recording
         self._made: Counter[Kind] = Counter()
@@ -154,7 +177,7 @@ class Replays:
             names.extend(losses)
             return torch.stack(list(losses.values()))
 
-        recording = self.recording(generators)
+        recording = self.recording(self.device, generators)
         try:
             losses = recording.record(work)
         except RuntimeError as error:

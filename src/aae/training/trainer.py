@@ -154,6 +154,7 @@ class Trainer:
             first, end = self.batches.span(progress.batch - 1)
             pictures += end - first
             if progress.count % self.config.log_every == 0 or progress.batch == len(self.batches):
+                self._look()  # waits for a GPU, whose time counts
                 self._log(pictures / (time.perf_counter() - since))
                 since, pictures = time.perf_counter(), 0
             for observer in self.observers:
@@ -162,15 +163,17 @@ class Trainer:
 
     def _log(self, speed: float) -> None:
         """Tell the mean losses so far, and the speed in pictures a second."""
-        self._look()
         means = self.progress.means()
         self._refuse_divergence(means)
-        self._tell({"split": "train", **means, "images_per_second": round(speed, 1)})
+        rate = learning_rate(self.config, self.progress.epoch, self.progress.count)
+        speed = round(speed, 1)
+        self._tell({"split": "train", **means, "images_per_second": speed, "learning_rate": rate})
 
     def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
         """Have the model settle what no loss tells, and tell the observers; see `run`."""
         self.model.eval()
         self.model.settle(batch.x for batch in self.batches.epoch(self.progress.epoch))
+        self.step.watch.remember()  # a step that is not finite must not undo it
         if validate is not None:
             self._tell({"split": "validation", **validate()})
         for observer in self.observers:
@@ -211,7 +214,6 @@ class Trainer:
             "step": progress.count,
             "epoch": round(progress.epoch + progress.batch / len(self.batches), 4),
             **figures,
-            "learning_rate": learning_rate(self.config, progress.epoch, progress.count),
         }
         for observer in self.observers:
             observer.on_log(self, record)

@@ -8,7 +8,6 @@ loss (batch statistics, the mean of y) sums go around on the way, forwards and b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -185,7 +184,8 @@ def joined() -> Iterator[World]:
     backend = "gloo"
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        if (own := launch.rank_here()) < torch.cuda.device_count():
+            torch.cuda.set_device(own)  # who has none is told so where a GPU is asked for
     with _heard():
         # After a restart, the launcher's store still holds the addresses of those before.
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
