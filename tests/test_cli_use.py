@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aae import inference
+from aae.estimators import AdversarialAutoencoder
 from aae.fit import fit
 
 
@@ -196,3 +197,64 @@ class TestPredict:
         code, _, err = run("predict", basic_run.folder, "digits", "--out", out)
         assert code == 2
         assert "'gaussian', which does not classify; train one that does: aae train semi" in err
+
+
+def test_samples_of_a_saved_estimator_are_in_its_own_units(run, tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 3)) + 1000
+    model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=2, random_state=0).fit(X)
+    model.save(tmp_path / "run")
+    out = tmp_path / "s.npy"
+    assert run("sample", tmp_path / "run", "--count", 50, "--out", out)[0] == 0
+    assert np.abs(np.load(out) - 1000).max() < 100
+    code, _, err = run("encode", tmp_path / "run", out, "--out", tmp_path / "z.npy")
+    assert code == 2
+    assert "open it in Python, aae.load(" in err
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A table, called by names that machines stumble over."""
+    place = tmp_path_factory.mktemp("tables") / "w[b].csv"
+    rows = "".join(f"{k},{'xyz'[k % 3]}\n" for k in range(90))
+    place.write_text("größe,kind\n" + rows, encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def mixture(tiny, place):
+    """A run on it of a prior with parts, and a model that sees no label."""
+    config = tiny(data=str(place), prior="mixture", epochs=1, label_column="kind")
+    return fit(config, place.parent / "mixture").folder
+
+
+class TestOfATable:
+    def test_a_part_of_the_prior_is_no_class(self, run, mixture, tmp_path):
+        out = tmp_path / "x.csv"
+        assert run("sample", mixture, "--label", 7, "--count", 5, "--out", out)[0] == 0
+        with out.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["component"] for row in rows] == ["7"] * 5
+        assert rows[0].keys() == {"größe", "component"}
+
+    def test_names_with_brackets_are_names(self, run, mixture):
+        code, out, err = run("evaluate", mixture, "--judge", "no")
+        assert (code, err) == (0, "")
+        assert "w[b]" in out
+
+    def test_a_part_of_a_run_s_own_file(self, run, mixture, place, tmp_path):
+        counts = []
+        for split in ([], ["--split", "test"], ["--split", "validation"]):
+            assert run("encode", mixture, place, *split, "--out", tmp_path / "z.npy")[0] == 0
+            counts.append(len(np.load(tmp_path / "z.npy")))
+        whole, test, validation = counts
+        assert whole == 90
+        assert 0 < test < whole
+        assert 0 < validation < whole - test
+
+    def test_a_part_of_a_stranger_s_file_is_refused(self, run, mixture, place, tmp_path):
+        other = tmp_path / "other.csv"
+        shutil.copy(place, other)
+        out = tmp_path / "z.npy"
+        code, _, err = run("encode", mixture, other, "--split", "test", "--out", out)
+        assert code == 2
+        assert "leave --split out" in err

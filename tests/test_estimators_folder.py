@@ -92,7 +92,7 @@ def change(*path, to):
         change("scaling", "kind", to="sounds"),
         change("scaling", to={"kind": "rows", "centre": [0.0], "unit": [1.0]}),
         change("scaling", to={"kind": "pictures", "shape": [3]}),
-        change("scaling", "unit", to=[1.0, 0.0, 1.0]),
+        change("scaling", "unit", to=[1.0, -1.0, 1.0]),
         change("scaling", "unit", to=[1.0, 1.0]),
         change("scaling", "centre", to=["x", "y", "z"]),
         change("scaling", to={"kind": "table", "columns": {"missing": "refuse", "blocks": []}}),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from aae.estimators import AdversarialAutoencoder, scaling
+from aae import scaling
+from aae.estimators import AdversarialAutoencoder
 from aae.estimators import labels as labelling
 from aae.estimators.base import ERROR_OF_MEAN
 
@@ -127,3 +128,40 @@ def test_the_mean_of_large_pictures_weighs_alike():
     error_of_mean = np.square(x - x.mean(0)).sum((1, 2, 3)).mean() / 2
     weight = model.config_.reconstruction_weight * model.model_.reconstruction_share
     assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", ["standard", "range"])
+def test_numbers_whose_spread_overflows_are_refused(scale):
+    with pytest.raises(ValueError, match=r"as large as 1e\+308: take another unit"):
+        scaling.Rows.of(np.array([[1e308], [-1e308], [0.0]]), scale)
+
+
+def test_a_constant_column_comes_back_as_it_was():
+    X = np.column_stack([np.arange(40.0), np.full(40, 1e-3)])
+    model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X)
+    for back in (model.reconstruct(X), model.sample(50)):
+        assert set(back[:, 1]) == {1e-3}
+        assert len(set(back[:, 0])) > 1
+    moved = np.add(X, [0, 1])
+    assert (model.score_samples(moved) < model.score_samples(X)).all()
+
+
+def test_a_constant_pixel_keeps_the_scale_of_the_others():
+    x = np.array([[0.0, 16], [0, 4]])
+    assert scaling.Rows.of(x, "range").forward(x).tolist() == [[-1, 1], [-1, -0.5]]
+
+
+def test_the_only_class_can_be_asked_for():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0)
+    model.fit(X, ["a"] * 20)
+    assert np.array_equal(model.sample(4, "a"), model.sample(4))
+    with pytest.raises(ValueError, match="b"):
+        model.sample(4, "b")
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_cannot_be_written_to():
+    X = np.random.default_rng(0).integers(256, size=(20, 8, 8), dtype=np.uint8)
+    X.flags.writeable = False
+    AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X).score_samples(X)

@@ -16,6 +16,7 @@ from aae import inference
 from aae.build import build
 from aae.config import Config
 from aae.data import Columns
+from aae.estimators import AdversarialClassifier
 from aae.export import TOLERANCE, Network, about, export, networks, write_onnx
 from aae.recipes import recipe
 from aae.run import Part, Run, data_of
@@ -209,3 +210,27 @@ class TestCommand:
         code, _, err = run("export", tiny_run.folder, "--format", "tflite")
         assert code == 2
         assert "tflite" in err
+
+
+@pytest.mark.parametrize("scale", ["standard", "range", "none"])
+def test_rows_of_a_saved_estimator_are_those_that_it_was_given(tmp_path, scale):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4)) * [1, 10, 1e-2, 0] + [5, -100, 0, 3]
+    model = AdversarialClassifier(scale=scale, hidden=8, layers=1, n_epochs=2, random_state=0)
+    model.fit(X, np.arange(60) % 3)
+    run = Run(model.save(tmp_path / "run"))
+    files = {path.stem: path for path in export(run, tmp_path / "onnx")}
+    encoded = given(files["encoder"], x=X.astype(np.float32))
+    assert np.abs(encoded["z"] - model.transform(X)).max() < TOLERANCE
+    assert np.abs(encoded["y"] - model.predict_proba(X)).max() < TOLERANCE
+    y = given(files["classifier"], x=X.astype(np.float32))["y"]
+    assert np.array_equal(y, encoded["y"])
+    decoded = given(files["decoder"], **encoded)["x"]
+    part = Part(model._scaling.forward(X), np.full(60, -1))
+    expected = model._scaling.back(inference.reconstruct(model.model_, part).numpy())
+    assert np.allclose(decoded, expected, rtol=1e-4, atol=1e-3)
+    (weights, *_) = export(run, tmp_path / "weights", "safetensors")
+    with safe_open(weights, "pt") as file:
+        told = file.metadata()
+    scaled = (X - json.loads(told["centre"])) / json.loads(told["unit"])
+    assert np.allclose(scaled, model._scaling.forward(X), atol=1e-6)

@@ -63,6 +63,7 @@ CASES = [
     ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
     ({"reconstruction_error": 45.0}, "reconstruction error", "little better", "check"),
     ({"reconstruction_error": 50.0}, "reconstruction error", "ignores the code", "collapsed"),
+    ({"reconstruction_error": 90.0}, "reconstruction error", "worse than the mean", "collapsed"),
 ]
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,10 +13,12 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from sklearn.datasets import load_digits
 from torch import nn
 
 import aae
 from aae import hub
+from aae.fit import fit
 from aae.given import Networks
 from aae.run import Run
 
@@ -301,3 +304,22 @@ def test_networks_of_ones_own_are_not_shared(tiny, digits, tmp_path):
 def test_a_run_without_a_checkpoint_is_not_shared(tiny, digits, tmp_path):
     with pytest.raises(ValueError, match="holds no checkpoint yet"):
         hub.Shared(Run.create(tmp_path / "run", tiny(), digits))
+
+
+@pytest.mark.parametrize("variant", ["basic", "merged", "embed", "semi", "supervised"])
+def test_what_the_card_says_works(server, tiny, tmp_path, no_pictures, variant):
+    hub.push(fit(tiny(model=variant, epochs=1), tmp_path / "run"), "me/model")
+    card = server.repositories["me/model"]["README.md"].decode()
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    names = {"X": load_digits().images[:20].astype(np.uint8)[:, None] * 16}
+    exec(code, names)
+    assert names.keys() & {"codes", "clusters"}
+
+
+def test_the_card_of_a_table_names_its_columns(server, tmp_path, tiny, no_pictures):
+    place = tmp_path / "t.csv"
+    place.write_text("age,kind\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(60)))
+    hub.push(fit(tiny(data=str(place), epochs=1), tmp_path / "run"), "me/table")
+    card = server.repositories["me/table"]["README.md"].decode()
+    assert "each 2 columns" in card
+    assert "a table (a frame, or a dict of columns) with `age`, `kind`" in card

@@ -162,9 +162,11 @@ def test_quick_leaves_out_what_takes_long_to_measure():
     assert quickly(tuned).config == replace(tuned.config, epochs=2)
 
 
-def test_a_setting_may_ask_for_fewer_seeds(small, trainings, tmp_path):
-    go([replace(small[0], seeds=1)], tmp_path, seeds=3)
-    assert len(trainings) == 1
+def test_as_many_seeds_as_are_asked_for(small, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(work, "_work", lambda config, places, *_: asked.extend(places))
+    go(small[:1], tmp_path, seeds=12)
+    assert [seed for _, seed in asked] == list(range(12))
 
 
 def test_a_training_that_fails_is_said_and_the_others_are_measured(

@@ -24,6 +24,7 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.models import ClusteringAAE
 from aae.run import Run
+from aae.scaling import Rows, beside
 from aae.training.batches import from_model
 
 Format = Literal["onnx", "torch-export", "safetensors"]
@@ -32,19 +33,43 @@ TOLERANCE = 1e-4
 """How far the outputs of an ONNX file may be from the model's: each is tried once it is written."""
 
 
+class _Scale(nn.Module):
+    """`aae.scaling.Rows` of tensors [n, d]; without one, rows stay as they are."""
+
+    centre: Tensor
+    divisor: Tensor
+    unit: Tensor
+
+    def __init__(self, rows: Rows | None):
+        super().__init__()
+        self.scales = rows is not None
+        if rows is not None:
+            for name in ("centre", "divisor", "unit"):
+                values = torch.from_numpy(getattr(rows, name)).float()
+                self.register_buffer(name, values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The user's rows → the model's."""
+        return (x - self.centre) / self.divisor if self.scales else x
+
+    def back(self, x: Tensor) -> Tensor:
+        """The model's rows → the user's."""
+        return x * self.unit + self.centre if self.scales else x
+
+
 class Encoding(nn.Module):
     """Pictures [n, c, h, w] in [0, 1], or rows → z [n, d] and, of models with classes, y [n, K].
 
     z is the posterior's mean; in an embedding, the place that `Autoencoder.embed` gives it.
     """
 
-    def __init__(self, model: Autoencoder):
+    def __init__(self, model: Autoencoder, rows: Rows | None = None):
         super().__init__()
-        self.model = model
+        self.model, self.scale = model, _Scale(rows)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        codes = self.model.encode(x if x.ndim == 2 else 2 * x - 1)
+        codes = self.model.encode(self.scale(x) if x.ndim == 2 else 2 * x - 1)
         z = self.model.embed(codes)
         return (z,) if codes.y is None else (z, codes.y)
 
@@ -63,13 +88,14 @@ class Decoding(nn.Module):
     Without y where the decoder knows no class; where it is told a label, y is that label, one-hot.
     """
 
-    def __init__(self, model: Autoencoder):
+    def __init__(self, model: Autoencoder, rows: Rows | None = None):
         super().__init__()
-        self.decoder = model.place_decoder
+        self.decoder, self.scale = model.place_decoder, _Scale(rows)
 
     def forward(self, *codes: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        return (from_model(self.decoder(*codes)),)
+        x = from_model(self.decoder(*codes))
+        return (self.scale.back(x) if x.ndim == 2 else x,)
 
 
 @dataclass(frozen=True)
@@ -82,23 +108,24 @@ class Network:
     outputs: tuple[str, ...]
 
 
-def networks(model: Autoencoder) -> dict[str, Network]:
+def networks(model: Autoencoder, rows: Rows | None = None) -> dict[str, Network]:
     """The encoder, the decoder and, of models with classes, the classifier.
 
     Args:
         model: a trained model in float32, on the CPU.
+        rows: how the rows that it learned had been scaled.
     """
     x, z = torch.full((2, *model.decoder.shape), 0.5), torch.zeros(2, model.prior.dim)
     codes = {"z": z}
     if model.places_need_class:
         codes["y"] = torch.full((2, model.n_classes), 1 / model.n_classes)
-    found = {"decoder": Network(Decoding(model), codes, ("x",))}
+    found = {"decoder": Network(Decoding(model, rows), codes, ("x",))}
     if model.encoder.classes is None:
-        return {"encoder": Network(Encoding(model), {"x": x}, ("z",)), **found}
+        return {"encoder": Network(Encoding(model, rows), {"x": x}, ("z",)), **found}
     return {
-        "encoder": Network(Encoding(model), {"x": x}, ("z", "y")),
+        "encoder": Network(Encoding(model, rows), {"x": x}, ("z", "y")),
         **found,
-        "classifier": Network(Classification(model), {"x": x}, ("y",)),
+        "classifier": Network(Classification(model, rows), {"x": x}, ("y",)),
     }
 
 
@@ -120,18 +147,22 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
     """
     model, folder = run.model(), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    told = about(run, model)
+    told, rows = about(run, model), beside(run.folder)
     if form == "safetensors":
         parts: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
         if isinstance(model, ClusteringAAE) and model.clusters.state_dict():
             parts["clusters"] = model.clusters  # which are merged
+        if rows is not None:
+            told["scaling"] = "weights take float32 rows [n, features], less centre and over unit"
+            told |= {"centre": json.dumps(rows.centre.tolist())}
+            told |= {"unit": json.dumps(rows.divisor.tolist())}
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
             save_file(part.state_dict(), path, metadata=told)
         return files
     write, ending = {"onnx": (write_onnx, "onnx"), "torch-export": (write_program, "pt2")}[form]
     files = []
-    for name, network in networks(model).items():
+    for name, network in networks(model, rows).items():
         files.append(folder / f"{name}.{ending}")
         write(network, files[-1], told | {"network": name})
     return files

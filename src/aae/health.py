@@ -28,7 +28,7 @@ UNUSED = 0.1
 """Variance of a code dimension's mean over the prior's, below which it says next to nothing of the
 picture: of a Gaussian it is 0.08 bits. On MNIST the dimensions of codes of two and of ten have 0.93
 and more."""
-RECONSTRUCTION_FINE, RECONSTRUCTION_LOST = 0.8, 0.95
+RECONSTRUCTION_FINE, RECONSTRUCTION_LOST, RECONSTRUCTION_WORSE = 0.8, 0.95, 1.05
 """Reconstruction error over the error of the mean image, which needs no code. On MNIST, as half the
 squared error summed over pixels in [-1, 1], the mean image has 106; codes of two dimensions come to
 70 within a few epochs, a ratio of 0.66; the reference program's collapsed run had 101, or 0.955."""
@@ -279,6 +279,15 @@ def _reconstruction(measured: Measurements) -> Check | None:
             "train longer (--epochs), lower --generator-weight or --noise-std, "
             "or give the code more room (--latent-dim)",
             ok=False,
+        )
+    if value > RECONSTRUCTION_WORSE:
+        return Check(
+            name,
+            value,
+            "reconstructions are worse than the mean: hardly trained, or diverged",
+            "train longer (--epochs), or lower --lr",
+            ok=False,
+            collapsed=True,
         )
     return Check(
         name,

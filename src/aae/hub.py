@@ -128,13 +128,14 @@ class Shared(ModelHubMixin):
         run, config = self.run, self.run.config
         known = CATALOG.get(config.data)
         shape = " × ".join(map(str, run.shape))
+        each = f"{len(run.columns.blocks)} columns" if run.columns else shape
         labels = f"{config.labels} labels" if config.needs_labels else "no labels"
         yield (
             f"An [adversarial autoencoder]({PAPER}) of the recipe `{config.recipe}`, trained on "
             f"{self.data}{f' ({known.description})' if known else ''} with {labels}."
         )
         yield _table(
-            ("examples", f"{run.count or 'unknown'} for training, each {shape}"),
+            ("examples", f"{run.count or 'unknown'} for training, each {each}"),
             ("classes", ", ".join(run.classes) or "none"),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
@@ -147,18 +148,19 @@ class Shared(ModelHubMixin):
             for picture in sorted(run.figures.glob(f"{name}*.png")):
                 yield f"![{caption}](figures/{picture.name})"
         yield "## Use"
-        use = [
-            "import aae",
-            "",
-            f'model = aae.load("{SCHEME}{self.name}")',
-            "codes = model.transform(X)",
-        ]
-        use += ["labels = model.predict(X)"] if config.model in ("semi", "cluster", "embed") else []
-        takes = (
-            "rows [n, features]"
-            if len(run.shape) == 1
-            else f"pictures, uint8 [n, {shape}]".replace(" ×", ",")
-        )
+        use = ["import aae", "", f'model = aae.load("{SCHEME}{self.name}")']
+        if config.model == "cluster":
+            use += ["clusters = model.predict(X)", "examples = model.sample(10)"]
+        else:
+            use += ["codes = model.transform(X)"]
+        use += ["labels = model.predict(X)"] if config.model == "semi" else []
+        if run.columns:
+            names = ", ".join(f"`{block.name}`" for block in run.columns.blocks)
+            takes = f"a table (a frame, or a dict of columns) with {names}"
+        elif len(run.shape) == 1:
+            takes = "rows [n, features]"
+        else:
+            takes = f"pictures, uint8 [n, {shape}]".replace(" ×", ",")
         yield f"`pip install 'adversarial-autoencoders[hub]'`; X are {takes}."
         yield "```python\n" + "\n".join(use) + "\n```"
         yield (

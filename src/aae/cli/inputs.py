@@ -14,7 +14,7 @@ from aae import launch
 if TYPE_CHECKING:
     from aae.config import Config
     from aae.data import Dataset
-    from aae.run import Part, Run
+    from aae.run import Part, Run, Splits
 
 Split = Literal["train", "validation", "test"]
 
@@ -33,19 +33,21 @@ def loaded(config: Config) -> Dataset:
     return dataset
 
 
-def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = None) -> Part:
+def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | None = None) -> Part:
     """Examples for a run's model: those of a data set, or of one's own files.
 
     Args:
         run: whose model shall see them.
         data: a data set's name; or a folder or .zip of pictures, which are scaled and cropped to
             the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files; or a
-            table or rows with the run's columns. All that a path holds is taken.
-        split: which part of a data set, split as the run splits its own.
+            table or rows with the run's columns. All that a path holds is taken, but where a part
+            of the run's own data is asked for.
+        split: which part of a data set, split as the run splits its own; test where none is named.
         data_dir: where the data set's files lie.
 
     Raises:
-        ValueError: there is no such data, or it is of another shape than the run's.
+        ValueError: there is no such data, it is of another shape than the run's, or a part is asked
+            for of what has none.
     """
     from aae.data import (
         CATALOG,
@@ -68,13 +70,24 @@ def pictures(run: Run, data: str, split: Split = "test", data_dir: str | None = 
         dataset = run.dataset(data_dir) if own else load(data, data_dir)
         # Another data set may have fewer labels; who uses none is refused any.
         whole = dataclasses.replace(run.config, labels="all" if run.config.labels else 0)
-        part: Part = getattr(Splits.of(whole, dataset), split)
-        return part
+        return _part(Splits.of(whole, dataset), split or "test")
     path = Path(data).expanduser()
     if not path.exists():
         raise ValueError(
             f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a folder or .zip of "
             "pictures, a .npy file of pictures or a folder of such files, or a table"
+        )
+    if split is not None:
+        if path.resolve() != Path(run.config.data).expanduser().resolve():
+            raise ValueError(
+                f"--split {split} is of a data set by name, or of the run's own data "
+                f"({run.config.data}); of {data} all is taken: leave --split out"
+            )
+        return _part(Splits.of(run.config, run.dataset(data_dir)), split)
+    if run.columns is None and len(run.shape) == 1:
+        raise ValueError(
+            f"{run.folder} holds an estimator that learned rows without names: open it in Python, "
+            f"aae.load({str(run.folder)!r})"
         )
     if (run.columns is not None) != holds_table(path):
         raise ValueError(
@@ -121,6 +134,11 @@ def _is_read(place: Path, source: Path) -> bool:
     return place == source or (
         place.parent == source and (place.exists() or place.suffix == ".npy")
     )
+
+
+def _part(splits: Splits, split: Split) -> Part:
+    part: Part = getattr(splits, split)
+    return part
 
 
 def _by(shape: tuple[int, ...]) -> str:

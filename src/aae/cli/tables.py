@@ -7,21 +7,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 
 def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
     """An empty table; columns named in ``numbers`` are aligned to the right.
 
+    What a cell holds is read as rich's markup: names that users gave go through `escape`.
+
     Where a terminal is too narrow, words are broken first. Numbers keep to a line, and end in "…"
     where there is no room even for them.
     """
     numbers = set(numbers)
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    made = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in columns:
         number = name in numbers
         made.add_column(
-            name,
+            escape(name),
             justify="right" if number else "left",
             no_wrap=number,
             overflow="ellipsis" if number else "fold",
@@ -91,7 +94,7 @@ def side_by_side(title: str, columns: list[str], rows: dict[str, list[Any]]) -> 
         cells = (
             _number(v) if isinstance(v, float) else "–" if v is None else str(v) for v in values
         )
-        made.add_row(name.replace("_", " "), *cells)
+        made.add_row(*map(escape, (name.replace("_", " "), *cells)))
     return made
 
 
@@ -102,9 +105,9 @@ def health(measured: dict[str, Any]) -> Table:
     )
     for check in measured["health_checks"]:
         style, sign = ("green", "✓") if check["ok"] else ("yellow", "!")
-        words = f"[{style}]{sign} {check['verdict']}[/]"
+        words = f"[{style}]{sign} {escape(check['verdict'])}[/]"
         if check["advice"]:
-            words += f"\n[dim]{check['advice']}[/]"
+            words += f"\n[dim]{escape(check['advice'])}[/]"
         made.add_row(check["name"], _number(check["value"]), words)
     return made
 

@@ -105,7 +105,8 @@ def sample(
         run: The run folder.
         out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width],
             or float32 [count, features] of a model of rows; of a table a .csv, in the units and
-            categories of its columns, with the class or cluster where the decoder is told it.
+            categories of its columns, with the class, cluster or part of the prior that was asked
+            for, or that the decoder was told.
         count: How many pictures or rows.
         label: The class that all shall be of; without it, left to chance.
         seed: Seed of the codes.
@@ -123,6 +124,7 @@ def sample(
     from aae import inference, plots
     from aae.gallery import columns_for
     from aae.run import Run
+    from aae.scaling import beside
 
     place = Run(run)
     rows = len(place.shape) == 1
@@ -146,7 +148,9 @@ def sample(
             array = np.lib.format.open_memmap(
                 path, mode="w+", dtype=np.float32 if rows else np.uint8, shape=(count, *place.shape)
             )
-            _fill(array, (p.numpy() if rows else np.rint(p.numpy() * 255) for p in pieces))
+            own = beside(place.folder)  # of an estimator that was saved
+            back = own.back if own else np.asarray
+            _fill(array, (back(p.numpy()) if rows else np.rint(p.numpy() * 255) for p in pieces))
     print(out)
     return 0
 
@@ -170,7 +174,7 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
 
 
 def encode(
-    run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
+    run: Path, data: str, /, *, out: Path, split: Split | None = None, data_dir: str | None = None
 ) -> int:
     """Write the codes of pictures or rows: the posterior's means, or their places in an embedding.
 
@@ -181,7 +185,8 @@ def encode(
             [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
             rows with the columns that the run learned from.
         out: A .npy file to write, float32 [n, latent-dim].
-        split: Which part of a data set, split as the run splits its own.
+        split: Which part of a data set, split as the run splits its own; test where none is named.
+            Of files all is taken, but where they are the run's own data.
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".npy", data=data)
@@ -203,7 +208,7 @@ def encode(
 
 
 def predict(
-    run: Path, data: str, /, *, out: Path, split: Split = "test", data_dir: str | None = None
+    run: Path, data: str, /, *, out: Path, split: Split | None = None, data_dir: str | None = None
 ) -> int:
     """Write the most probable class, or cluster, of each picture or row.
 
@@ -216,7 +221,8 @@ def predict(
         out: A .csv file to write, with the columns index, label and probability; file where
             pictures come from files of their own; and class, the label's name, where classes are
             called otherwise than by their numbers.
-        split: Which part of a data set, split as the run splits its own.
+        split: Which part of a data set, split as the run splits its own; test where none is named.
+            Of files all is taken, but where they are the run's own data.
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".csv", data=data)
@@ -260,6 +266,8 @@ def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, li
         return {}
     if model.finds_clusters:
         return {"cluster": labels.tolist()}
+    if not (model.decodes_labels or model.uses_labels):  # a part of the prior, which is of no class
+        return {"component": labels.tolist()}
     named = [place.classes[k] for k in labels.tolist()]
     return {place.config.label_column or "label": named}
 
@@ -269,7 +277,7 @@ def _write_table(
 ) -> None:
     """Write tables of the same columns one after the other, and columns of the whole beside."""
     start = 0
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for table in tables:
             columns = [values.tolist() for values in table.values()]

@@ -27,7 +27,7 @@ except ImportError:  # no Unix
     pass
 import polars
 try:
-    polars.read_parquet(sys.argv[1]).write_ipc_stream(sys.stdout.buffer)
+    polars.read_parquet(sys.argv[1], glob=False).write_ipc_stream(sys.stdout.buffer)
 except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
     sys.exit(str(error).splitlines()[0])
 """

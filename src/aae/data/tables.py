@@ -144,7 +144,7 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
         return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
     separator = _separator(place)
     try:
-        frame = polars.read_csv(place, separator=separator, infer_schema=False)
+        frame = polars.read_csv(place, separator=separator, infer_schema=False, glob=False)
     except (
         polars.exceptions.PolarsError,
         polars.exceptions.PanicException,  # no Exception, yet damage makes polars raise it

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from aae import inference, recipes
 from aae.config import Config
 from aae.estimators.labelled import Labelled
-from aae.estimators.scaling import Table
 from aae.run import Part
+from aae.scaling import Table
 
 LEVELS = np.linspace(0, 1, 1001)
 """The shares at which quantiles of the training examples' scores are kept."""
@@ -75,6 +75,8 @@ class AdversarialAutoencoder(Labelled):
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
         """Make one epoch on these examples, which may be others than those before.
 
+        `score_quantiles_`, and with them `predict_outlier`, are of the last ones alone.
+
         Args:
             X: see `fit`. The first ones decide how rows are scaled.
             y: see `fit`.
@@ -107,6 +109,8 @@ class AdversarialAutoencoder(Labelled):
         """
         check_is_fitted(self)
         chosen = None if label is None else np.repeat(self._numbers([label]), n)
+        if len(getattr(self, "classes_", ())) == 1:  # all are of it
+            chosen = None
         return self._sampled(n, chosen)
 
     def interpolate(self, a: Any, b: Any, steps: int = 10) -> Any:
@@ -144,8 +148,8 @@ class AdversarialAutoencoder(Labelled):
 
         Args:
             X: examples.
-            contamination: the share of the training examples that are taken for outliers, which
-                decides how low a score must be.
+            contamination: the share of the training examples (after `partial_fit` of the last ones
+                given) that are taken for outliers, which decides how low a score must be.
         """
         if not 0 < contamination <= 0.5:
             raise ValueError(f"contamination={contamination} must lie in (0, 0.5]")

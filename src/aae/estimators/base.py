@@ -24,9 +24,9 @@ from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
 from aae.data.checks import refuse_channels_last
-from aae.estimators.scaling import Pictures, Rows, Scaling, Table, are_pictures
 from aae.estimators.training import FEW, train
 from aae.run import IN_MEMORY, Part
+from aae.scaling import Pictures, Rows, Scaling, Table, are_pictures
 from aae.training.batches import to_model
 from aae.training.device import choose_device
 from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aae import scaling
 from aae.config import Model
-from aae.estimators import scaling
 from aae.estimators.autoencoder import LEVELS, AdversarialAutoencoder
 from aae.estimators.base import Adversarial
 from aae.estimators.classifier import AdversarialClassifier
@@ -56,7 +56,6 @@ _OF_DATA = (
     "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
 )  # fmt: skip
 """Fields of a config that say on which data, and which are not the estimator's to say."""
-_FILE = "estimator.json"
 MOST = 2**28
 """Bytes of an array in that file, at most."""
 
@@ -85,7 +84,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
     # that a folder which has one is whole.
     text = json.dumps(about, indent=1, default=_plain) + "\n"
     run = Run.write(folder, estimator.config_, data)
-    with written(run.folder / _FILE) as path:
+    with written(run.folder / scaling.FILE) as path:
         path.write_text(text)
     with written(run.metrics) as path:
         path.write_text("".join(json.dumps(record) + "\n" for record in estimator.history_))
@@ -114,13 +113,13 @@ def load(folder: str | Path) -> Adversarial:
     place = run.in_use
     if place is None:
         raise ValueError(f"{run.folder} holds no checkpoint yet")
-    file = run.folder / _FILE
+    file = run.folder / scaling.FILE
     if file.exists():
         estimator = _of_file(run, file)
     elif run.config.data == IN_MEMORY:
         raise ValueError(
-            f"{run.folder} was not wholly written: it lacks {_FILE}, which says how examples are "
-            "scaled; save the estimator again, to another folder"
+            f"{run.folder} was not wholly written: it lacks {scaling.FILE}, which says how "
+            "examples are scaled; save the estimator again, to another folder"
         )
     else:
         estimator = _estimator(run, _of_command_line(run))

@@ -92,8 +92,6 @@ class Setting:
     targets: tuple[Target, ...]
     pictures: tuple[str, ...] = ()
     """Which of a run's pictures are shown, by their file names without ending."""
-    seeds: int = 10
-    """Over how many seeds it is measured at most; long runs over fewer."""
 
     @property
     def place(self) -> str:

@@ -46,7 +46,7 @@ def reproduce(
         settings: what to reproduce.
         out: folder of the figures, a JSON file for each run, and the pictures of seed 0.
         runs: folder of the run folders; trainings that were stopped go on.
-        seeds: how many of them, from 0; a setting may ask for fewer.
+        seeds: how many of them, from 0.
         quick: see `quickly`; its figures lie apart.
         data_dir: where the data sets' files lie.
         say: is told in words how it is done, and what could not be measured.
@@ -65,7 +65,7 @@ def reproduce(
         places = {
             (setting, seed): _figures_at(out, setting, seed, quick)
             for setting in wanted
-            for seed in range(min(seeds, setting.seeds))
+            for seed in range(seeds)
         }
         missing = {
             (setting, seed): place

@@ -184,8 +184,8 @@ def joined() -> Iterator[World]:
     backend = "gloo"
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
-        if (own := launch.rank_here()) < torch.cuda.device_count():
-            torch.cuda.set_device(own)  # who has none is told so where a GPU is asked for
+        if (number := launch.rank_here()) < torch.cuda.device_count():
+            torch.cuda.set_device(number)  # who has none is told so where a GPU is asked for
     with _heard():
         # After a restart, the launcher's store still holds the addresses of those before.
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 
 from aae.about import are
 from aae.data import Columns
+from aae.storage import read_json
+
+FILE = "estimator.json"
+"""What an estimator that was saved into a run folder knows beside the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +24,7 @@ class Rows:
 
     Attributes:
         centre: float64 [d].
-        unit: float64 [d], above 0.
+        unit: float64 [d]; 0 where a column is constant, and comes back as it was.
     """
 
     centre: NDArray[np.float64]
@@ -39,17 +44,31 @@ class Rows:
         """
         x = x.astype(np.float64)
         if scale == "standard":
-            centre, unit = x.mean(0), x.std(0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                centre, unit = x.mean(0), x.std(0)
         elif scale == "range":
             low, high = np.full(x.shape[1], x.min()), np.full(x.shape[1], x.max())
-            centre, unit = (low + high) / 2, (high - low) / 2
+            with np.errstate(over="ignore"):
+                centre, unit = (low + high) / 2, (high - low) / 2
         elif scale == "none":
             centre, unit = np.zeros(x.shape[1]), np.ones(x.shape[1])
         else:
             raise ValueError(f"scale={scale!r} is none of 'standard', 'range', 'none'")
+        if not (np.isfinite(centre).all() and np.isfinite(unit).all()):
+            raise ValueError(
+                f"X has numbers as large as {np.abs(x).max():g}: take another unit, or their "
+                "logarithm"
+            )
         # What rounding leaves of a constant column is no spread to be blown up.
-        constant = (x == x[0]).all(0) | (unit == 0)
-        return cls(centre, np.where(constant, 1.0, unit))
+        constant = unit == 0
+        if scale == "standard":
+            constant |= (x == x[0]).all(0)
+        return cls(np.where(constant, x[0], centre), np.where(constant, 0.0, unit))
+
+    @property
+    def divisor(self) -> NDArray[np.float64]:
+        """What is divided by, float64 [d], above 0."""
+        return np.where(self.unit > 0, self.unit, 1.0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,7 +86,7 @@ class Rows:
         Raises:
             ValueError: a value is beyond single precision even when scaled.
         """
-        scaled = (x.astype(np.float64) - self.centre) / self.unit
+        scaled = (x.astype(np.float64) - self.centre) / self.divisor
         if np.abs(scaled).max(initial=0) > np.finfo(np.float32).max:
             raise ValueError("X holds values beyond the range of float32 when scaled")
         return scaled.astype(np.float32)
@@ -103,7 +122,8 @@ class Pictures:
 
     def forward(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """The user's pictures → the model's."""
-        return np.ascontiguousarray(x.reshape(-1, *self.model_shape))
+        # Writable: torch warns of arrays that are not, such as those of a mapped file.
+        return np.require(x.reshape(-1, *self.model_shape), requirements=["C", "W"])
 
     def one(self, x: Any) -> NDArray[Any]:
         """A single example as an array of one."""
@@ -198,10 +218,27 @@ def from_json(values: dict[str, Any]) -> Scaling:
             return Pictures(tuple(shape))
         case {"kind": "rows", "centre": list(centre), "unit": list(unit)}:
             rows = Rows(np.array(centre, np.float64), np.array(unit, np.float64))
-            sound = np.isfinite(rows.centre).all() and (rows.unit > 0).all()
+            sound = np.isfinite(rows.centre).all() and (rows.unit >= 0).all()
             if rows.centre.ndim == 1 and rows.unit.shape == rows.centre.shape and sound:
                 return rows
     raise ValueError("its scaling is none")
+
+
+def beside(folder: Path) -> Rows | None:
+    """How the estimator that was saved into a run folder scales rows; None where there is none.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return None
+    about = read_json(file)
+    try:
+        kept = from_json(about["scaling"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is none that aae wrote for this run: {error}") from None
+    return kept if isinstance(kept, Rows) else None
 
 
 def are_pictures(X: Any) -> bool:
