@@ -25,12 +25,14 @@ from aae.autoencoder import Autoencoder
 from aae.models import ClusteringAAE
 from aae.run import Run
 from aae.scaling import Rows, beside
+from aae.storage import written
 from aae.training.batches import from_model
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 
 TOLERANCE = 1e-4
-"""How far the outputs of an ONNX file may be from the model's: each is tried once it is written."""
+"""How far the outputs of an ONNX file may be from the model's, as a share of the largest where that
+is above 1: each is tried once it is written."""
 
 
 class _Scale(nn.Module):
@@ -115,10 +117,13 @@ def networks(model: Autoencoder, rows: Rows | None = None) -> dict[str, Network]
         model: a trained model in float32, on the CPU.
         rows: how the rows that it learned had been scaled.
     """
-    x, z = torch.full((2, *model.decoder.shape), 0.5), torch.zeros(2, model.prior.dim)
-    codes = {"z": z}
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, *model.decoder.shape, generator=generator)
+    if rows is not None:
+        x = _Scale(rows).back(x)
+    codes = {"z": torch.randn(2, model.prior.dim, generator=generator)}
     if model.places_need_class:
-        codes["y"] = torch.full((2, model.n_classes), 1 / model.n_classes)
+        codes["y"] = torch.rand(2, model.n_classes, generator=generator).softmax(1)
     found = {"decoder": Network(Decoding(model, rows), codes, ("x",))}
     if model.encoder.classes is None:
         return {"encoder": Network(Encoding(model, rows), {"x": x}, ("z",)), **found}
@@ -134,7 +139,8 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
 
     Args:
         run: the run; its newest weights are taken.
-        folder: where to write; made if it is not there.
+        folder: where to write; made if it is not there. Networks of another run of the same format
+            do not stay there.
         form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights
             of encoder and decoder by their names in `aae.nn`, and which clusters were merged.
 
@@ -159,12 +165,20 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
             save_file(part.state_dict(), path, metadata=told)
-        return files
+        return _alone(files)
     write, ending = {"onnx": (write_onnx, "onnx"), "torch-export": (write_program, "pt2")}[form]
     files = []
     for name, network in networks(model, rows).items():
         files.append(folder / f"{name}.{ending}")
         write(network, files[-1], told | {"network": name})
+    return _alone(files)
+
+
+def _alone(files: list[Path]) -> list[Path]:
+    """Some files, from whose folder those of another run's networks were taken."""
+    for name in ("encoder", "decoder", "classifier", "clusters"):
+        if (old := files[0].with_stem(name)) not in files:
+            old.unlink(missing_ok=True)
     return files
 
 
@@ -245,14 +259,18 @@ def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
     )  # fmt: skip
     onnx.helper.set_model_props(made, told)
     onnx.checker.check_model(made)
-    onnx.save(made, path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    given = session.run(None, {name: value.numpy() for name, value in network.inputs.items()})
     with torch.inference_mode():
         expected = network.module(*network.inputs.values())
-    for name, a, b in zip(network.outputs, given, expected, strict=True):
-        if (off := float((torch.from_numpy(a) - b).abs().max())) > TOLERANCE:
-            raise RuntimeError(f"ONNX Runtime gives another {name} for {path}: it is off by {off}")
+    with written(path) as new:  # whose name it gets only if it is sound
+        onnx.save(made, new)
+        session = onnxruntime.InferenceSession(new, providers=["CPUExecutionProvider"])
+        given = session.run(None, {name: value.numpy() for name, value in network.inputs.items()})
+        for name, a, b in zip(network.outputs, given, expected, strict=True):
+            off = float((torch.from_numpy(a) - b).abs().max())
+            if off > TOLERANCE * max(1, float(b.abs().max())):
+                raise RuntimeError(
+                    f"ONNX Runtime gives another {name} for {path}: it is off by {off}"
+                )
 
 
 def _program(network: Network) -> torch.export.ExportedProgram:
