@@ -1,12 +1,8 @@
-"""What the explorer's page is given, the folder it lies in, and the server that hands it out."""
+"""What the explorer's page is given, and the folder it lies in."""
 
 import gzip
-import http.client
 import json
 import math
-import shutil
-import threading
-from http.server import ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -14,8 +10,9 @@ import torch
 
 from aae import inference
 from aae.build import build
-from aae.explorer import server, site
+from aae.explorer import site
 from aae.explorer.content import content
+from aae.export import Decoding, Encoding
 from aae.priors import Gaussian, Mixture
 from aae.run import Part, Run, Splits
 
@@ -58,6 +55,26 @@ def test_errors_are_half_the_squared_error_over_pixels(tiny_run, shown):
     assert shown.about["errors"][0] == pytest.approx(errors.min(), rel=1e-4)
     assert shown.about["errors"][100] == pytest.approx(np.median(errors), rel=1e-4)
     assert shown.about["errors"][200] == pytest.approx(errors.max(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "model", ["basic", "supervised", "semi", "cluster", "merged", "embed", "vae"]
+)
+def test_errors_are_those_of_the_exported_networks(drawn, model):
+    run, made = drawn(model=model, labels=100 if model in ("supervised", "semi", "embed") else 0)
+    found = content(run, made, count=50)
+    x = torch.from_numpy(found.arrays["pictures"]).float() / 255
+    labels = torch.from_numpy(found.arrays["labels"]).long()
+    told = [torch.eye(10)[labels]] if model == "supervised" else []
+    with torch.inference_mode():
+        z, *y = Encoding(made)(x)
+        [x_hat] = Decoding(made)(z, *(y if made.places_need_class and y else told))
+        before = (made.reconstruct(2 * x - 1, labels).clamp(-1, 1) + 1) / 2
+    of = [2 * (each - x).square().sum((1, 2, 3)) for each in (x_hat, before)]
+    expected, reconstructed = (np.quantile(each, np.linspace(0, 1, 201)) for each in of)
+    assert found.about["errors"] == pytest.approx(expected, rel=1e-4)
+    # What only the page knows of merged clusters is what they became.
+    assert np.allclose(expected, reconstructed, rtol=1e-4) == (model != "merged")
 
 
 def test_what_the_decoder_is_told(shown, drawn):
@@ -138,107 +155,51 @@ def test_a_folder_in_use_is_refused(tiny_run, tiny_site):
         site.write(tiny_run, tiny_site)
 
 
-@pytest.fixture
-def ask(tiny_site):
-    """Asks a server of the folder; gives status, headers and body."""
-    with server.serve(tiny_site) as served:
-        threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True).start()
+class TestWriting:
+    @pytest.fixture
+    def write(self, drawn, monkeypatch):
+        """Writes the explorer of a run that is not trained; networks can be told to fail."""
+        run, model = drawn()
+        monkeypatch.setattr(Run, "model", lambda self: model)
 
-        def ask(method, path, **headers):
-            connection = http.client.HTTPConnection(server.HOST, served.server_port, timeout=10)
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            return answer.status, answer.headers, body
+        def write(folder, network=lambda *_: None):
+            monkeypatch.setattr("aae.export.write_onnx", network)
+            return site.write(run, folder, count=20)
 
-        yield ask
-        served.shutdown()
+        return write
 
+    @pytest.fixture
+    def place(self, tmp_path):
+        (tmp_path / "host").mkdir()
+        return tmp_path / "host"
 
-class TestServer:
-    def test_listens_on_the_loopback_alone(self, tiny_site):
-        with server.serve(tiny_site) as served:
-            assert served.server_address[0] == "127.0.0.1"
+    @pytest.mark.parametrize("there", [False, True])
+    @pytest.mark.parametrize("error", [ValueError("no onnxscript"), OSError(28, "No space")])
+    def test_what_failed_can_be_tried_again(self, write, place, there, error):
+        folder = place / "site"
+        if there:
+            folder.mkdir()
 
-    def test_hands_out_files(self, ask, tiny_site):
-        status, headers, body = ask("GET", "/")
-        assert (status, body) == (200, (tiny_site / "index.html").read_bytes())
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert ask("GET", "/main.js")[1]["Content-Type"].startswith("text/javascript")
-        assert ask("HEAD", "/encoder.onnx")[0] == 200
+        def fail(*_):
+            raise error
 
-    @pytest.mark.parametrize(
-        "name", ["evil.example", "evil.example:80", "127.0.0.1.evil.example:1"]
-    )
-    def test_answers_to_its_own_names_alone(self, ask, name):
-        assert ask("GET", "/", Host=name)[0] == 403
-        assert ask("HEAD", "/", Host=name)[0] == 403
-        assert ask("GET", "/", Host="localhost:1")[0] == 200
-        assert ask("GET", "/", Host="127.0.0.1")[0] == 200  # at port 80
+        with pytest.raises(type(error)):
+            write(folder, fail)
+        assert list(place.rglob("*")) == ([folder] if there else [])
+        assert (write(folder) / "index.html").is_file()
+        assert list(place.iterdir()) == [folder]
+        assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
-    @pytest.mark.parametrize("path", ["/../run.py", "/%2e%2e/%2e%2e/etc/passwd", "/ort/", "/none"])
-    def test_nothing_else_is_to_be_had(self, ask, path):
-        assert ask("GET", path)[0] == 404
+    def test_a_folder_that_is_there_stays_the_same(self, write, place, monkeypatch):
+        place.chmod(0o700)
+        before = place.stat()
+        monkeypatch.chdir(place)
+        assert (write(".") / "index.html").is_file()
+        assert (place.stat().st_ino, place.stat().st_mode) == (before.st_ino, before.st_mode)
 
-    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-    def test_cannot_be_told_anything(self, ask, method):
-        assert ask(method, "/")[0] == 501
-
-    def test_long_requests_are_cut_off(self, ask):
-        assert ask("GET", "/" + "x" * 70_000)[0] == 414
-        assert ask("GET", "/", **{"X-Long": "x" * 70_000})[0] == 431
-
-
-class TestCommand:
-    def test_serves_until_it_is_interrupted(self, run, tiny_run, tiny_site, monkeypatch):
-        seen, asked, opened = [], [], []
-
-        def write(run, folder, **how):
-            asked.append(how)
-            shutil.copy(tiny_site / "about.json", folder)
-
-        def once(served):
-            """A first request; then Ctrl-C."""
-
-            def get():
-                connection = http.client.HTTPConnection(*served.server_address, timeout=10)
-                connection.request("GET", "/about.json")
-                seen.append(json.loads(connection.getresponse().read())["recipe"])
-                connection.close()
-
-            asking = threading.Thread(target=get)
-            asking.start()
-            served.handle_request()
-            asking.join()
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(site, "write", write)
-        monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", once)
-        monkeypatch.setattr("webbrowser.open", opened.append)
-        code, out, err = run("explore", tiny_run.folder, "--count", 20)
-        assert (code, err) == (0, "")
-        assert out.startswith(f"{opened[0]} (Ctrl-C ends it)")
-        assert opened[0].startswith("http://127.0.0.1:")
-        assert (seen, asked) == (["tiny"], [{"count": 20, "data_dir": None}])
-
-    def test_opens_no_browser_unasked(self, run, tiny_run, monkeypatch):
-        def stop(_):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(site, "write", lambda *_, **__: None)
-        monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", stop)
-        monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
-        assert run("explore", tiny_run.folder, "--no-open")[0] == 0
-
-    @pytest.mark.parametrize(
-        ("flags", "words"),
-        [
-            (["--count", "0"], "--count must be at least 1"),
-            (["--port", "-1"], "--port must lie in"),
-        ],
-    )
-    def test_wrong_use(self, run, tiny_run, flags, words):
-        code, _, err = run("explore", tiny_run.folder, *flags)
-        assert code == 2
-        assert words in err
+    def test_what_a_killed_one_left_is_no_hindrance(self, write, place, monkeypatch):
+        monkeypatch.setattr("os.getpid", lambda: 7)
+        (place / ".site.7").mkdir()
+        (place / ".site.7" / "half").touch()
+        assert not (write(place / "site") / "half").exists()
+        assert [path.name for path in place.iterdir()] == ["site"]

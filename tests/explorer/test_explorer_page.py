@@ -114,6 +114,22 @@ def test_a_dropped_picture_goes_through_the_model(visit, semi, tiny_run, test_pa
     assert where == pytest.approx(codes.mean[0].tolist(), abs=0.01)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_where_the_data_have_no_ground_only_the_user_inverts(chromium, semi, test_part, by_hand):
+    def photographs(route):
+        route.fulfill(json={**route.fetch().json(), "border": 0.45})
+
+    page = chromium.new_page(viewport={"width": 1300, "height": 850})
+    page.route("**/about.json", photographs)
+    seen, image = Explored(page, semi), test_part.images[7, 0]
+    page.locator("#invert").set_checked(by_hand)
+    page.evaluate(DROP, [png(255 - image), "image/png"])
+    page.wait_for_selector("#own:visible")
+    assert page.locator("#invert").is_checked() is by_hand
+    seen.wait_for("#own figure:nth-of-type(1) canvas", (image if by_hand else 255 - image) / 255)
+    page.close()
+
+
 def test_a_chessboard_is_an_anomaly(visit, semi):
     seen = visit(semi)
     board = np.indices((8, 8)).sum(0) % 2 * 255

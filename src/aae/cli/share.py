@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Literal
 
 
@@ -57,23 +62,53 @@ def explore(
 
     place = Run(run)
     if export is not None:
-        print(site.write(place, export, count=count, data_dir=data_dir) / "index.html")
+        with _ended_by_signals():
+            print(site.write(place, export, count=count, data_dir=data_dir) / "index.html")
         return 0
     import tempfile
     import webbrowser
 
-    with tempfile.TemporaryDirectory(prefix="aae-explore-") as folder:
+    with (
+        _ended_by_signals(),
+        tempfile.TemporaryDirectory(prefix="aae-explore-") as folder,
+        server.serve(Path(folder), port) as served,  # a port in use is said before the work
+    ):
         site.write(place, folder, count=count, data_dir=data_dir)
-        with server.serve(Path(folder), port) as served:
-            url = f"http://{server.HOST}:{served.server_port}/"
-            print(f"{url} (Ctrl-C ends it)", flush=True)
-            if open:
-                webbrowser.open(url)
-            try:
-                served.serve_forever()
-            except KeyboardInterrupt:
-                print()
+        url = f"http://{server.HOST}:{served.server_port}/"
+        print(f"{url} (Ctrl-C ends it)", flush=True)
+        if open:
+            webbrowser.open(url)
+        try:
+            served.serve_forever()
+        except KeyboardInterrupt:
+            print()
     return 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP (the terminal was closed) leave no temporary files behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # whoever owns that one handles signals
+        return
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # What is ignored stays so, for nohup asks for it; None is a handler that is not Python's.
+    left = (signal.SIG_IGN, None)
+    before = {n: h for n in numbers if (h := signal.getsignal(n)) not in left}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in before:  # a second one shall not interrupt the tidying up
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)  # as shells count
+
+    try:
+        for number in before:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def push(run: Path, name: str, /, *, private: bool = False, license: str | None = None) -> int:

@@ -95,11 +95,19 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
 
 
 def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
-    """Half the squared error of each reconstruction, summed over pixels in [-1, 1]: [n]."""
+    """Half the squared error of each reconstruction, summed over pixels in [-1, 1]: [n].
+
+    They are the page's reconstructions, which know merged clusters only by what they became.
+    """
     found = []
     with torch.inference_mode():
         for x, labels in inference.in_batches(model, part):
-            x_hat = model.reconstruct(x, labels).clamp(-1, 1)
+            codes = model.encode(x)
+            inputs = [model.embed(codes)]
+            if model.places_need_class:  # the encoder's own, or else the label
+                y = codes.y
+                inputs.append(model.decoder_inputs(codes, labels)[1] if y is None else y)
+            x_hat = model.place_decoder(*inputs).clamp(-1, 1)
             found.append((x_hat - x).square().flatten(1).sum(1).cpu() / 2)
     errors: NDArray[np.float64] = torch.cat(found).double().numpy()
     return errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,24 @@ def serve(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     Args:
         folder: what to hand out.
         port: to listen at; 0 for any that is free.
+
+    Raises:
+        OSError: the port is in use, or not for this user.
     """
-    return ThreadingHTTPServer((HOST, port), functools.partial(_Files, directory=str(folder)))
+    try:
+        return _Server((HOST, port), functools.partial(_Files, directory=str(folder)))
+    except OSError as error:
+        raise OSError(
+            f"cannot listen at port {port} of {HOST}: {error.strerror}; take another, or 0 for "
+            "any that is free"
+        ) from error
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing of a client that left: browsers do, and the terminal is the user's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -33,6 +50,14 @@ class _Files(SimpleHTTPRequestHandler):
     def do_HEAD(self) -> None:
         if self._named():
             super().do_HEAD()
+
+    def send_head(self) -> Any:
+        """As ever, but a name that no file can have (it holds a NUL, say) is of none."""
+        try:
+            return super().send_head()
+        except ValueError:
+            self.send_error(404)
+            return None
 
     def _named(self) -> bool:
         """Whether the request is to this server by name: another site's name may lead here, too."""

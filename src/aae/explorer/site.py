@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aae import export
-from aae.explorer.content import content
+from aae.autoencoder import Autoencoder
+from aae.explorer.content import Content, content
 from aae.run import Run
 
 PAGE = Path(__file__).parent / "page"
@@ -22,7 +26,7 @@ def write(
 
     Args:
         run: the run; its newest weights are taken.
-        folder: a folder that is empty or not there yet.
+        folder: a folder that is empty or not there yet; where writing fails, it stays so.
         count: pictures of the test set, at most.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
 
@@ -33,15 +37,48 @@ def write(
         ValueError: the folder holds something already, the run cannot be shown (see
             `aae.explorer.content.content`), or a package for ONNX is not installed.
     """
-    folder, model = Path(folder), run.model()
+    folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} holds something already: name a new folder")
+    model = run.model()
     shown = content(run, model, count=count, data_dir=data_dir)
-    shutil.copytree(PAGE, folder, dirs_exist_ok=True)
+    with _whole(folder) as aside:
+        shutil.copytree(PAGE, aside, dirs_exist_ok=True)
+        _write_networks(run, model, aside)
+        _write_content(shown, aside)
+    return folder
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A place to write a folder at; only what was written to the end appears under its name.
+
+    A folder that is there is filled and not replaced, and nothing is written beside it: it may be
+    a mount or somebody's working directory, and what lies around it another's.
+    """
+    there = folder.is_dir()
+    aside = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}"
+    shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if there:
+            for path in list(aside.iterdir()):
+                path.replace(folder / path.name)
+        else:
+            aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_networks(run: Run, model: Autoencoder, folder: Path) -> None:
     told = export.about(run, model)
     for name in ("encoder", "decoder"):
         path = folder / f"{name}.onnx"
         export.write_onnx(export.networks(model)[name], path, told | {"network": name})
+
+
+def _write_content(shown: Content, folder: Path) -> None:
     for name, array in shown.arrays.items():
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         # No time of writing: the same run gives the same bytes.
@@ -52,4 +89,3 @@ def write(
     }
     about = shown.about | {"arrays": kinds}
     (folder / "about.json").write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
-    return folder

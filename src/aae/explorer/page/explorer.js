@@ -11,6 +11,7 @@ import { paint, tile } from "./tiles.js";
 const STEPS = 9; // pictures of an interpolation
 const NEAR = 14; // pixels within which a code is meant
 const NEIGHBOURS = 10;
+const PLAIN = 0.2; // how far from black or white a border may be to be a ground
 
 export class Explorer {
   constructor(data, networks) {
@@ -184,7 +185,9 @@ export class Explorer {
   async take(file) {
     $("trouble").hidden = true;
     const { x, border } = await read(file, this.about.shape);
-    $("invert").checked = Math.abs(border - this.about.border) > Math.abs(1 - border - this.about.border);
+    const ground = this.about.border;
+    // Where it is neither black nor white, as in photographs, it tells nothing: the user may invert.
+    if (ground < PLAIN || ground > 1 - PLAIN) $("invert").checked = Math.abs(border - ground) > Math.abs(1 - border - ground);
     this.state.own = { x, code: null };
     await this.showOwn();
   }
