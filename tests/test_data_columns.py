@@ -137,12 +137,33 @@ def test_impute_is_another_layout_whatever_is_missing():
         ("text", "str is no table: give a pandas or polars frame"),
         ({"a": [str(k) for k in range(MOST_CATEGORIES + 1)]}, r"257 different values.*at most 256"),
         (pandas.DataFrame([[1, 2]], columns=["a", "a"]), r"name"),
+        ({1: [1], "1": [2]}, r"two columns of the table have one name: 1, 1"),
+        ({"a": [2**70, 1]}, r"'a' has whole numbers as large as 1\.18.*e\+21, the first in row 0"),
+        ({"a": np.uint64([1, 2**63])}, r"in row 1, .*--ignore-columns, or take another unit"),
         (pandas.DataFrame({"a": pandas.to_datetime(["2020-01-01"])}), r"'a' holds Timestamps"),
     ],
 )
 def test_what_no_table_can_hold_is_refused(table, words):
     with pytest.raises(ValueError, match=words):
         Columns.of(table)
+
+
+@pytest.mark.parametrize("unit", ["ns", "s", "D"])
+@pytest.mark.parametrize(("kind", "word"), [("M8", "dates"), ("m8", "durations")])
+def test_dates_are_no_numbers_however_fine(unit, kind, word):
+    dates = np.array(["NaT", 7], f"{kind}[{unit}]")
+    structured = np.zeros(2, [("a", dates.dtype), ("b", float)])
+    structured["a"] = dates
+    for table in ({"a": dates}, {"a": list(dates)}, structured):
+        with pytest.raises(ValueError, match=rf"'a' holds {word}, .* in row 1: .*--ignore-columns"):
+            by_name(table)
+
+
+def test_whole_numbers_beyond_the_rows_stay_whole():
+    ids = np.array([-(2**63), 0, 2**62, 2**63 - 2**10])
+    columns = Columns.of({"id": ids})
+    back = columns.decode(np.float32([[-9], [9]]))["id"]
+    assert back.tolist() == [-(2**63), 2**63 - 2**10]
 
 
 def test_a_column_of_nothing_is_refused_even_if_imputed():
@@ -158,6 +179,27 @@ def test_a_constant_column_is_zero_and_comes_back():
     assert not rows[:, 0].any()
     assert same(columns.decode(rows), {"a": table["a"], "b": np.array(["x"] * 7, object)})
     assert columns.encode({"a": [2.1], "b": ["x"]})[0, 0] == 2
+    with pytest.raises(ValueError, match=r"beyond all measure where .* have 0\.1 throughout"):
+        columns.encode({"a": [1e300], "b": ["x"]})
+
+
+@pytest.mark.parametrize("value", [0.001, 3, -1e9])
+def test_a_constant_column_comes_back_whatever_a_decoder_says(value):
+    columns = Columns.of({"a": [value] * 5})
+    columns = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    back = columns.decode(np.float32([[-0.7], [0.0], [0.7]]))["a"]
+    assert back.tolist() == [value] * 3
+    assert back.dtype.kind == ("i" if isinstance(value, int) else "f")
+
+
+def test_columns_kept_before_constant_ones_were_told_are_the_same():
+    columns = Columns.of({"a": [3, 3], "b": [1, 2]})
+    kept = columns.to_json()
+    for block in kept["blocks"]:
+        del block["constant"]
+    before = Columns.from_json(kept)
+    assert before == columns
+    assert before.encode({"a": [5], "b": [1]}).tolist() == [[2, -1]]
 
 
 @pytest.mark.parametrize(

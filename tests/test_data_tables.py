@@ -123,6 +123,8 @@ def test_columns_are_ignored_and_taken_for_categories(tmp_path):
         ("a\n" + "1\n" * 9, {"categorical_columns": ("b",)}, "no column is called 'b'"),
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n", {}, "numbers in its first line"),
         ('a,b\n1,"1,234"\n2,"5"\n', {}, "'b' holds '1,234' in row 0: write numbers with a point"),
+        ("a;b\n1;999,5\n2;1.234,5\n", {}, "'b' holds '1.234,5' in row 1: write numbers with a p"),
+        ("a\tb\n1\t1.234.567\n2\t5\n", {}, "'b' holds '1.234.567' in row 0: write numbers"),
         ("a,b\n" + "1,x\n" * 9, {"label_column": "b", "ignore_columns": ("b",)}, "b is no feature"),
     ],
 )
@@ -143,12 +145,40 @@ def test_mistakes_are_told(tmp_path, text, reading, words):
         ("2010,country\n1,no\n2,se\n", [[1, "no"], [2, "se"]]),
         ("u,t\n1e3,TRUE\n2,false\n", [[1000.0, True], [2.0, False]]),
         ("u,zone\n1,1\n2,3a\n", [[1, "1"], [2, "3a"]]),
+        ("u;day\n1;31.12.2020\n2;01.01.2021\n", [[1, "31.12.2020"], [2, "01.01.2021"]]),
+        ("u,v\n1,a\n,\n2,\n  \n,\nNA,?\n\n\n", [[1, "a"], [None, None], [2, None]]),
+        ("u\n1\n\n2\n", [[1], [None], [2]]),
     ],
 )
 def test_numbers_are_numbers_however_they_are_written(tmp_path, text, rows):
     place = tmp_path / "mine.csv"
     place.write_text(text)
     assert [list(row) for row in read_table(place).rows()] == rows
+
+
+def test_quotes_in_names_are_those_meant(tmp_path):
+    place = tmp_path / "mine.csv"
+    place.write_text('"size ""in""",b\n1,2\n')
+    assert read_table(place).columns == ['size "in"', "b"]
+    place.write_text('"",b\n1,2\n')
+    with pytest.raises(ValueError, match="column 0 has no name"):
+        read_table(place)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_text_that_is_no_utf8_is_told(tmp_path, encoding, rows):
+    place = tmp_path / "mine.csv"
+    place.write_text("a,b\n" + "1,x\n" * rows + "2,café\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"mine\.csv cannot be read: it is not UTF-8; save it as"):
+        load_table(place)
+
+
+def test_categories_may_be_written_as_numbers_with_points(tmp_path):
+    place = tmp_path / "mine.csv"
+    place.write_text("u;code\n" + "1;1.234,5\n2;1.234,6\n" * 9)
+    columns = load_table(place, TableReading(categorical_columns=("code",))).columns
+    assert columns.blocks[1].categories == ("1.234,5", "1.234,6")
 
 
 def test_categories_may_have_commas(tmp_path):

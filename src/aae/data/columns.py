@@ -7,7 +7,7 @@ for each that is 1 where it is missing; then each category one-hot, all 0 where 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ from aae.data.frames import Category, Series, by_name
 MOST_CATEGORIES = 256
 """Different texts that make a categorical column, at most: of names or notes nothing is learned."""
 Missing = Literal["refuse", "impute"]
+_BEYOND = 2.0**63
+"""The least float that is no int64; its negative is one."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Block:
         scale: its standard deviation there; 1 where the column is constant.
         integer: whether its numbers are whole.
         categories: of a categorical column, sorted.
+        constant: whether all training rows have one number, which decoding then gives. Runs of
+            before do not say so of their columns, which are the same all the same.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Block:
     scale: float = 1.0
     integer: bool = False
     categories: tuple[Category, ...] = ()
+    constant: bool = field(default=False, compare=False)
 
     @property
     def cells(self) -> slice:
@@ -179,8 +184,7 @@ class Columns:
                 categories[:] = block.categories
                 table[block.name] = categories[_chosen(cells, generator)]
             else:
-                numbers = cells[:, 0] * block.scale + block.mean
-                table[block.name] = np.rint(numbers).astype(int) if block.integer else numbers
+                table[block.name] = _numbers(block, cells[:, 0])
         return table
 
     def to_json(self) -> dict[str, Any]:
@@ -196,6 +200,7 @@ class Columns:
 
 def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Block:
     _refuse_infinite(series)
+    _refuse_beyond_int64(series)
     values = series.values if train is None else series.values[train]
     values = values[~np.isnan(values)]
     if not len(values):
@@ -212,7 +217,7 @@ def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Blo
     constant = np.ptp(values) == 0 or scale == 0
     return Block(
         series.name, "numeric", start, 1, float(values[0]) if constant else mean,
-        1.0 if constant else scale, series.integer,
+        1.0 if constant else scale, series.integer, constant=bool(constant),
     )  # fmt: skip
 
 
@@ -244,11 +249,24 @@ def _write_numbers(block: Block, series: Series, rows: NDArray[np.float32]) -> N
         cells = ((series.values - block.mean) / block.scale).astype(np.float32)
     if np.isinf(cells).any():
         row = int(np.flatnonzero(np.isinf(cells))[0])
+        usual = f"{block.mean:g}" + (" throughout" if block.constant else f" ± {block.scale:g}")
         raise ValueError(
             f"column {block.name!r} holds {series.values[row]:g} in row {row}, beyond all measure "
-            f"where the training rows have {block.mean:g} ± {block.scale:g}"
+            f"where the training rows have {usual}"
         )
     rows[:, block.start] = np.nan_to_num(cells)
+
+
+def _numbers(block: Block, cells: NDArray[np.float64]) -> NDArray[Any]:
+    """The numbers of a block's cells [n]."""
+    # A constant column has no unit in which a decoder's error could be told.
+    numbers = (
+        np.full(len(cells), block.mean) if block.constant else cells * block.scale + block.mean
+    )
+    if not block.integer:
+        return numbers
+    # A cast would make any int64 of what is beyond them, and a decoder goes beyond its rows.
+    return np.clip(np.rint(numbers), -_BEYOND, np.nextafter(_BEYOND, 0)).astype(np.int64)
 
 
 def _write_categories(block: Block, series: Series, rows: NDArray[np.float32]) -> None:
@@ -286,4 +304,15 @@ def _refuse_infinite(series: Series) -> None:
         raise ValueError(
             f"column {series.name!r} has {len(rows)} infinite values, the first in row {rows[0]}: "
             "set them to what was meant, or to none"
+        )
+
+
+def _refuse_beyond_int64(series: Series) -> None:
+    """Refuse whole numbers that could not come back whole."""
+    beyond = (series.values < -_BEYOND) | (series.values >= _BEYOND)
+    if series.integer and (rows := np.flatnonzero(beyond)).size:
+        raise ValueError(
+            f"column {series.name!r} has whole numbers as large as "
+            f"{np.nanmax(np.abs(series.values)):g}, the first in row {rows[0]}, and 64 bits hold "
+            f"none beyond ±{_BEYOND:g}: leave it out by --ignore-columns, or take another unit"
         )

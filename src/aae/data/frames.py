@@ -78,6 +78,7 @@ def by_name(table: object) -> dict[str, Series]:
 def _of(table: object) -> Iterable[tuple[object, object, bool]]:
     """Name and values of each column, and whether these are categories whatever they look like."""
     if isinstance(table, Mapping):
+        _refuse_twice(table)
         return [(name, values, False) for name, values in table.items()]
     if isinstance(table, np.ndarray):
         if table.dtype.names:
@@ -102,9 +103,7 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
         ) from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    names = frame.columns
-    if len({*map(str, names)}) < len(names):
-        raise ValueError(f"two columns of the table have one name: {', '.join(map(str, names))}")
+    _refuse_twice(frame.columns)
 
     def values(series: Any) -> object:
         if series.dtype.is_decimal() or series.dtype in (nw.Int128, nw.UInt128):
@@ -116,6 +115,13 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
     return [(s.name, values(s), isinstance(s.dtype, fixed)) for s in frame.iter_columns()]
 
 
+def _refuse_twice(keys: Iterable[object]) -> None:
+    """Refuse names that are one as text, such as 1 and "1"."""
+    names = [str(key) for key in keys]
+    if len({*names}) < len(names):
+        raise ValueError(f"two columns of the table have one name: {', '.join(names)}")
+
+
 def _series(name: str, values: Any, fixed: bool) -> Series:
     if isinstance(values, Series):
         return values
@@ -124,7 +130,8 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
         raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")
     if array.dtype.kind in "fiu" and not fixed:
         return Series(name, array.astype(np.float64), integer=array.dtype.kind in "iu")
-    held = [_plain(v) for v in array.tolist()]
+    # Of dates finer than microseconds tolist() makes numbers.
+    held = [_plain(v) for v in (array if array.dtype.kind in "mM" else array.tolist())]
     there = [(row, v) for row, v in enumerate(held) if v is not None]
     kinds = {_kind(v): (row, v) for row, v in reversed(there)}
     for kind, (row, value) in kinds.items():
@@ -146,6 +153,8 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
 
 def _plain(value: Any) -> Any:
     """A value as Python's own; None where it is missing, whatever stands for that."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return None if np.isnat(value) else value
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -158,6 +167,10 @@ def _kind(value: object) -> str:
         return "text"
     if isinstance(value, bool):
         return "truth value"
+    if isinstance(value, np.datetime64):
+        return "date"
+    if isinstance(value, np.timedelta64):  # to numpy a number
+        return "duration"
     return "number" if isinstance(value, numbers.Real) else type(value).__name__
 
 

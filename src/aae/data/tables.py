@@ -24,7 +24,9 @@ NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 """What stands for a missing value in a CSV file."""
 _NO_NUMBER = ("-", "--", ".", "None", "none")
 """What does so in a column that else has numbers."""
-_GROUPED = r"[+-]?\d+(,\d+)+(\.\d+)?"
+_GROUPED = r"[+-]?(\d+(,\d+)+(\.\d+)?|\d{1,3}((\.\d{3})+,\d+|(\.\d{3}){2,}))"
+"""Numbers with thousands apart, or a decimal comma: 1,234.5 or 1.234,5; but no 31.12.2020."""
+_NO_UTF8 = "it is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)"
 _CLASSES = (
     20,
     0.2,
@@ -123,8 +125,9 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
 
     Args:
         place: a CSV or Parquet file. In a CSV file spaces around names and values do not count, a
-            comma is decimal where cells are parted by semicolons, and a column is of numbers where
-            all its values are, but for what stands for none.
+            comma is decimal where cells are parted by semicolons, a column is of numbers where all
+            its values are, but for what stands for none, and rows of nothing at the end are none
+            where there are two columns or more.
         text: columns of a CSV file that are words, even where these look like numbers.
         categories: columns that stand for categories, which may be written as numbers are not.
 
@@ -150,16 +153,20 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
         polars.exceptions.PanicException,  # no Exception, yet damage makes polars raise it
         UnicodeDecodeError,
     ) as error:
-        raise ValueError(f"{place} cannot be read: {str(error).splitlines()[0]}") from None
-    names = [name.strip() for name in frame.columns]
+        why = str(error).splitlines()[0]
+        if re.search("utf-?8", why.lower()):
+            why = _NO_UTF8
+        raise ValueError(f"{place} cannot be read: {why}") from None
+    # polars takes the quotes around a name off, and leaves those within doubled.
+    names = [name.replace('""', '"').strip() for name in frame.columns]
     _check_header(place, names)
     frame.columns = names
     of_words, free = {*text}, {*categories}
     columns = []
-    for cells in map(_words, frame):
+    for cells in _without_blank_end(polars.DataFrame([*map(_words, frame)])):
         typed = cells if cells.name in of_words else _typed(cells, separator == ";")
         if typed is cells and cells.name not in of_words | free:
-            _refuse_grouped(place, cells)
+            _refuse_grouped(place, cells, separator == ";")
         columns.append(typed)
     return polars.DataFrame(columns)
 
@@ -170,6 +177,19 @@ def _words(series: Any) -> Any:
     return words.set(words.is_in(list(NO_VALUE)), None)
 
 
+def _without_blank_end(frame: Any) -> Any:
+    """A frame without the rows of nothing that blank lines at its file's end leave.
+
+    Rows before others keep their numbers, and a lone column's may be meant.
+    """
+    import polars
+
+    if frame.width < 2:
+        return frame
+    there = frame.select(~polars.all_horizontal(polars.all().is_null())).to_series().arg_true()
+    return frame.head(there[-1] + 1) if len(there) else frame
+
+
 def _typed(words: Any, decimal_comma: bool) -> Any:
     """A column of a CSV file as truth values, whole numbers or numbers; or the words that it is."""
     import polars
@@ -177,9 +197,7 @@ def _typed(words: Any, decimal_comma: bool) -> Any:
     there = words.drop_nulls().str.to_lowercase()
     if len(there) and there.is_in(["true", "false"]).all():
         return words.str.to_lowercase() == "true"
-    given = words.set(words.is_in(list(_NO_NUMBER)), None)
-    if decimal_comma:
-        given = given.str.replace(",", ".", literal=True)
+    given = _with_points(words, decimal_comma)
     count = len(given.drop_nulls())
     for kind in (polars.Int64, polars.Float64):
         numbers = given.cast(kind, strict=False)
@@ -188,25 +206,36 @@ def _typed(words: Any, decimal_comma: bool) -> Any:
     return words
 
 
-def _refuse_grouped(place: Path, words: Any) -> None:
-    """Refuse a column of numbers some of which have commas: are these decimal, or of thousands?"""
+def _with_points(words: Any, decimal_comma: bool) -> Any:
+    """Words that may be numbers, none where they stand for none, with points for decimal commas."""
+    given = words.set(words.is_in(list(_NO_NUMBER)), None)
+    return given.str.replace(",", ".", literal=True) if decimal_comma else given
+
+
+def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
+    """Refuse a column of numbers some of which have commas, or points, that may be of thousands."""
     import polars
 
-    there = words.set(words.is_in(list(_NO_NUMBER)), None).drop_nulls()
-    grouped = there.str.contains(f"^{_GROUPED}$")
-    if len(there) and (grouped | there.cast(polars.Float64, strict=False).is_not_null()).all():
-        value = there.filter(grouped)[0]
-        row = (words == value).arg_true()[0]
+    given = _with_points(words, decimal_comma)
+    number = given.is_null() | given.cast(polars.Float64, strict=False).is_not_null()
+    grouped = words.str.contains(f"^{_GROUPED}$") & ~number
+    if grouped.any() and (number | grouped).all():
+        row = grouped.arg_true()[0]
         raise ValueError(
-            f"{place}: column {words.name!r} holds {value!r} in row {row}: write numbers with a "
-            "point, and without separators of thousands; or name it in --categorical-columns"
+            f"{place}: column {words.name!r} holds {words[row]!r} in row {row}: write numbers with "
+            "a point, and without separators of thousands; or name it in --categorical-columns"
         )
 
 
 def _separator(place: Path) -> str:
     """What stands between the cells of a CSV file: the likeliest in its first line."""
-    with place.open(encoding="utf-8-sig") as file:
-        first = re.sub(r'"[^"]*"', "", file.readline())
+    try:
+        with place.open(encoding="utf-8-sig") as file:
+            first = re.sub(r'"[^"]*"', "", file.readline())
+    except UnicodeDecodeError:
+        first = "\0"
+    if "\0" in first:  # which UTF-16 without its mark has
+        raise ValueError(f"{place} cannot be read: {_NO_UTF8}")
     return max(",;\t|", key=first.count)
 
 
