@@ -147,10 +147,11 @@ def test_figures_of_a_config_that_has_changed_since_are_found_no_more(
     assert [setting.name for setting, _, _ in work.found(tmp_path / "out")] == ["same"]
 
 
-def test_quick_lies_apart_and_has_a_twentieth_of_the_epochs(small, trainings, tmp_path):
-    long = replace(small[0], config=replace(small[0].config, epochs=40))
+@pytest.mark.parametrize(("epochs", "quick"), [(1, 1), (20, 1), (40, 1), (50, 2), (100, 2)])
+def test_quick_lies_apart_and_has_one_epoch_or_two(small, trainings, tmp_path, epochs, quick):
+    long = replace(small[0], config=replace(small[0].config, epochs=epochs))
     [(_, _, figures)] = go([long], tmp_path, seeds=1, quick=True)
-    assert figures["epochs"] == 2
+    assert figures["epochs"] == quick
     assert list(work.found(tmp_path / "out")) == []
 
 
