@@ -143,10 +143,19 @@ class TestCommand:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         return tmp_path
 
+    @pytest.fixture
+    def heard(self):
+        """Signals that end a process do so, even where nohup has these tests ignore one."""
+        numbers = (signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
     @pytest.mark.parametrize("serving", [False, True])
     def test_a_signal_leaves_nothing_behind(
-        self, run, tiny_run, own_tmp, monkeypatch, number, serving
+        self, run, tiny_run, own_tmp, monkeypatch, heard, number, serving
     ):
         handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)]
 
@@ -165,7 +174,9 @@ class TestCommand:
         assert list(own_tmp.iterdir()) == []
         assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)] == handlers
 
-    def test_an_export_ends_with_a_signal_as_it_began(self, run, tiny_run, tmp_path, monkeypatch):
+    def test_an_export_ends_with_a_signal_as_it_began(
+        self, run, tiny_run, tmp_path, monkeypatch, heard
+    ):
         monkeypatch.setattr("aae.export.write_onnx", lambda *_: signal.raise_signal(signal.SIGTERM))
         flags = ("--export", tmp_path / "site", "--count", 20)
         assert run("explore", tiny_run.folder, *flags)[0] == 128 + signal.SIGTERM
