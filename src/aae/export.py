@@ -39,24 +39,24 @@ class _Scale(nn.Module):
     """`aae.scaling.Rows` of tensors [n, d]; without one, rows stay as they are."""
 
     centre: Tensor
-    divisor: Tensor
     unit: Tensor
+    spread: Tensor
 
     def __init__(self, rows: Rows | None):
         super().__init__()
         self.scales = rows is not None
         if rows is not None:
-            for name in ("centre", "divisor", "unit"):
+            for name in ("centre", "unit", "spread"):
                 values = torch.from_numpy(getattr(rows, name)).float()
                 self.register_buffer(name, values)
 
     def forward(self, x: Tensor) -> Tensor:
         """The user's rows → the model's."""
-        return (x - self.centre) / self.divisor if self.scales else x
+        return (x - self.centre) / self.unit if self.scales else x
 
     def back(self, x: Tensor) -> Tensor:
         """The model's rows → the user's."""
-        return x * self.unit + self.centre if self.scales else x
+        return x * self.spread + self.centre if self.scales else x
 
 
 class Encoding(nn.Module):
@@ -161,7 +161,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
         if rows is not None:
             told["scaling"] = "weights take float32 rows [n, features], less centre and over unit"
             told |= {"centre": json.dumps(rows.centre.tolist())}
-            told |= {"unit": json.dumps(rows.divisor.tolist())}
+            told |= {"unit": json.dumps(rows.unit.tolist())}
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
             save_file(part.state_dict(), path, metadata=told)

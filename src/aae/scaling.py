@@ -24,11 +24,14 @@ class Rows:
 
     Attributes:
         centre: float64 [d].
-        unit: float64 [d]; 0 where a column is constant, and comes back as it was.
+        unit: float64 [d], above 0.
+        constant: bool [d], which columns had one number, and come back as it: they have no unit in
+            which a decoder's error could be told.
     """
 
     centre: NDArray[np.float64]
     unit: NDArray[np.float64]
+    constant: NDArray[np.bool_]
 
     @classmethod
     def of(cls, x: NDArray[Any], scale: str) -> Rows:
@@ -63,12 +66,12 @@ class Rows:
         constant = unit == 0
         if scale == "standard":
             constant |= (x == x[0]).all(0)
-        return cls(np.where(constant, x[0], centre), np.where(constant, 0.0, unit))
+        return cls(np.where(constant, x[0], centre), np.where(constant, 1.0, unit), constant)
 
     @property
-    def divisor(self) -> NDArray[np.float64]:
-        """What is divided by, float64 [d], above 0."""
-        return np.where(self.unit > 0, self.unit, 1.0)
+    def spread(self) -> NDArray[np.float64]:
+        """The unit, and 0 where a column is constant, float64 [d]: what comes back is of it."""
+        return np.where(self.constant, 0.0, self.unit)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,7 +89,7 @@ class Rows:
         Raises:
             ValueError: a value is beyond single precision even when scaled.
         """
-        scaled = (x.astype(np.float64) - self.centre) / self.divisor
+        scaled = (x.astype(np.float64) - self.centre) / self.unit
         if np.abs(scaled).max(initial=0) > np.finfo(np.float32).max:
             raise ValueError("X holds values beyond the range of float32 when scaled")
         return scaled.astype(np.float32)
@@ -97,12 +100,13 @@ class Rows:
 
     def back(self, x: NDArray[np.float32], seed: int | None = None) -> Any:
         """The model's rows → the user's, float64; nothing is drawn."""
-        rows: NDArray[np.float64] = x.astype(np.float64) * self.unit + self.centre
+        rows: NDArray[np.float64] = x.astype(np.float64) * self.spread + self.centre
         return rows
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {"kind": "rows", "centre": self.centre.tolist(), "unit": self.unit.tolist()}
+        values = {"centre": self.centre, "unit": self.unit, "constant": self.constant}
+        return {"kind": "rows", **{name: array.tolist() for name, array in values.items()}}
 
 
 @dataclass(frozen=True)
@@ -217,9 +221,15 @@ def from_json(values: dict[str, Any]) -> Scaling:
         case {"kind": "pictures", "shape": list(shape)} if are(int, shape) and len(shape) in (2, 3):
             return Pictures(tuple(shape))
         case {"kind": "rows", "centre": list(centre), "unit": list(unit)}:
-            rows = Rows(np.array(centre, np.float64), np.array(unit, np.float64))
-            sound = np.isfinite(rows.centre).all() and (rows.unit >= 0).all()
-            if rows.centre.ndim == 1 and rows.unit.shape == rows.centre.shape and sound:
+            constant = values.get("constant", [False] * len(centre))  # runs of before say nothing
+            if not are(bool, constant):
+                raise ValueError("its scaling is none")
+            rows = Rows(
+                np.array(centre, np.float64), np.array(unit, np.float64), np.array(constant)
+            )
+            sound = np.isfinite(rows.centre).all() and (rows.unit > 0).all()
+            alike = rows.centre.shape == rows.unit.shape == rows.constant.shape
+            if rows.centre.ndim == 1 and alike and sound:
                 return rows
     raise ValueError("its scaling is none")
 

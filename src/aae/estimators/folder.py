@@ -195,7 +195,7 @@ def _of_command_line(run: Run) -> dict[str, Any]:
     if config["model"] != "vae":  # no estimator would make one by itself
         del config["model"]
     d = math.prod(run.shape)
-    scale: scaling.Scaling = scaling.Rows(np.zeros(d), np.ones(d))
+    scale: scaling.Scaling = scaling.Rows(np.zeros(d), np.ones(d), np.zeros(d, bool))
     arrays = {}
     if run.columns:
         scale = scaling.Table(run.columns)

@@ -72,10 +72,9 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _write_networks(run: Run, model: Autoencoder, folder: Path) -> None:
-    told = export.about(run, model)
+    told, networks = export.about(run, model), export.networks(model)
     for name in ("encoder", "decoder"):
-        path = folder / f"{name}.onnx"
-        export.write_onnx(export.networks(model)[name], path, told | {"network": name})
+        export.write_onnx(networks[name], folder / f"{name}.onnx", told | {"network": name})
 
 
 def _write_content(shown: Content, folder: Path) -> None:

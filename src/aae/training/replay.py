@@ -73,7 +73,7 @@ class CudaGraph:
                 raise
 
     def _release(self) -> None:
-        """Let generators draw again, which up to torch 2.11 go on taking themselves for recorded.
+        """Let generators draw again, which in some releases of torch still think they are recorded.
 
         A copy of a state stands at the same draw, and is of no recording.
         """
