@@ -151,6 +151,15 @@ class TestEncode:
         assert run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)[0] == 1
         assert list(out.parent.iterdir()) == []
 
+    def test_where_it_cannot_be_written_the_file_asked_for_is_named(
+        self, run, basic_run, tmp_path, part
+    ):
+        np.save(tmp_path / "mine.npy", part.images)
+        out = tmp_path / "codes.npy"
+        out.mkdir()
+        code, _, err = run("encode", basic_run.folder, tmp_path / "mine.npy", "--out", out)
+        assert (code, err.strip()) == (1, f"aae: {out}: Is a directory")
+
     @pytest.mark.parametrize(
         ("array", "words"),
         [

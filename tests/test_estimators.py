@@ -222,7 +222,7 @@ def test_verbose_shows_epochs(iris, capsys):
         ({"options": {"droput": 0.1}}, "did you mean 'dropout'"),
         ({"scale": "log"}, "scale='log' is none of"),
         ({"device": "cuda:77"}, "cannot be used here"),
-        ({"n_epochs": 0}, "--epochs must be at least 1"),
+        ({"n_epochs": 0}, "n_epochs must be at least 1"),
         ({"latent_dim": 3}, "take an even latent_dim, or use_labels=False"),
     ],
 )

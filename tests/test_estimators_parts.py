@@ -74,6 +74,12 @@ def test_labels_of_pandas_that_are_missing_in_part():
     classes = labelling.one_of_each(pandas.Series([True, None, False]))
     assert (classes.tolist(), classes.dtype) == ([False, True], bool)
     assert labelling.one_of_each(["a", pandas.NA], pandas.NA).tolist() == ["a"]
+    for kind, values in (("boolean", [True, False]), ("Int64", [1, 2]), ("string", ["a", "b"])):
+        y = pandas.Series([*values, None], dtype=kind)
+        classes = labelling.one_of_each(y)
+        assert classes.tolist() == sorted(values)
+        assert classes.dtype == np.array(values).dtype
+        assert labelling.numbers(y, classes)[2] == -1
 
 
 def test_labels_in_two_dimensions_are_refused():

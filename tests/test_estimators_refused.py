@@ -7,6 +7,7 @@ from aae.estimators import (
     AdversarialAutoencoder,
     AdversarialClassifier,
     AdversarialClustering,
+    AdversarialEmbedding,
     SupervisedAdversarialAutoencoder,
 )
 
@@ -23,19 +24,42 @@ def rows():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"batch_size": 0}, "--batch-size must be at least 2, not 0"),
-        ({"batch_size": "64"}, "--batch-size cannot be '64'"),
-        ({"batch_size": None}, "--batch-size cannot be None"),
-        ({"batch_size": 32.0}, "--batch-size cannot be 32.0"),
-        ({"n_epochs": "3"}, "--epochs cannot be '3'"),
-        ({"n_epochs": None}, "--epochs cannot be None"),
-        ({"latent_dim": "2"}, "--latent-dim cannot be '2'"),
-        ({"options": {"batch_size": 0}}, "--batch-size must be at least 2, not 0"),
+        ({"batch_size": 0}, "^batch_size must be at least 2, not 0"),
+        ({"batch_size": "64"}, "^batch_size cannot be '64'"),
+        ({"batch_size": None}, "^batch_size cannot be None"),
+        ({"batch_size": 32.0}, "^batch_size cannot be 32.0"),
+        ({"n_epochs": "3"}, "^n_epochs cannot be '3'"),
+        ({"n_epochs": None}, "^n_epochs cannot be None"),
+        ({"latent_dim": "2"}, "^latent_dim cannot be '2'"),
+        ({"options": {"batch_size": 0}}, "^batch_size must be at least 2, not 0"),
+        ({"options": {"kl_weight": -1.0}}, r'^options\["kl_weight"\] must be 0 or more'),
+        ({"options": 3}, "^options=3 must be a dict"),
+        ({"options": [("dropout", 0.1)]}, "^options=.* must be a dict"),
+        ({"learning_rate": "fast"}, "^learning_rate cannot be 'fast'"),
+        ({"validation_fraction": "x"}, "^validation_fraction='x' must be between 0 and 1"),
+        ({"validation_fraction": 1}, "^validation_fraction=1 must be between 0 and 1"),
+        ({"n_iter_no_change": "a"}, "^n_iter_no_change='a' must be a whole number of 1 or more"),
+        ({"n_iter_no_change": 0}, "^n_iter_no_change=0 must be a whole number of 1 or more"),
+        ({"verbose": "a"}, "^verbose='a' must be a whole number"),
     ],
 )
 def test_values_that_cannot_be_are_refused_as_such(parameters, message, rows):
     with pytest.raises(ValueError, match=message):
         AdversarialAutoencoder(**SMALL | {"latent_dim": 2} | parameters).fit(*rows)
+
+
+def test_parameters_are_named_as_the_estimator_does(rows):
+    for refused, message in (
+        (AdversarialClustering(0, **SMALL), "^n_clusters must be at least 1"),
+        (AdversarialClustering(4, 4, 2, **SMALL), "^merged_from=4 must be more than n_clusters=4"),
+        (AdversarialEmbedding(0, **SMALL), "^n_components must be at least 1"),
+        (
+            AdversarialAutoencoder(3, options={"prior": "swiss-roll"}, use_labels=False, **SMALL),
+            "latent_dim must be 2, not 3",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            refused.fit(rows[0])
 
 
 def test_numbers_of_numpy_are_parameters(rows):
@@ -82,7 +106,7 @@ def test_a_fit_that_fails_leaves_the_columns_known(warm, rows):
     model = AdversarialClassifier(warm_start=warm, **SMALL).fit(frame, rows[1])
     expected = model.predict(frame)
     fewer = frame[["x", "y"]] if not warm else frame.assign(w=1.0)
-    with pytest.raises(ValueError, match=r"had \[3\] before|--hidden must be"):
+    with pytest.raises(ValueError, match=r"had \[3\] before|^hidden must be"):
         model.set_params(hidden=16 if warm else -1).fit(fewer, rows[1])
     assert np.array_equal(model.predict(frame), expected)
     assert model.n_features_in_ == 3
@@ -93,7 +117,7 @@ def test_a_fit_that_fails_leaves_nothing_of_a_frame(rows):
     pandas = pytest.importorskip("pandas")
     model = AdversarialAutoencoder(2, **SMALL).fit(rows[0])
     frame = pandas.DataFrame(rows[0], columns=["x", "y", "z"])
-    with pytest.raises(ValueError, match="--hidden must be"):
+    with pytest.raises(ValueError, match=r"^hidden must be"):
         model.set_params(hidden=-1).fit(frame)
     assert not hasattr(model, "feature_names_in_")
     assert model.transform(rows[0]).shape == (60, 2)

@@ -28,6 +28,10 @@ def written(place: Path) -> Iterator[Path]:
         flush(aside)
         aside.replace(place)
         flush(place.parent)
+    except OSError as error:
+        if error.filename in (aside, str(aside)):
+            error.filename = str(place)  # the name that was asked for
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -135,20 +135,33 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
     there = [(row, v) for row, v in enumerate(held) if v is not None]
     kinds = {_kind(v): (row, v) for row, v in reversed(there)}
     for kind, (row, value) in kinds.items():
-        if kind not in ("text", "number", "truth value"):
+        if kind not in ("texts", "numbers", "truth values"):
             raise ValueError(
-                f"column {name!r} holds {kind}s, such as {value!r} in row {row}: turn them into "
+                f"column {name!r} holds {kind}, such as {value!r} in row {row}: turn them into "
                 "numbers or categories, or leave the column out by --ignore-columns"
             )
     if len(kinds) > 1:
-        mixed = " and ".join(f"{kind}s ({v!r} in row {row})" for kind, (row, v) in kinds.items())
+        mixed = " and ".join(f"{kind} ({v!r} in row {row})" for kind, (row, v) in kinds.items())
         raise ValueError(f"column {name!r} mixes {mixed}: make it one of them")
-    if "number" in kinds and not fixed:
-        numbers_ = np.array([np.nan if v is None else float(v) for v in held])
-        return Series(name, numbers_, integer=all(isinstance(v, int) for _, v in there))
+    if "numbers" in kinds and not fixed:
+        return _numbers(name, held)
     if not there:  # of nothing nothing is known; numbers, all missing, are refused as such
         return Series(name, np.full(len(held), np.nan))
     return Series(name, _objects(held))
+
+
+def _numbers(name: str, held: list[Any]) -> Series:
+    """A numeric column of numbers, and None where one is missing."""
+    values = np.full(len(held), np.nan)
+    for row, value in enumerate(held):
+        try:
+            values[row] = np.nan if value is None else float(value)
+        except OverflowError:
+            raise ValueError(
+                f"column {name!r} holds a number beyond 1.8e308 in row {row}, which no float is: "
+                "divide the column by a power of ten"
+            ) from None
+    return Series(name, values, integer=all(isinstance(v, int | None) for v in held))
 
 
 def _plain(value: Any) -> Any:
@@ -163,15 +176,17 @@ def _plain(value: Any) -> Any:
 
 
 def _kind(value: object) -> str:
+    """What several of such values are called."""
     if isinstance(value, str):
-        return "text"
+        return "texts"
     if isinstance(value, bool):
-        return "truth value"
+        return "truth values"
     if isinstance(value, np.datetime64):
-        return "date"
+        return "dates"
     if isinstance(value, np.timedelta64):  # to numpy a number
-        return "duration"
-    return "number" if isinstance(value, numbers.Real) else type(value).__name__
+        return "durations"
+    name = type(value).__name__
+    return "numbers" if isinstance(value, numbers.Real) else name.removesuffix("s") + "s"
 
 
 def _objects(values: Iterable[object]) -> NDArray[np.object_]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +23,7 @@ from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
 from aae.data.checks import refuse_channels_last
+from aae.estimators.parameters import checked, own_words, plain
 from aae.estimators.training import FEW, train
 from aae.run import IN_MEMORY, Part
 from aae.scaling import Pictures, Rows, Scaling, Table, are_pictures
@@ -129,7 +129,7 @@ class Adversarial(Fitted):
                 f"this {type(self).__name__} learned a table: have its run go on by "
                 "aae train --resume RUN, or make a new estimator"
             )
-        with self._as_before():
+        with self._as_before(), own_words(self):
             x = self._validated(X, reset=not (there and partial))
             labels = np.full(len(x), -1) if labels is None else labels
             check_consistent_length(x, labels)
@@ -216,10 +216,6 @@ class Adversarial(Fitted):
 
     def _split(self, part: Part) -> tuple[Part, Part]:
         """Part of the examples for training, and a share held out."""
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction!r} must lie between 0 and 1"
-            )
         seed = self._seed()
         inside, outside = split_validation(part.labels, self.validation_fraction, seed)
         if len(inside) < FEW or not len(outside):
@@ -239,9 +235,7 @@ class Adversarial(Fitted):
             ValueError: a parameter is not possible, or an option is not known.
         """
         variance, share = _variance(part.images), reconstruction_share(part.images.shape[1:])
-        same = copy(self)  # with plain parameters: a grid search sets NumPy's numbers
-        for name, value in self.get_params(deep=False).items():
-            setattr(same, name, _plain(value))
+        same = checked(self)
         own = {
             "hidden": same.hidden,
             "layers": same.layers,
@@ -255,10 +249,10 @@ class Adversarial(Fitted):
             "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
             "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
         }
-        options = dict(self.options or {})
+        options = dict(same.options or {})
         values = same._recipe(n_classes).to_json() | own | options
         # This refuses what cannot be, before it is reckoned with.
-        config = Config.from_json({name: _plain(value) for name, value in values.items()})
+        config = Config.from_json({name: plain(value) for name, value in values.items()})
         steps = config.epochs * math.ceil(len(part.labels) / config.batch_size)
         paced: dict[str, Any] = {"warmup": min(100, steps // 10), "log_every": max(1, steps)}
         return replace(config, **{k: v for k, v in paced.items() if k not in options})
@@ -388,8 +382,3 @@ def _variance(images: Examples) -> float:
     """The variance of examples as a model takes them, summed over their values."""
     some = np.asarray(images[spread(len(images), 10_000)])
     return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as plain Python has it."""
-    return value.item() if isinstance(value, np.generic) else value

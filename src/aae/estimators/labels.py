@@ -80,8 +80,11 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
 def _column(y: Any, warn: bool = False) -> NDArray[Any]:
     """Labels as an array [n].
 
-    A list's stay what they are: NumPy would make the word "nan" of NaN beside words.
+    A list's stay what they are: NumPy would make the word "nan" of NaN beside words, and numbers of
+    pandas' truth values where one is missing.
     """
+    if hasattr(getattr(y, "dtype", None), "na_value"):
+        y = y.tolist()
     if isinstance(y, list | tuple) and not any(
         hasattr(label, "__len__") and not isinstance(label, str | bytes) for label in y
     ):

@@ -1,0 +1,101 @@
+"""An estimator's parameters: which values cannot be, and errors that name them as it does."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from aae.config import Config
+
+FIELDS = typing.get_type_hints(Config)
+NAMES = {
+    "epochs": "n_epochs",
+    "lr": "learning_rate",
+    "seed": "random_state",
+    "latent_dim": "n_components",
+    "clusters": "n_clusters",
+}
+"""Fields of a config that an estimator calls otherwise, where it has a parameter of that name."""
+
+FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
+"""A flag in an error, and the word after it, which may be its value."""
+
+E = TypeVar("E", bound=BaseEstimator)
+
+
+def checked(estimator: E) -> E:
+    """A copy with parameters of plain Python, for a grid search sets NumPy's numbers.
+
+    Raises:
+        ValueError: a parameter that no config has cannot be.
+    """
+    same: E = copy(estimator)
+    for name, value in estimator.get_params(deep=False).items():
+        setattr(same, name, plain(value))
+    if not isinstance(same.options, Mapping | None):
+        _refuse(same, "options", "a dict of fields and their values")
+    share = same.validation_fraction
+    if not (isinstance(share, int | float) and 0 < share < 1):
+        _refuse(same, "validation_fraction", "between 0 and 1")
+    if not (isinstance(same.n_iter_no_change, int) and same.n_iter_no_change >= 1):
+        _refuse(same, "n_iter_no_change", "a whole number of 1 or more")
+    if not isinstance(same.verbose, int):
+        _refuse(same, "verbose", "a whole number")
+    return same
+
+
+def plain(value: Any) -> Any:
+    """A value as plain Python has it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@contextmanager
+def own_words(estimator: BaseEstimator) -> Iterator[None]:
+    """Have errors that name a config's fields as flags name them as the estimator does."""
+    try:
+        yield
+    except Exception as error:
+        if error.args and isinstance(error.args[0], str):
+            parameters = type(estimator)._get_param_names()
+            error.args = (renamed(error.args[0], parameters), *error.args[1:])
+        raise
+
+
+def renamed(words: str, parameters: Collection[str]) -> str:
+    """An error's words with flags as parameters, or as options where there are none.
+
+    >>> renamed("--lr must be above 0; take --posterior gaussian", ["learning_rate"])
+    'learning_rate must be above 0; take options["posterior"]="gaussian"'
+    """
+
+    def name(match: re.Match[str]) -> str:
+        field, value = match[1].replace("-", "_"), match[2]
+        if field not in FIELDS:
+            return match[0]
+        own = NAMES.get(field, field)
+        own = own if own in parameters else field
+        shown = own if own in parameters else f'options["{field}"]'
+        if value is None:
+            return shown
+        if value[0].isdigit():
+            return f"{shown}={value}"
+        chosen = any(value in typing.get_args(kind) for kind in _kinds(FIELDS[field]))
+        return f'{shown}="{value}"' if chosen else f"{shown} {value}"
+
+    return FLAG.sub(name, words)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """A type and those that it is a union of."""
+    return (hint, *typing.get_args(hint))
+
+
+def _refuse(estimator: BaseEstimator, name: str, possible: str) -> typing.NoReturn:
+    raise ValueError(f"{name}={getattr(estimator, name)!r} must be {possible}")
