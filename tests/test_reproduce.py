@@ -231,7 +231,7 @@ def test_a_page_without_room_gets_one_table_of_what_was_asked(small, no_pictures
     place.write_text(f"Before\n{page.BRIEFLY}\n{page.END}\nafter\n")
     page.update(place, measured, tmp_path / "out")
     first, *lines = place.read_text().splitlines()
-    assert lines[3].startswith("| table | one | tuned | error | 50.00 % | ")
+    assert lines[3].startswith("| `table/one` | error | 50.00 % | ")
     assert lines[4:] == [page.END, "after"]
     assert first == "Before"
 
@@ -339,6 +339,21 @@ def test_the_published_page_shows_the_published_figures():
     told = (root / "docs" / "reproduction.md").read_text()
     shown = page.tables(json.loads((figures / "summary.json").read_text()), figures, root / "docs")
     assert told.split(page.BEGIN)[1].split(page.END)[0] == "\n" + shown
+
+
+def test_the_brief_table_by_hand():
+    shared = {"experiment": "t", "setting": "s", "metric": "error", "std": None, "n_seeds": 1}
+    missed = shared | {"setting": "u"}
+    rows = [
+        shared | {"recipe": "paper", "target": 0.02, "mean": 0.03, "reached": False},
+        shared | {"recipe": "tuned", "target": 0.01, "mean": 0.01, "reached": True},
+        missed | {"recipe": "tuned", "target": 0.01, "mean": 0.02, "reached": False},
+        missed | {"recipe": "paper", "target": None, "mean": 0.02, "reached": None},
+    ]
+    assert page.brief(rows).splitlines()[2:] == [
+        "| `t/s` | error | 1.00 % / 2.00 % | **1.00 %** (1) | 3.00 % (1) |",
+        "| `t/u` | error | 1.00 % | 2.00 % (1) |  |",
+    ]
 
 
 def test_the_readme_has_the_published_figures():

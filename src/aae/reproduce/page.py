@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aae.reproduce import catalog, curves
 
@@ -57,14 +57,19 @@ def around(page: Path) -> tuple[str, str, str]:
 
 
 def brief(summary: list[dict[str, Any]]) -> str:
-    """One table, as Markdown, of the figures that something was asked of."""
-    heads = ("experiment", "setting", "recipe", "figure", "asked", "ours", "seeds")
-    lines = [
-        _line([row["experiment"], row["setting"], row["recipe"], *_figure(row)])
-        for row in summary
-        if row["target"] is not None
-    ]
-    return "\n".join([_line(heads), "|---" * len(heads) + "|", *lines, ""])
+    """One table, as Markdown, of the figures that something was asked of, recipes side by side."""
+    figures: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in summary:
+        if row["target"] is not None:
+            place = f"{row['experiment']}/{row['setting']}"
+            figures.setdefault((place, row["metric"]), {})[row["recipe"]] = row
+    recipes = get_args(catalog.Recipe)
+    lines = [_line(("experiment", "figure", "asked", *recipes)), "|---" * (3 + len(recipes)) + "|"]
+    for (place, metric), rows in figures.items():
+        asked = dict.fromkeys(_asked(rows[recipe]) for recipe in recipes if recipe in rows)
+        ours = [f"{_ours(rows[r])} ({rows[r]['n_seeds']})" if r in rows else "" for r in recipes]
+        lines.append(_line([f"`{place}`", _words(metric), " / ".join(asked), *ours]))
+    return "\n".join([*lines, ""])
 
 
 def tables(summary: list[dict[str, Any]], pictures: Path, beside: Path) -> str:
@@ -123,21 +128,26 @@ def _link(file: Path, beside: Path) -> str:
 
 
 def _row(row: dict[str, Any]) -> str:
-    figure, asked, ours, seeds = _figure(row)
+    fails = ", not reached" if row["reached"] is False else ""
     return _line([
-        row["setting"], row["recipe"], figure, asked, row["public"], ours, seeds,
-        str(row["epochs"]), f"{row['seconds']:.0f}",
+        row["setting"], row["recipe"], _words(row["metric"]), _asked(row), row["public"],
+        _ours(row) + fails, str(row["n_seeds"]), str(row["epochs"]), f"{row['seconds']:.0f}",
     ])  # fmt: skip
 
 
-def _figure(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    """A figure's name, what was asked of it, what came, and of how many seeds."""
-    metric = row["metric"]
-    asked = "" if row["target"] is None else number(metric, row["target"])
-    ours = over_seeds(metric, row["mean"], row["std"])
-    if row["reached"] is not None:
-        ours = f"**{ours}**" if row["reached"] else f"{ours}, not reached"
-    return metric.replace("_", " "), asked, ours, str(row["n_seeds"])
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _asked(row: dict[str, Any]) -> str:
+    """What was asked of a figure."""
+    return "" if row["target"] is None else number(row["metric"], row["target"])
+
+
+def _ours(row: dict[str, Any]) -> str:
+    """What came of it, bold where that is enough."""
+    ours = over_seeds(row["metric"], row["mean"], row["std"])
+    return f"**{ours}**" if row["reached"] else ours
 
 
 def _line(cells: Iterable[str]) -> str:
