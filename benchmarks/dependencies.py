@@ -23,9 +23,9 @@ PAGE = ROOT / "docs" / "dependencies.md"
 _HEAD = """\
 # Dependencies and their licences
 
-Of each package that `pyproject.toml` names, as its own metadata say; written by
-`python benchmarks/dependencies.py licences`. Why each is there stands in
-[CONTRIBUTING.md](../CONTRIBUTING.md). `python benchmarks/dependencies.py audit` looks for known
+The licence of each package that `pyproject.toml` names, as stated in its own metadata; this table
+is written by `python benchmarks/dependencies.py licences`. [CONTRIBUTING.md](../CONTRIBUTING.md)
+says why each package is there. `python benchmarks/dependencies.py audit` looks for known
 vulnerabilities.
 
 | package | needed for | licence |
