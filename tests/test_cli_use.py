@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aae import inference
 from aae.estimators import AdversarialAutoencoder
@@ -234,6 +235,22 @@ def mixture(tiny, place):
     """A run on it of a prior with parts, and a model that sees no label."""
     config = tiny(data=str(place), prior="mixture", epochs=1, label_column="kind")
     return fit(config, place.parent / "mixture").folder
+
+
+class TestOfAFolder:
+    def test_only_all_of_it_has_the_names_of_files(self, run, tiny, part, tmp_path, no_pictures):
+        place = tmp_path / "pictures"
+        for k, image in enumerate(part.images[:60]):
+            (place / str(k % 2)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[0]).save(place / str(k % 2) / f"{k:02}.png")
+        made = fit(tiny(data=str(place), model="semi", labels=10, epochs=1), tmp_path / "run")
+        out = tmp_path / "classes.csv"
+        for split, named in ([], True), (["--split", "validation"], False):
+            assert run("predict", made.folder, place, *split, "--out", out)[0] == 0
+            with out.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            assert ("file" in rows[0]) == named
+        assert len(rows) < 60
 
 
 class TestOfATable:

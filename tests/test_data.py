@@ -15,7 +15,7 @@ import pytest
 from scipy.io import savemat
 
 from aae.data import CATALOG, Dataset, Source, SourceFile, load, load_source
-from aae.data.files import read_bounded
+from aae.data.files import read_unpacked
 
 N_TRAIN, N_TEST, SIDE = 6, 4, 3
 
@@ -258,7 +258,7 @@ def test_bomb_does_not_fill_the_memory(tmp_path):
             bomb.write(bytes(1 << 20))
     tracemalloc.start()
     with pytest.raises(ValueError, match="longer than the 1000 bytes expected"):
-        read_bounded(path, limit=1000)
+        read_unpacked(path, limit=1000)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
 

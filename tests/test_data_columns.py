@@ -239,6 +239,13 @@ def test_categories_are_drawn_as_probable_as_said():
     assert same(columns.decode(rows, np.random.default_rng(0)), {"colour": drawn})
 
 
+def test_a_missing_category_is_drawn_as_any():
+    columns = Columns.of({"colour": ["blue", "green", None]}, missing="impute")
+    rows = np.tile(columns.encode({"colour": [None]}), (300, 1))
+    drawn = columns.decode(rows, np.random.default_rng(0))["colour"]
+    assert {*drawn} == {"blue", "green"}
+
+
 def test_rows_of_another_width_are_refused():
     columns = Columns.of(TABLE)
     with pytest.raises(ValueError, match=r"rows are \[2, 3\]; these columns need \[n, 7\]"):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aae.data import choose_labels, split_validation
+from aae.data.splits import split_test
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(3), [50, 30, 20]))
 
@@ -126,3 +127,8 @@ def test_labels_out_of_range_are_refused():
 
 def test_without_classes_no_label_can_be_hidden():
     assert choose_labels(np.full(5, -1), 0, seed=0, n_classes=0).tolist() == [-1] * 5
+
+
+def test_nothing_has_no_test_set():
+    with pytest.raises(ValueError, match="mine holds 0 examples: too few for a test set"):
+        split_test(np.zeros(0, np.int64), "mine")

@@ -351,9 +351,10 @@ def test_clusters_are_found():
     assert model.sample(10, label=1).shape == (10, 4)
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_point_decodes_to_the_example_it_came_from(labelled, iris):
-    model = AdversarialEmbedding(**SMALL).fit(iris[0], iris[1] if labelled else None)
+@pytest.mark.parametrize(("labelled", "merged_from"), [(True, 0), (False, 0), (False, 9)])
+def test_a_point_decodes_to_the_example_it_came_from(labelled, merged_from, iris):
+    options = {"n_clusters": 3, "options": {"merged_from": merged_from}}
+    model = AdversarialEmbedding(**SMALL, **options).fit(iris[0], iris[1] if labelled else None)
     x = model._scaling.forward(iris[0])
     expected = inference.reconstruct(model.model_, aae.run.Part(x, np.full(len(x), -1)))
     assert np.allclose(

@@ -10,9 +10,8 @@ import torch
 from aae import evaluate as measuring
 from aae import legibility, uncertainty
 from aae.data import Stored, spread
-from aae.evaluate import command, evaluate, write_report
+from aae.evaluate import evaluate, write_report
 from aae.fit import fit
-from aae.recipes import RECIPES, recipe
 from aae.run import Run, Splits
 
 ALWAYS = {"examples",
@@ -267,17 +266,3 @@ def test_the_report_shows_figures_verdict_and_command(trained, digits):
         assert f"{figures[name]:.4g} ± {error:.2g}" in page
     assert f"trained with torch</th>\n<td>{torch.__version__}</td>" in page
     assert "aae train" in page
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_the_command_says_what_differs_from_the_recipe(name):
-    assert command(recipe(name)) == f"aae train {name}"
-    changed = replace(recipe(name), epochs=7, lr_steps=(3, 5), batch_norm=True, data_dir="a b")
-    norm = "" if recipe(name).batch_norm else " --batch-norm"
-    assert command(changed) == (
-        f"aae train {name} --data-dir 'a b'{norm} --epochs 7 --lr-steps 3 5"
-    )
-
-
-def test_a_config_of_ones_own_has_no_command(tiny):
-    assert command(tiny()) == ""

@@ -47,6 +47,12 @@ def test_pictures_are_bounded_in_bytes(tiny_run, monkeypatch):
     assert len(content(tiny_run, tiny_run.model(), count=100).arrays["codes"]) == 7
 
 
+def test_its_epochs_are_those_of_its_weights(tiny_run, monkeypatch):
+    monkeypatch.setattr(Run, "epochs_in_use", property(lambda run: 2))
+    assert tiny_run.epochs_done == 3
+    assert content(tiny_run, tiny_run.model(), count=10).about["epochs"] == 2
+
+
 def test_errors_are_half_the_squared_error_over_pixels(tiny_run, shown):
     images = shown.arrays["pictures"]
     part = Part(images, shown.arrays["labels"].astype(np.int64))

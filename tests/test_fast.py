@@ -2,11 +2,12 @@
 
 import copy
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
-from aae.autoencoder import Corruption, Pass
+from aae.autoencoder import Corruption, Pass, Rows
 from aae.nn import POSTERIORS
 from aae.training.fast import FastAlternatingStep, FastJointStep, SharedPass
 from aae.training.step import AlternatingStep, JointStep
@@ -88,23 +89,29 @@ def test_in_bfloat16_it_is_as_near_as_its_digits(tiny, new_model, batches, idle,
 
 
 @pytest.mark.parametrize("logit", [-200.0, -30.0, 0.0, 30.0, 200.0])
+@pytest.mark.parametrize("processes", [1, 4])
 def test_the_generator_s_gradient_survives_a_discriminator_that_is_sure(
-    tiny, new_model, batches, logit
+    tiny, new_model, batches, logit, processes
 ):
     config = tiny(model="basic", precision="float32", discriminator_weight=3.0)
     model = new_model(config)
     last = model.adversaries["z"].critic.logit
     with torch.no_grad():
         last.bias.fill_(logit)
-    arguments = model, batches[0], seeded(), Corruption()
-    plain = Pass(*arguments)
+    n = len(batches[0].labels)
+    batch = replace(batches[0], rows=Rows(0, n, processes * n))
+
+    def mean(values):  # this process's share of it
+        return values.sum() / batch.rows.total
+
+    plain = Pass(model, batch, seeded(), Corruption())
     codes = plain.code("z")
-    loss = config.generator_weight * torch.nn.functional.softplus(-plain.fake("z")).mean()
+    loss = config.generator_weight * mean(torch.nn.functional.softplus(-plain.fake("z")))
     (expected,) = torch.autograd.grad(loss, codes)
 
-    shared = SharedPass(model, batches[0], seeded(), Corruption(), config.weights)
+    shared = SharedPass(model, batch, seeded(), Corruption(), config.weights)
     codes = shared.code("z")
-    loss = config.discriminator_weight * torch.nn.functional.softplus(shared.fake("z")).mean()
+    loss = config.discriminator_weight * mean(torch.nn.functional.softplus(shared.fake("z")))
     (grad,) = torch.autograd.grad(loss, codes)
     torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-12)
     assert logit > 100 or bool(grad.abs().sum() > 0)

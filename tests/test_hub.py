@@ -316,6 +316,16 @@ def test_what_the_card_says_works(server, tiny, tmp_path, no_pictures, variant):
     assert names.keys() & {"codes", "clusters"}
 
 
+@pytest.mark.parametrize(("model", "labels", "reads"), [
+    ("embed", 0, False), ("embed", 100, True), ("semi", 100, True), ("cluster", 0, False),
+])  # fmt: skip
+def test_the_card_says_what_it_is_for(server, tiny, tmp_path, no_pictures, model, labels, reads):
+    hub.push(fit(tiny(model=model, labels=labels, epochs=1), tmp_path / "run"), "me/model")
+    task = "image-classification" if reads else "unconditional-image-generation"
+    card = server.repositories["me/model"]["README.md"].decode()
+    assert f"pipeline_tag: {task}\n" in card
+
+
 def test_the_card_of_a_table_names_its_columns(server, tmp_path, tiny, no_pictures):
     place = tmp_path / "t.csv"
     place.write_text("age,kind\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(60)))

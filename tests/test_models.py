@@ -9,11 +9,13 @@ import itertools
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from aae import losses
 from aae.autoencoder import Batch, Corruption, Pass
 from aae.build import VARIANTS
-from aae.nn import POSTERIORS
+from aae.codes import Codes
+from aae.nn import POSTERIORS, HeadedDecoder
 from aae.recipes import RECIPES
 
 PRIORS = ["gaussian", "mixture", "swiss-roll", "uniform"]
@@ -317,3 +319,13 @@ def test_a_posterior_of_a_labelled_picture_is_drawn_to_its_own_part(make, batch)
     torch.testing.assert_close(model.log_prior(z, labels), parts.diagonal())
     torch.testing.assert_close(model.log_prior(z, labels - 100), model.prior.log_prob(z))
     assert torch.isfinite(losses_of(model, batch)["kl"])
+
+
+def test_codes_may_be_elsewhere_than_the_heads(make, monkeypatch):
+    # There need be no GPU: these tensors know where they would be, and hold nothing.
+    model = make("embed")
+    with FakeTensorMode():
+        centres = torch.empty(10, 2, device="cuda")
+        monkeypatch.setattr(HeadedDecoder, "centres", property(lambda decoder: centres))
+        codes = Codes(torch.empty(3, 2), torch.empty(3, 2), None, torch.empty(3, 10))
+        assert model.embed(codes).device.type == "cpu"

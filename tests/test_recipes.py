@@ -1,8 +1,10 @@
 """Recipes: what each experiment is."""
 
+from dataclasses import replace
+
 import pytest
 
-from aae.recipes import RECIPES, recipe
+from aae.recipes import RECIPES, command, recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -46,3 +48,17 @@ def test_what_makes_each_experiment(name, model, prior, labels):
 def test_an_unknown_recipe_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"'gausian'; did you mean 'gaussian'\? there are gaussia"):
         recipe("gausian")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_command_says_what_differs_from_the_recipe(name):
+    assert command(recipe(name)) == f"aae train {name}"
+    changed = replace(recipe(name), epochs=7, lr_steps=(3, 5), batch_norm=True, data_dir="a b")
+    norm = "" if recipe(name).batch_norm else " --batch-norm"
+    assert command(changed) == (
+        f"aae train {name} --data-dir 'a b'{norm} --epochs 7 --lr-steps 3 5"
+    )
+
+
+def test_a_config_of_ones_own_has_no_command(tiny):
+    assert command(tiny()) == ""

@@ -1,9 +1,9 @@
-"""What every adversarial autoencoder is, what a batch does in it, and what a phase is.
+"""The base of every adversarial autoencoder, a batch's pass through it, and a phase of training.
 
 A model is an encoder, a decoder and one `Adversary` for each code that must follow a prior. A
-`Pass` takes one batch through it, computes on demand and keeps what it computed. A `Phase` reads a
-loss off a pass and says whose parameters it changes. A joint step gives one pass to all phases; the
-paper's alternation gives each phase a pass of its own.
+`Pass` takes one batch through the model; it computes on demand and keeps the results. A `Phase`
+reads a loss off a pass and says whose parameters the loss changes. A joint step gives one pass to
+all phases; the paper's alternation gives each phase a pass of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """How many rows these are."""
         return self.end - self.start
 
 
@@ -44,7 +44,7 @@ class Batch:
     x: Tensor
     labels: Tensor
     rows: Rows | None = None
-    """Which ones of a batch they are, where other processes have the others."""
+    """Which rows of a batch these are, if other processes have the others."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Corruption:
     """What training does to the encoder's input and to the hidden units."""
 
     noise_std: float = 0.0
+    """Standard deviation of Gaussian noise on the input, in its units: pixels lie in [-1, 1]."""
     dropout: float = 0.0
+    """Share of hidden units that are set to 0; the others are scaled up to make up for it."""
 
 
 class Adversary(nn.Module):
@@ -60,7 +62,7 @@ class Adversary(nn.Module):
 
     Args:
         prior: the distribution that the code must follow.
-        critic: tells its samples from codes; it sees labels where it was made for them.
+        critic: tells the prior's samples from codes; it sees labels if it was made for them.
         by_parts: whether a label names a part of the prior, so that codes must follow that part;
             otherwise the codes of every label must follow the whole prior.
     """
@@ -81,7 +83,7 @@ class Adversary(nn.Module):
     def both(
         self, code: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """`real` and `fake` in one reading of the critic, [n] each."""
+        """`real` and `fake` in one call of the critic, [n] each."""
         logits = self.fake(
             torch.cat([self._sample(labels, generator), code]), torch.cat([labels, labels])
         )
@@ -157,15 +159,15 @@ class Pass:
 
 @dataclass(frozen=True)
 class Phase:
-    """One of the verbs of the paper: a loss, and the networks that it changes."""
+    """A phase of training, as in the paper: a loss, and the networks that it changes."""
 
     name: str
     loss: Callable[[Pass], Tensor]
     changes: tuple[nn.Module, ...]
     side: Literal["autoencoder", "critic"] = "autoencoder"
-    """Whose losses it is added to in a joint step."""
+    """The player whose losses it is added to in a joint step."""
     share: float = 1.0
-    """What part of the config's weight its loss has."""
+    """Factor on the weight that the config gives its loss."""
     labelled: bool = False
     """Whether it sees labelled pictures only, every few steps."""
 
@@ -176,22 +178,22 @@ class Phase:
 
 
 class Autoencoder(nn.Module, ABC):
-    """What every variant is: abstract here, final below."""
+    """What every variant shares; the variants are in `aae.models`."""
 
     uses_labels = False
     """Whether labels take part in every phase."""
     decodes_labels = False
     """Whether the decoder needs a class beside z."""
     finds_clusters = False
-    """Whether y names clusters that the model found, and not the data's classes."""
+    """Whether y names clusters that the model found, rather than the data's classes."""
     holds_posteriors = False
-    """Whether a KL divergence draws each posterior of z to the prior, as in a VAE."""
+    """Whether a KL divergence pulls each posterior of z to the prior, as in a VAE."""
     reconstruction_share = 1.0
-    """What part of its weight the reconstruction has, which is summed over pixels."""
+    """Factor on the weight of the reconstruction loss, which is summed over pixels."""
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = staticmethod(losses.gradient)
-    """How a loss takes a gradient within itself."""
+    """How a loss computes a gradient that it needs for its own value."""
     batch_mean: Callable[[Tensor], Tensor] = staticmethod(losses.batch_mean)
-    """How a loss takes a mean over the batch, before anything else is done with it."""
+    """How a loss takes a mean over the batch that it computes further with."""
 
     def __init__(
         self,
@@ -214,43 +216,47 @@ class Autoencoder(nn.Module, ABC):
         """The phases of one training step, in the paper's order."""
 
     def reach(self, share: float) -> None:
-        """Stand where a share of a training is over, where a loss depends on that."""
+        """Tell the reconstruction loss what share of the training is over, if it depends on it."""
         if isinstance(self.reconstruction_loss, losses.Sharpened):
             self.reconstruction_loss.reach(share)
 
     def settle(self, pictures: Iterable[Tensor]) -> None:
-        """After an epoch: learn what no loss tells, from batches of pictures of training."""
+        """After an epoch, learn from batches of training pictures what no loss teaches."""
 
     def decoder_inputs(self, codes: Codes, labels: Tensor) -> tuple[Tensor, ...]:
-        """What the decoder is given for codes, and labels [n] where it sees them."""
+        """The decoder's inputs for codes, and for labels [n] if it sees them.
+
+        Returns:
+            z [n, d]; if `decodes_labels`, beside it classes [n, K] or clusters as found [n, F].
+        """
         return (codes.z,)
 
     def log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Log-density of what each code [n, d] of labels [n] must follow, in nats, [n]."""
+        """Log-density of codes [n, d] under the prior that their labels [n] set, in nats, [n]."""
         return self.prior.log_prob(z)
 
     def embed(self, codes: Codes) -> Tensor:
-        """Codes of n pictures → the points that stand for them in a scatter, [n, d]."""
+        """Codes of n pictures → the points that stand for them in a scatter plot, [n, d]."""
         return codes.mean
 
     @property
     def critics(self) -> tuple[nn.Module, ...]:
-        """The other player of a joint step: networks that only say what the rest shall do."""
+        """The other player of a joint step: networks that only tell the rest what to do."""
         return (self.adversaries,)  # type: ignore[return-value]
 
     @property
     def embedded_prior(self) -> Prior:
-        """What those points shall follow."""
+        """The prior of the points that `embed` gives."""
         return self.prior
 
     @property
     def place_decoder(self) -> nn.Module:
-        """What decodes those points, with y beside them where `places_need_class`."""
+        """Decodes points that `embed` gives, with y beside them if `places_need_class`."""
         return self.decoder
 
     @property
     def places_need_class(self) -> bool:
-        """Whether those points leave the class open."""
+        """Whether a point needs a class beside it to be decoded."""
         return self.decodes_labels
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
@@ -259,7 +265,7 @@ class Autoencoder(nn.Module, ABC):
         return codes
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Codes [n, d], and labels [n] where the decoder sees them → pictures [n, c, h, w]."""
+        """Codes [n, d], and labels [n] if the decoder sees them → pictures [n, c, h, w]."""
         x: Tensor = self.decoder(z)
         return x
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -74,6 +74,8 @@ def build(
             "--posterior universal feeds noise to hidden layers, and an encoder of one's own has "
             "no place for it: take gaussian or deterministic"
         )
+    if len(shape) == 1:
+        _refuse_for_rows(config)
     # Layers draw weights when they are made, only to have them overwritten: not from torch's own.
     with torch.random.fork_rng(devices=[]):
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
@@ -85,6 +87,19 @@ def build(
         model.reconstruction_share = reconstruction_share(shape)
     model.holds_posteriors = config.weights["kl"] > 0
     return model
+
+
+def _refuse_for_rows(config: Config) -> None:
+    """Refuse what only pictures have."""
+    if config.reconstruction == "bernoulli":
+        raise ValueError(
+            "--reconstruction bernoulli is for pixels, and rows of features are none: take "
+            "squared or absolute"
+        )
+    if config.sharpen_from is not None:
+        raise ValueError("--sharpen-from is for pictures, and rows of features are none")
+    if config.warp_weight:
+        raise ValueError("--warp-weight is for pictures, and rows of features are none")
 
 
 def _narrow(model: Autoencoder, dim: int, std: float) -> None:
@@ -222,8 +237,6 @@ class _Nouns:
     def terms(self) -> tuple[Term, ...]:
         """Those on y that have a weight."""
         c = self.config
-        if c.warp_weight and len(self.shape) == 1:
-            raise ValueError("--warp-weight is for pictures, and rows of features are none")
         terms: tuple[Term, ...] = (
             VirtualAdversarial(c.vat_radius), TangentAdversarial(c.tangent_radius),
             Warped(c.warp_size), Balanced(c.balance_slack),
@@ -251,22 +264,12 @@ class _Nouns:
         look = partial(warp, size=c.warp_size) if c.warp_weight else None
         return MergedClusters(c.clusters, c.merged_from, look)
 
-    @property
-    def rest(self) -> dict[str, Any]:
-        """What every variant is told alike."""
-        if self.config.reconstruction == "bernoulli" and len(self.shape) == 1:
-            raise ValueError(
-                "--reconstruction bernoulli is for pixels, and rows of features are none: take "
-                "squared or absolute"
-            )
-        if self.config.sharpen_from is not None and len(self.shape) == 1:
-            raise ValueError("--sharpen-from is for pictures, and rows of features are none")
-        loss = losses.RECONSTRUCTION[self.config.reconstruction]
-        if self.config.sharpen_from is not None:
-            loss = losses.Sharpened(loss, self.config.sharpen_from)
-        if self.columns:
-            loss = row_error(self.columns, loss)
-        return {"n_classes": self.n_classes, "reconstruction_loss": loss}
+    def reconstruction_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
+        c = self.config
+        loss = losses.RECONSTRUCTION[c.reconstruction]
+        if c.sharpen_from is not None:
+            loss = losses.Sharpened(loss, c.sharpen_from)
+        return row_error(self.columns, loss) if self.columns else loss
 
     def prior(self) -> Prior:
         c = self.config
@@ -285,7 +288,7 @@ def _basic(make: _Nouns) -> Autoencoder:
     prior = make.prior()
     return BasicAAE(
         make.encoder(), make.decoder(), {"z": make.adversary(prior)},
-        prior=prior, **make.rest,
+        prior=prior, n_classes=make.n_classes, reconstruction_loss=make.reconstruction_loss(),
     )  # fmt: skip
 
 
@@ -298,7 +301,7 @@ def _labels(make: _Nouns) -> Autoencoder:
         )
     return LabelInformedAAE(
         make.encoder(), make.decoder(), {"z": make.adversary(prior, make.n_classes, by_parts=True)},
-        prior=prior, **make.rest,
+        prior=prior, n_classes=make.n_classes, reconstruction_loss=make.reconstruction_loss(),
     )  # fmt: skip
 
 
@@ -307,8 +310,14 @@ def _supervised(make: _Nouns) -> Autoencoder:
     seen = make.n_classes if make.config.style_critic == "labels" else 0
     parts = make.encoder(), make.decoder(make.n_classes), {"z": make.adversary(prior, seen)}
     if make.config.reading_weight:
-        return ReadAAE(*parts, prior=prior, reader=make.reader(), **make.rest)
-    return SupervisedAAE(*parts, prior=prior, **make.rest)
+        return ReadAAE(
+            *parts, prior=prior, reader=make.reader(),
+            n_classes=make.n_classes, reconstruction_loss=make.reconstruction_loss(),
+        )  # fmt: skip
+    return SupervisedAAE(
+        *parts, prior=prior,
+        n_classes=make.n_classes, reconstruction_loss=make.reconstruction_loss(),
+    )  # fmt: skip
 
 
 def _with_classes(
@@ -319,7 +328,7 @@ def _with_classes(
     return kind(
         make.encoder(found), decoder, adversaries,
         prior=prior, clusters=clusters, terms=make.terms(),
-        **{**make.rest, "n_classes": clusters.count},
+        n_classes=clusters.count, reconstruction_loss=make.reconstruction_loss(),
     )  # fmt: skip
 
 
@@ -345,7 +354,11 @@ def _embed(make: _Nouns) -> Autoencoder:
 
 
 def _vae(make: _Nouns) -> Autoencoder:
-    return VAE(make.encoder(), make.decoder(), {}, prior=make.prior(), **make.rest)
+    return VAE(
+        make.encoder(), make.decoder(), {},
+        prior=make.prior(), n_classes=make.n_classes,
+        reconstruction_loss=make.reconstruction_loss(),
+    )  # fmt: skip
 
 
 VARIANTS: dict[str, Callable[[_Nouns], Autoencoder]] = {

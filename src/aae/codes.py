@@ -1,4 +1,4 @@
-"""What an encoder makes of pictures."""
+"""The codes that an encoder makes of pictures."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Codes:
-    """What an encoder gives for n pictures."""
+    """An encoder's output for n pictures."""
 
     z: Tensor
-    """The code, a draw from the posterior where a generator was given, [n, d]."""
+    """The code, [n, d]; a draw from the posterior if a generator was given."""
     mean: Tensor
     """The posterior's mean, [n, d]."""
     std: Tensor | None = None
-    """The posterior's standard deviation, [n, d], where it has one."""
+    """The posterior's standard deviation, [n, d]; None if it has none."""
     y_logits: Tensor | None = None
-    """Logits of the classes, [n, K], where the encoder names one."""
+    """Logits of the classes, [n, K]; None if the encoder names none."""
     found: Tensor | None = None
-    """Probabilities of the clusters that those were merged from, [n, F], where they were."""
+    """Probabilities of the F clusters as found, [n, F]; None unless some were merged."""
 
     @property
     def y(self) -> Tensor | None:

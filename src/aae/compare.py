@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aae import report
-from aae.evaluate import CAPTIONS, Split, evaluate, with_errors
+from aae.captions import CAPTIONS, captioned
+from aae.evaluate import Split, evaluate, with_errors
 from aae.hints import flag
 from aae.run import Run
 
@@ -75,14 +76,13 @@ def write_page(path: Path, runs: Sequence[Run], compared: dict[str, Any]) -> Pat
         The path.
     """
     names = list(compared["runs"])
-    pictures = {
-        caption: [
-            (name, found[0])
-            for name, run in zip(names, runs, strict=True)
-            if (found := sorted(run.figures.glob(f"{kind}*.png")))
-        ]
-        for kind, caption in CAPTIONS.items()
-    }
+    pictures: dict[str, list[tuple[str, Path]]] = {caption: [] for caption in CAPTIONS.values()}
+    for name, run in zip(names, runs, strict=True):
+        firsts: dict[str, Path] = {}
+        for caption, picture in captioned(run):
+            firsts.setdefault(caption, picture)
+        for caption, picture in firsts.items():
+            pictures[caption].append((name, picture))
     return report.write_side_by_side(
         path,
         title=" · ".join(names),

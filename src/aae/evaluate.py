@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,11 +13,10 @@ from torch import Tensor
 
 from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
+from aae.captions import captioned
 from aae.codes import Codes
-from aae.config import Config
 from aae.data import Columns, Dataset, column_distances
-from aae.hints import flag
-from aae.recipes import RECIPES, recipe
+from aae.recipes import command
 from aae.run import Part, Run, Splits
 
 MEASURED = 100_000
@@ -254,19 +252,6 @@ def _measurements(
     )
 
 
-CAPTIONS = {
-    "learning-curves": "Learning curves",
-    "latent": "Held-out codes over the prior",
-    "manifold": "What the decoder makes of a grid of codes",
-    "clusters": "Clusters, and held-out pictures of each",
-    "samples": "Random samples",
-    "pairs": "Real and generated rows, two columns at a time",
-    "columns": "How far each generated column is from the real one",
-    "style": "Class by row, style by column",
-    "reconstructions": "Held-out pictures and their reconstructions",
-}
-
-
 def write_report(run: Run, figures: dict[str, Any]) -> Path:
     """Write ``report.html`` in a run folder, from what `evaluate` gave and its pictures.
 
@@ -274,11 +259,6 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         The page's path.
     """
     config = run.config
-    found = [
-        (caption, path)
-        for name, caption in CAPTIONS.items()
-        for path in sorted(run.figures.glob(f"{name}*.png"), key=_number)
-    ]
     settings = config.to_json() | {"trained with " + k: v for k, v in run.versions.items()}
     shape = "×".join(map(str, run.shape))
     labels = f"{config.labels} labels" if config.needs_labels else "no labels"
@@ -296,7 +276,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
             (c["name"], c["value"], c["verdict"], c["advice"]) for c in figures["health_checks"]
         ],
         metrics=[(name.replace("_", " "), words) for name, words in with_errors(figures).items()],
-        figures=found,
+        figures=list(captioned(run)),
         command=command(config),
         settings=[(name, str(value)) for name, value in settings.items()],
     )
@@ -310,30 +290,3 @@ def with_errors(figures: dict[str, Any]) -> dict[str, str]:
         for name, value in figures.items()
         if isinstance(value, float) and name != "prior_distance_error"
     }
-
-
-def command(config: Config) -> str:
-    """The command that trains a config again; empty where it came from no recipe.
-
-    >>> from aae.recipes import RECIPES, recipe
-    >>> command(recipe("style"))
-    'aae train style'
-    """
-    if config.recipe not in RECIPES:
-        return ""
-    defaults = recipe(config.recipe).to_json()
-    words = ["aae", "train", config.recipe]
-    for name, value in config.to_json().items():
-        if value == defaults[name]:
-            continue
-        if isinstance(value, bool):
-            words.append(flag(name) if value else flag(f"no_{name}"))
-        else:
-            values = value if isinstance(value, tuple) else (value,)
-            words += [flag(name), *(shlex.quote(str(v)) for v in values)]
-    return " ".join(words)
-
-
-def _number(path: Path) -> tuple[int, str]:
-    """Order manifold-2 before manifold-10."""
-    return len(path.stem), path.stem

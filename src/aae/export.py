@@ -138,7 +138,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
     """Write the networks of a run, each into a file of its own that says what it takes and gives.
 
     Args:
-        run: the run; its newest weights are taken.
+        run: the run; the weights it uses are taken (`Run.in_use`).
         folder: where to write; made if it is not there. Networks of another run of the same format
             do not stay there.
         form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights

@@ -6,7 +6,6 @@ and nothing that came from there is run.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
@@ -16,10 +15,12 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from aae.captions import captioned
 from aae.data import CATALOG
-from aae.evaluate import CAPTIONS, command
+from aae.recipes import command
 from aae.run import IN_MEMORY, Run
-from aae.storage import read_json
+from aae.storage import read_json, write_json
+from aae.training.trainer import NOT_FIGURES
 
 try:
     from huggingface_hub import (
@@ -89,12 +90,11 @@ class Shared(ModelHubMixin):
                 shutil.copyfile(run.folder / name, save_directory / name)
         about = read_json(run.folder / "config.json")
         about["config"] |= {"data": self.data, "data_dir": None}
-        (save_directory / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+        write_json(save_directory / "config.json", about)
         shutil.copytree(place, save_directory / "checkpoints" / place.name)
         (save_directory / "figures").mkdir()
-        for name in CAPTIONS:
-            for picture in run.figures.glob(f"{name}*.png"):
-                shutil.copyfile(picture, save_directory / "figures" / picture.name)
+        for _, picture in captioned(run):
+            shutil.copyfile(picture, save_directory / "figures" / picture.name)
 
     @property
     def data(self) -> str:
@@ -120,7 +120,7 @@ class Shared(ModelHubMixin):
     def _task(self) -> str | None:
         if len(self.run.shape) == 1:
             return None
-        classifies = self.run.config.model in ("semi", "embed")
+        classifies = self.run.config.classifies
         return "image-classification" if classifies else "unconditional-image-generation"
 
     def _words(self) -> Iterator[str]:
@@ -144,9 +144,8 @@ class Shared(ModelHubMixin):
         if figures := self._figures():
             yield "Of held-out training examples, the validation set, after these epochs:"
             yield _table(*((name, f"{value:.4g}") for name, value in figures.items()))
-        for name, caption in CAPTIONS.items():
-            for picture in sorted(run.figures.glob(f"{name}*.png")):
-                yield f"![{caption}](figures/{picture.name})"
+        for caption, picture in captioned(run):
+            yield f"![{caption}](figures/{picture.name})"
         yield "## Use"
         use = ["import aae", "", f'model = aae.load("{SCHEME}{self.name}")']
         if config.model == "cluster":
@@ -178,9 +177,8 @@ class Shared(ModelHubMixin):
         found = [
             r for r in self.run.records() if r["split"] == "validation" and r["epoch"] <= until
         ]
-        skipped = ("step", "epoch", "split", "learning_rate")
         last = found[-1] if found else {}
-        return {name: value for name, value in last.items() if name not in skipped}
+        return {name: value for name, value in last.items() if name not in NOT_FIGURES}
 
 
 def push(run: Run, name: str, *, private: bool | None = None, license: str | None = None) -> str:

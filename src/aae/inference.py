@@ -106,6 +106,19 @@ def decode(model: Autoencoder, z: Tensor, labels: Tensor | None = None) -> Tenso
     return torch.cat(parts)
 
 
+def decode_places(model: Autoencoder, points: Tensor) -> Tensor:
+    """Points [n, d] that `Autoencoder.embed` gives → examples on the CPU.
+
+    For models whose points need no class beside them.
+    """
+    device, decoder = _device(model), model.place_decoder
+    with torch.inference_mode():
+        parts = [
+            from_model(decoder(some.to(device))).cpu() for some in points.split(batch_size(model))
+        ]
+    return torch.cat(parts)
+
+
 def reconstruct(model: Autoencoder, part: Part) -> Tensor:
     """Examples → their reconstructions from the mean code, on the CPU."""
     with torch.inference_mode():

@@ -1,7 +1,8 @@
-"""Clusters that are found finer than they are asked for, and merged where they share pictures.
+"""Clusters that are found finer than asked for, and merged if they share pictures.
 
-As many clusters as there are kinds of pictures settle by chance: one takes two kinds, and another
-kind is split. More of them are purer; and of two that split a kind, many pictures belong to both.
+If only as many clusters are found as there are kinds of pictures, chance decides: one cluster takes
+two kinds, and another kind is split. More clusters are purer, and if two of them split a kind, many
+pictures belong to both.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from torch import Tensor, nn
 from aae.codes import Codes
 
 ENOUGH = 10_000
-"""Pictures that say which clusters belong together."""
+"""Pictures that are enough to tell which clusters belong together."""
 
 
 def merge(together: Tensor, clusters: int) -> Tensor:
-    """Which cluster each finer one becomes part of; they are numbered by their first ones.
+    """The merged cluster of each finer one; merged clusters are numbered by their first members.
 
-    The two whose merging loses least of the mutual information are merged, again and again, as in
-    the agglomerative information bottleneck (Slonim and Tishby, NIPS 1999). Here it is what the
-    finer cluster, drawn from y at one look at a picture, tells of that drawn at a second look.
+    Each step merges the two clusters that lose the least mutual information by it, as in the
+    agglomerative information bottleneck (Slonim and Tishby, NIPS 1999). Here that is what the finer
+    cluster drawn from y at one look at a picture tells about the one drawn at a second look.
 
     Args:
-        together: how often they are i and j, symmetric [n, n]; any scale.
+        together: how often the two looks give i and j, symmetric [n, n]; any scale.
         clusters: how many are to be left, at most n.
 
     Returns:
@@ -59,12 +60,12 @@ def merge(together: Tensor, clusters: int) -> Tensor:
 
 
 def _lost(p: Tensor, rows: Tensor) -> Tensor:
-    """Mutual information of symmetric [n, n] that is lost where i and j are merged, [n, n].
+    """Mutual information that a symmetric ``p`` [n, n] loses if i and j are merged, [n, n].
 
-    It is twice the entropy of a side less that of both; ``rows`` is what `_rows` gives of ``p``.
+    It is twice the entropy of one margin less the joint entropy; ``rows`` is `_rows` of ``p``.
     """
     share, own = p.sum(1), p.diagonal()
-    # The four that i and j have among themselves become one; all others, a row and a column less.
+    # The four cells of i and j become one; all others become a row and a column fewer.
     others = rows - _less(own[:, None], p) - _less(p, own)
     four = torch.special.entr(p) * 2 + torch.special.entr(own[:, None]) + torch.special.entr(own)
     one = torch.special.entr(own[:, None] + own + 2 * p)
@@ -73,18 +74,18 @@ def _lost(p: Tensor, rows: Tensor) -> Tensor:
 
 
 def _rows(p: Tensor) -> Tensor:
-    """The entropy that [n, n] loses where row j is added to row i, [n, n]."""
+    """The entropy that ``p`` [n, n] loses if row j is added to row i, [n, n]."""
     return torch.stack([_less(row, p).sum(1) for row in p])
 
 
 def _less(x: Tensor, y: Tensor) -> Tensor:
-    """The entropy that is lost where shares x and y become one."""
+    """The entropy that is lost if shares x and y become one."""
     lost: Tensor = torch.special.entr(x) + torch.special.entr(y) - torch.special.entr(x + y)
     return lost
 
 
 class Look(Protocol):
-    """How pictures may look as well: `aae.warps.warp` of some size."""
+    """Another look at pictures: `aae.warps.warp` of some size."""
 
     def __call__(self, x: Tensor, *, generator: torch.Generator) -> Tensor:
         """Pictures [n, c, h, w] → pictures of the same shape."""
@@ -95,7 +96,7 @@ class Clusters(nn.Module):
 
     Args:
         count: how many y names, K.
-        found: how many the encoder finds and the decoder is told, F; by default as many.
+        found: how many the encoder finds and the decoder is told, F; by default K.
     """
 
     def __init__(self, count: int, found: int | None = None):
@@ -103,39 +104,39 @@ class Clusters(nn.Module):
         self.count, self.found = count, found or count
 
     def named(self, codes: Codes) -> Codes:
-        """An encoder's codes, whose y is of the clusters that are found → of those that it names.
+        """Codes whose y is over the F found clusters → the same codes with y over the K merged.
 
-        Which are K of F; see `Codes.found`.
+        See `Codes.found`.
         """
         return codes
 
     def told(self, y: Tensor) -> Tensor:
-        """Probabilities of the clusters that y names [n, K] → of those that were found, [n, F]."""
+        """Probabilities of the K merged clusters, [n, K] → of the F found ones, [n, F]."""
         return y
 
     def settle(self, find: Callable[[Tensor], Tensor], pictures: Iterable[Tensor]) -> None:
-        """After an epoch, take note of what is found in pictures of training.
+        """After an epoch, take note of what is found in training pictures.
 
         Args:
-            find: pictures [n, …] → probabilities of the clusters that are found [n, F].
-            pictures: batches of them.
+            find: pictures [n, …] → probabilities of the found clusters [n, F].
+            pictures: batches of training pictures.
         """
 
 
 class MergedClusters(Clusters):
-    """Fewer clusters than are found, each made of one or several.
+    """Fewer clusters than are found, each merged from one or several of those.
 
     Args:
         count: see `Clusters`.
         found: see `Clusters`.
-        another_look: how pictures may look as well and be of the same clusters; by default they
-            are looked at once.
+        another_look: changes pictures so that they stay in their clusters; by default they are
+            looked at once.
     """
 
     cluster_of: Tensor
-    """Which cluster each one that is found is part of, [F]."""
+    """The merged cluster of each found one, [F]."""
     typical: Tensor
-    """The one that is found most often of each cluster's, [K]."""
+    """The found cluster that is most frequent in each merged one, [K]."""
 
     def __init__(self, count: int, found: int, another_look: Look | None = None):
         super().__init__(count, found)
@@ -144,18 +145,18 @@ class MergedClusters(Clusters):
         self.register_buffer("typical", torch.arange(count))
 
     def named(self, codes: Codes) -> Codes:
-        """See `Clusters.named`: the probability of a cluster is the sum of its parts'."""
+        """See `Clusters.named`: a merged cluster's probability is the sum of its parts'."""
         found = codes.y
         assert found is not None
         y = found @ F.one_hot(self.cluster_of, self.count).to(found)
         return replace(codes, y_logits=y.clamp(torch.finfo(y.dtype).tiny).log(), found=found)
 
     def told(self, y: Tensor) -> Tensor:
-        """See `Clusters.told`: of each cluster the one that is found most often."""
+        """See `Clusters.told`: for each merged cluster, its most frequent found one."""
         return y @ F.one_hot(self.typical, self.found).to(y)
 
     def settle(self, find: Callable[[Tensor], Tensor], pictures: Iterable[Tensor]) -> None:
-        """See `Clusters.settle`: decide which are merged."""
+        """See `Clusters.settle`: it decides which are merged."""
         generator = torch.Generator(self.cluster_of.device).manual_seed(0)
         together, seen = torch.zeros(self.found, self.found), 0
         for x in pictures:
@@ -176,11 +177,11 @@ class MergedClusters(Clusters):
 
 
 class Told(nn.Module):
-    """A decoder that is told clusters as y names them.
+    """A decoder that is told the merged clusters, as y names them.
 
     Args:
-        decoder: styles [n, d] and clusters as they were found [n, F] → pictures.
-        clusters: which those are.
+        decoder: styles [n, d] and clusters as found [n, F] → pictures.
+        clusters: which found clusters stand for the merged ones.
     """
 
     def __init__(self, decoder: nn.Module, clusters: Clusters):

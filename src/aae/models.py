@@ -28,16 +28,16 @@ class BasicAAE(Autoencoder):
 
 
 class LabelInformedAAE(BasicAAE):
-    """The same, with a critic that sees the label beside z ([AAE], Fig. 3).
+    """`BasicAAE` with a critic that sees the label beside z ([AAE], Fig. 3).
 
-    Prior samples come from the label's part of the prior; pictures without a label have a class of
+    Prior samples come from the label's part of the prior. Pictures without a label have a class of
     their own, and prior samples from all parts.
     """
 
     uses_labels = True
 
     def log_prior(self, z: Tensor, labels: Tensor) -> Tensor:
-        """See `Autoencoder.log_prior`: of a label's own part, or of the whole without a label."""
+        """See `Autoencoder.log_prior`: the label's own part, or the whole prior without a label."""
         return self.prior.log_prob(z, labels)
 
 
@@ -63,10 +63,10 @@ class SupervisedAAE(BasicAAE):
 
 
 class ReadAAE(SupervisedAAE):
-    """The same, where what is drawn for a prior sample must be read as the label that was told.
+    """`SupervisedAAE` with a classifier, which must read pictures of prior samples as their label.
 
     Args:
-        reader: the classifier that reads it.
+        reader: the classifier.
         rest: see `Autoencoder`.
     """
 
@@ -75,7 +75,7 @@ class ReadAAE(SupervisedAAE):
         self.reader = reader
 
     def phases(self) -> tuple[Phase, ...]:
-        """See `Autoencoder.phases`: two more, of the reader and of who must be read."""
+        """See `Autoencoder.phases`: two more, which train the reader, and the decoder by it."""
         return (
             *super().phases(),
             Phase("reader", self._read, (self.reader,), side="critic"),
@@ -108,9 +108,9 @@ class ClusteringAAE(Autoencoder):
         super().__init__(*rest, **named)
         self.clusters = clusters
         self.terms = terms
-        """What y must be beside a draw of its prior."""
+        """What is asked of y besides following its prior."""
         self.helpers = nn.ModuleList(network for term in terms for network in term.networks)
-        """Networks of those terms, registered here so that they are trained and kept."""
+        """Networks of the terms, registered here so that they are trained and kept."""
 
     def phases(self) -> tuple[Phase, ...]:
         """See `Autoencoder.phases`."""
@@ -140,7 +140,7 @@ class ClusteringAAE(Autoencoder):
         return (codes.z, _found(codes))
 
     def encode(self, x: Tensor, generator: torch.Generator | None = None) -> Codes:
-        """See `Autoencoder.encode`: y names clusters as they are merged."""
+        """See `Autoencoder.encode`: y is over the merged clusters."""
         return self.clusters.named(super().encode(x, generator))
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -151,7 +151,7 @@ class ClusteringAAE(Autoencoder):
         return x
 
     def settle(self, pictures: Iterable[Tensor]) -> None:
-        """See `Autoencoder.settle`: clusters are merged."""
+        """See `Autoencoder.settle`: it merges clusters."""
         with torch.inference_mode():
             self.clusters.settle(lambda x: _found(self.encoder(x)), pictures)
 
@@ -171,7 +171,7 @@ class ClusteringAAE(Autoencoder):
 
 
 class SemiSupervisedAAE(ClusteringAAE):
-    """The same, where a few labels say what y means ([AAE], Fig. 8)."""
+    """`ClusteringAAE`, where a few labels say what y means ([AAE], Fig. 8)."""
 
     finds_clusters = False
 
@@ -180,12 +180,12 @@ class SemiSupervisedAAE(ClusteringAAE):
 
 
 class _Embedded(ClusteringAAE):
-    """The decoder is given W·y + z alone: a head for each class, and the style around it."""
+    """The decoder is given only W·y + z: a head for each class, and the style around it."""
 
     decoder: HeadedDecoder
 
     def phases(self) -> tuple[Phase, ...]:
-        """See `Autoencoder.phases`: one more, that keeps the heads apart."""
+        """See `Autoencoder.phases`: one more, which keeps the heads apart."""
         heads = Phase("heads", lambda p: self._crowding(), (self.decoder.heads,))
         return (*super().phases(), heads)
 
@@ -194,8 +194,8 @@ class _Embedded(ClusteringAAE):
 
     def embed(self, codes: Codes) -> Tensor:
         """See `Autoencoder.embed`."""
-        with torch.no_grad():
-            return self.decoder.embed(codes.mean, _found(codes))
+        centres = self.decoder.centres.detach().to(codes.mean.device)  # codes may be on the CPU
+        return codes.mean + _found(codes) @ centres
 
     @property
     def embedded_prior(self) -> Prior:
@@ -209,7 +209,7 @@ class _Embedded(ClusteringAAE):
 
     @property
     def places_need_class(self) -> bool:
-        """See `Autoencoder.places_need_class`: no, a point of the plane is of a class."""
+        """See `Autoencoder.places_need_class`: no, a point of the plane has a class already."""
         return False
 
 
@@ -225,7 +225,7 @@ class VAE(Autoencoder):
     """The baseline of [AAE], Fig. 2: the same networks, KL divergence instead of a critic."""
 
     def phases(self) -> tuple[Phase, ...]:
-        """See `Autoencoder.phases`: one, the negative evidence lower bound."""
+        """See `Autoencoder.phases`: together, the negative evidence lower bound."""
         return (
             self._reconstruction(),
             Phase("kl", self._kl, (self.encoder,)),
@@ -233,7 +233,7 @@ class VAE(Autoencoder):
 
 
 def _found(codes: Codes) -> Tensor:
-    """Probabilities of classes, or of clusters as they were before any were merged."""
+    """Probabilities of classes, or of clusters as found, before any were merged."""
     found = codes.y if codes.found is None else codes.found
     assert found is not None
     return found

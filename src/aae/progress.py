@@ -17,10 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from aae.training.trainer import Observer, Record, Trainer
-
-NOT_LOSSES = frozenset({"step", "epoch", "split", "learning_rate", "images_per_second"})
-"""What a record holds beside losses."""
+from aae.terminal import say
+from aae.training.trainer import NOT_FIGURES, Observer, Record, Trainer
 
 
 @contextmanager
@@ -47,7 +45,7 @@ class EpochLines(Observer):
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
         line = in_a_line(trainer.progress.epoch, trainer.config.epochs, self.records)
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(self.console, line)
 
 
 class Bar(Observer):
@@ -125,7 +123,7 @@ def many_shown(console: Console) -> Iterator[Callable[[News], None]]:
         def line(news: News) -> None:
             if news.ends_epoch:
                 words = f"{news.name}: {in_a_line(news.epoch, news.epochs, news.records)}"
-                console.print(words, highlight=False, markup=False, soft_wrap=True)
+                say(console, words)
 
         yield line
         return
@@ -170,7 +168,7 @@ def losses(record: Record) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.4g}"
         for name, value in record.items()
-        if name not in NOT_LOSSES
+        if name not in NOT_FIGURES
     )
 
 

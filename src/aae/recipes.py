@@ -8,11 +8,13 @@ networks, batch and losses of its own.
 
 from __future__ import annotations
 
-import difflib
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
 from aae.config import Config
+from aae.hints import flag
+from aae.names import nearest
 
 
 def gaussian() -> Config:
@@ -115,7 +117,28 @@ def recipe(name: str) -> Config:
         ValueError: there is no such recipe.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"no recipe is called {name!r}; {hint}there are {', '.join(RECIPES)}")
+        raise ValueError(
+            f"no recipe is called {name!r}; {nearest(name, RECIPES)}there are {', '.join(RECIPES)}"
+        )
     return RECIPES[name]()
+
+
+def command(config: Config) -> str:
+    """The command that trains a config again; empty where it came from no recipe.
+
+    >>> command(recipe("style"))
+    'aae train style'
+    """
+    if config.recipe not in RECIPES:
+        return ""
+    defaults = recipe(config.recipe).to_json()
+    words = ["aae", "train", config.recipe]
+    for name, value in config.to_json().items():
+        if value == defaults[name]:
+            continue
+        if isinstance(value, bool):
+            words.append(flag(name) if value else flag(f"no_{name}"))
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [flag(name), *(shlex.quote(str(v)) for v in values)]
+    return " ".join(words)

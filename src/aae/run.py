@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from aae.data import (
     spread,
 )
 from aae.given import OURS, Networks
-from aae.storage import parse_json, read_bounded, read_json, refuse_links, written
+from aae.storage import parse_json, read_bounded, read_json, refuse_links, write_json
 from aae.training import checkpoint
 from aae.training.device import choose_device, machine
 
@@ -198,16 +197,14 @@ class Run:
             "data": data,
             "versions": versions(),
         }
-        with written(folder / "config.json") as path:
-            path.write_text(json.dumps(about, indent=1) + "\n")
+        write_json(folder / "config.json", about)
         return cls(folder, networks)
 
     def renew(self) -> None:
         """Say in the folder that it is of today's format, before anything of today goes into it."""
         if not self._is_old:
             return
-        with written(self.folder / "config.json") as path:
-            path.write_text(json.dumps(self._about, indent=1) + "\n")
+        write_json(self.folder / "config.json", self._about)
 
     @property
     def versions(self) -> dict[str, str]:

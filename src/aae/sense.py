@@ -1,6 +1,6 @@
 """What values of a config make no sense, alone or together.
 
-A config is `aae.config.Config`, which asks here; so nothing here imports it.
+`aae.config.Config` asks here when one is made, so it is imported here for its type alone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ import dataclasses
 import math
 import re
 import typing
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from aae.hints import fits, flag
 
+if TYPE_CHECKING:
+    from aae.config import Config
 
-def refuse_senseless(c: Any) -> None:
+
+def refuse_senseless(c: Config) -> None:
     """Refuse a config that could not be trained.
 
     Raises:
@@ -25,7 +28,7 @@ def refuse_senseless(c: Any) -> None:
     _refuse_together(c)
 
 
-def _refuse_types(c: Any) -> None:
+def _refuse_types(c: Config) -> None:
     for name, hint in typing.get_type_hints(type(c)).items():
         if not fits(value := getattr(c, name), hint):
             options = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
@@ -33,7 +36,7 @@ def _refuse_types(c: Any) -> None:
             raise ValueError(f"{flag(name)} cannot be {value!r}{known}")
 
 
-def _refuse_values(c: Any) -> None:
+def _refuse_values(c: Config) -> None:
     """Values that make no sense whatever the others are."""
     at_least = {
         "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
@@ -90,10 +93,9 @@ def _refuse_values(c: Any) -> None:
         raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {c.labels}")
 
 
-def _refuse_together(c: Any) -> None:
+def _refuse_together(c: Config) -> None:
     """Values that exclude each other."""
-    classifies = c.model == "semi" or (c.model == "embed" and c.labels != 0)
-    if c.keep_best in ("classification", "error") and not classifies:
+    if c.keep_best in ("classification", "error") and not c.classifies:
         raise ValueError(
             f"--keep-best {c.keep_best} is of models that classify (semi, embed); "
             f"take --keep-best reconstruction for {c.model}"
@@ -132,7 +134,7 @@ def _refuse_together(c: Any) -> None:
                 f"{flag(name)} is of models that tell classes or clusters (semi, cluster, embed), "
                 f"and {c.model} does not: leave it out"
             )
-    if c.merged_from and (classifies or not has_y):
+    if c.merged_from and (c.classifies or not has_y):
         raise ValueError(
             "--merged-from is of models that find clusters (cluster, embed with --labels 0): "
             "leave it out"
@@ -152,7 +154,7 @@ def _refuse_together(c: Any) -> None:
             "smooth classes must be a function of the picture: take 0 for --vat-weight, "
             "--tangent-weight and --warp-weight, or another --posterior than universal"
         )
-    if c.denoising_weight and not (classifies and c.batch_norm):
+    if c.denoising_weight and not (c.classifies and c.batch_norm):
         raise ValueError(
             "--denoising-weight is of models that classify (semi, embed with labels), and noise on "
             "hidden units needs them normalised: add --batch-norm, or leave it out"
@@ -194,12 +196,14 @@ def _refuse_together(c: Any) -> None:
 
 
 def interval(every: int | str | None) -> tuple[int, float] | None:
-    """Epochs and minutes, one of them 0, of "5" or "10m"; none where that is neither.
+    """Epochs and minutes, one of them 0, of 5, "5" or "10m"; none where it is no such thing.
 
-    >>> interval(5), interval("0.5m"), interval("5 epochs")
-    ((5, 0.0), (0, 0.5), None)
+    >>> interval(5), interval("5"), interval("0.5m"), interval("5 epochs")
+    ((5, 0.0), (5, 0.0), (0, 0.5), None)
     """
-    if every is None or isinstance(every, int):
-        return None if every is not None and every < 1 else (every or 0, 0.0)
+    if every is None:
+        return 0, 0.0
+    if isinstance(every, int) or re.fullmatch(r"\d{1,6}", every):
+        return (int(every), 0.0) if int(every) >= 1 else None
     matched = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)m", every)
     return (0, float(matched[1])) if matched and float(matched[1]) else None

@@ -55,6 +55,12 @@ def read_json(path: Path) -> Any:
     return parse_json(read_bounded(path, MOST_JSON), str(path))
 
 
+def write_json(path: Path, values: Any) -> None:
+    """Write values as a file of JSON, all or nothing."""
+    with written(path) as aside:
+        aside.write_text(json.dumps(values, indent=1) + "\n")
+
+
 def parse_json(text: bytes | str, name: str) -> Any:
     """What a text of JSON says.
 

@@ -1,4 +1,4 @@
-"""The command line, ``aae``. What is slow to import is imported by the command that needs it."""
+"""The command line, ``aae``. Slow imports are left to the commands that need them."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ def bench(
     data_dir: str | None = None,
     json: bool = False,
 ) -> int:
-    """Measure how fast training is here, beside a plain loop and pythae.
+    """Measure training speed on this machine, compared with a plain loop and pythae.
 
     Args:
-        quick: End within a minute on two cores: fewer rounds, and not how time grows.
-        rounds: Timings of each contender; without it 20, or with --quick as many of 10 as fit.
-        threads: Threads of each contender; without it as many as torch takes.
+        quick: Finish within a minute on two cores: fewer rounds, and no tables of how time grows.
+        rounds: Timings of each contender; without it 20, or with --quick up to 10, as time allows.
+        threads: Threads of each contender; without it, torch's own choice.
         device: Device: auto, cpu, cuda, cuda:1.
-        data_dir: Folder that holds MNIST; where it is not found, pictures are random.
+        data_dir: Folder that holds MNIST; without it, random pictures if MNIST is not found.
         json: Print one JSON object instead of tables.
     """
     from aae.bench.throughput import QUICK, Plan, throughput
@@ -49,7 +49,7 @@ def bench(
 
 
 def _contenders(figures: dict[str, Any]) -> Table:
-    """Who took how long."""
+    """How long each contender took."""
     from aae.cli.tables import table
 
     columns = ("s an epoch", "range", "ms a step", "of its floor", "MiB")
@@ -86,7 +86,7 @@ def _ratios(figures: dict[str, Any]) -> Table:
 
 
 def _floor(figures: dict[str, Any]) -> Table:
-    """What the machine could do, and how near ours comes."""
+    """What the machine can do, and how close ours comes to it."""
     from aae.cli.tables import table
 
     rates, step, ours = figures["rates"], figures["step"], figures["contenders"]["ours"]
@@ -110,7 +110,7 @@ def _floor(figures: dict[str, Any]) -> Table:
 
 
 def _growth(figures: dict[str, Any]) -> list[Table]:
-    """How time grows, a table for each field that was varied."""
+    """How time grows: one table for each field that was varied."""
     from aae.cli.tables import table
 
     made = []
@@ -132,7 +132,7 @@ def _growth(figures: dict[str, Any]) -> list[Table]:
 
 
 def _cells(spread: dict[str, float]) -> tuple[str, str]:
-    """A median, and its range."""
+    """A median and its range."""
     return f"{spread['median']:.3g}", f"{spread['low']:.3g}–{spread['high']:.3g}"
 
 

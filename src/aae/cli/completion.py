@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
-    """Print what teaches a shell to complete commands, recipes and flags.
+    """Print a script that makes a shell complete commands, recipes and flags.
 
     Args:
         shell: The shell. Try: source <(aae completion bash)
@@ -30,7 +30,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     train.__annotations__["flags"] = Annotated[
         functools.reduce(operator.or_, kinds), tyro.conf.OmitSubcommandPrefixes
     ]
-    # Elsewhere the parser is that of the one command that is called; here it is of all.
+    # Elsewhere the parser is for the one command that is called; here it is for all of them.
     tyro.extras.subcommand_cli_from_dict(
         {**COMMANDS, "train": train}, prog="aae", config=LOOKS,
         args=["--tyro-write-completion", shell, "-"],

@@ -1,37 +1,37 @@
-"""What goes wrong, said in one line."""
+"""Errors, reported in one line."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Collection
 
 from aae import launch
+from aae.names import nearest
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def guarded(program: str, run: Callable[[], int]) -> int:
-    """Run a program; an error becomes one line on the standard error, and an exit code.
+    """Run a program; an error becomes one line on standard error, and an exit code.
 
     Args:
-        program: its name, said before the error.
+        program: its name, printed before the error.
         run: the program; returns its exit code.
 
     Returns:
-        What ``run`` returned; 2 for wrong use, 1 for a failure, 130 for Ctrl-C. Where the variable
-        ``AAE_DEBUG`` of the environment is set, errors are raised instead.
+        What ``run`` returned; 2 for wrong use, 1 for a failure, 130 for Ctrl-C. If the environment
+        variable ``AAE_DEBUG`` is set, errors are raised instead.
     """
     try:
         code = run()
-        sys.stdout.flush()  # a closed pipe shall show here, not as the interpreter ends
+        sys.stdout.flush()  # a closed pipe must show here, not when the interpreter exits
         return code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILURE if stop.code else 0
     except KeyboardInterrupt:
         code, words = INTERRUPTED, "interrupted"
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except (ValueError, OSError, RuntimeError) as error:
@@ -47,23 +47,22 @@ def guarded(program: str, run: Callable[[], int]) -> int:
 
 
 def _is_heard(error: Exception) -> bool:
-    """Whether an error of one process of several shall be said, for some may have the same."""
+    """Whether this process, one of several, reports an error that others may have too."""
     from aae.training.world import LostError
 
-    if isinstance(error, LostError):  # the first one knows what is saved
+    if isinstance(error, LostError):  # the first process knows what is saved
         return launch.rank() == 0
     return launch.fails_first()
 
 
 def unknown(what: str, given: str, possible: Collection[str], see: str) -> ValueError:
-    """The error for a name that does not exist: the nearest that does, or all where they are few.
+    """The error for an unknown name: it suggests the nearest one, or lists all if they are few.
 
     >>> unknown("flag", "--epoch", ["--epochs", "--lr"], "see --help")
     ValueError("there is no flag '--epoch'; did you mean '--epochs'? see --help")
     """
-    near = difflib.get_close_matches(given, possible, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if not near and len(possible) <= 10:
+    hint = nearest(given, possible)
+    if not hint and len(possible) <= 10:
         hint = f"there are {', '.join(possible)}; "
     return ValueError(f"there is no {what} {given!r}; {hint}{see}")
 

@@ -1,4 +1,4 @@
-"""Flags, made by tyro from signatures and dataclasses; wrong use is a ValueError of one line."""
+"""Flags, which tyro makes from signatures and dataclasses; wrong use is a one-line ValueError."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ LOOKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFlags(Config):
-    """A config's fields as flags, and where the run goes."""
+    """The fields of a config as flags, and where the run goes."""
 
     recipe: Suppress[str]
     model: Suppress[Model]
     json: bool = False
-    """Print one JSON object at the end, and all else to the standard error."""
+    """Print one JSON object at the end, and everything else to standard error."""
     out: Path | None = None
-    """Run folder to make; without it, the first of runs/RECIPE-1, runs/RECIPE-2, … that is free."""
+    """Run folder to create; without it, the first free one of runs/RECIPE-1, runs/RECIPE-2, …"""
     seeds: int | None = None
-    """Train that many replicas at once, with seeds from --seed on, each into a run folder of its
-    own in --out (seed-0, seed-1, …); their figures' mean and spread go to summary.json there."""
+    """Train this many replicas at once, with seeds from --seed on, each in its own run folder in
+    --out (seed-0, seed-1, …). The mean and spread of their figures go to summary.json there."""
 
     def __post_init__(self) -> None:
-        """Checks nothing: `config` does, and its errors are for the user's eyes."""
+        """Check nothing: `config` does, and its errors are meant for the user."""
 
     @classmethod
     def of(cls, config: Config) -> TrainFlags:
-        """The flags whose defaults are a config."""
+        """The flags with a config's values as defaults."""
         return cls(**config.to_json())
 
     @property
     def config(self) -> Config:
-        """The config that was asked for.
+        """The config that the flags ask for.
 
         Raises:
             ValueError: see `Config`.
@@ -72,12 +72,12 @@ def parse(
     """Make an object, or call a function, from command-line arguments.
 
     Args:
-        target: a dataclass or function; its fields or parameters are the flags, its docstring the
-            help.
-        program: how the command is called, for help and errors.
+        target: a dataclass or function; its fields or parameters become the flags, its docstring
+            the help.
+        program: the command's name, for help and errors.
         args: the arguments.
         default: an instance of the dataclass whose values are the defaults.
-        description: instead of the docstring's.
+        description: replaces the docstring's.
 
     Raises:
         ValueError: the arguments are not what the target takes.
@@ -104,7 +104,7 @@ def parse(
 
 
 def call(function: Callable[..., int], program: str, args: Sequence[str]) -> int:
-    """Call a function from command-line arguments; errors in it are its own."""
+    """Call a function with command-line arguments; its own errors pass through."""
 
     @functools.wraps(function)
     def later(*given: Any, **named: Any) -> Callable[[], int]:
@@ -115,7 +115,7 @@ def call(function: Callable[..., int], program: str, args: Sequence[str]) -> int
 
 
 class _Page(io.TextIOWrapper):
-    """Stands in for a file that tyro writes to: tyro asks nothing but whether it is a terminal."""
+    """Stands in for the file that tyro writes to; tyro only asks whether it is a terminal."""
 
     def __init__(self, file: TextIO):
         self.coloured = coloured(file)
@@ -126,7 +126,7 @@ class _Page(io.TextIOWrapper):
 
 
 def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str]) -> None:
-    """Refuse flags that a target does not have; tyro names them last, after what they caused."""
+    """Refuse flags that a target lacks; tyro names them last, after the errors they cause."""
     kinds = inspect.signature(target).parameters.values()
     flags = [
         flag(p.name)
@@ -140,7 +140,7 @@ def _refuse_unknown(target: Callable[..., Any], program: str, args: Sequence[str
 
 
 def _first_words(box: str) -> str:
-    r"""What tyro says in a box, up to its first rule, in one line; boxes are drawn in ASCII or not.
+    r"""Tyro's message in a box, up to the first rule, as one line; the box may be in ASCII or not.
 
     >>> _first_words("╭─ Value error ───────╮\n│ Error parsing --lr: │\n│ bad │\n╰───────╯")
     '--lr: bad'
@@ -153,6 +153,6 @@ def _first_words(box: str) -> str:
     if rules and rules[0] == 0:  # below the title, in ASCII
         lines, rules = lines[1:], [k - 1 for k in rules[1:]]
     said = lines[: rules[0]] if rules else lines
-    if "Required options" in title:  # each in a line, its help in the next ones, further in
+    if "Required options" in title:  # one a line, its help indented below it
         return "missing " + ", ".join(line.strip() for line in said if re.match(r" {6}\S", line))
     return " ".join(" ".join(said).split()).removeprefix("Error parsing ").rstrip(".")

@@ -20,7 +20,7 @@ Split = Literal["train", "validation", "test"]
 
 
 def loaded(config: Config) -> Dataset:
-    """The data set of a config; what takes long shows a bar, and what is left out is said."""
+    """A config's data set; slow loading shows a progress bar, and files left out are reported."""
     from aae.run import data_of
 
     dataset = data_of(config)
@@ -34,20 +34,20 @@ def loaded(config: Config) -> Dataset:
 
 
 def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | None = None) -> Part:
-    """Examples for a run's model: those of a data set, or of one's own files.
+    """Examples for a run's model, from a data set or from the user's own files.
 
     Args:
-        run: whose model shall see them.
+        run: the run whose model takes them.
         data: a data set's name; or a folder or .zip of pictures, which are scaled and cropped to
             the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files; or a
-            table or rows with the run's columns. All that a path holds is taken, but where a part
-            of the run's own data is asked for.
-        split: which part of a data set, split as the run splits its own; test where none is named.
-        data_dir: where the data set's files lie.
+            table or rows with the run's columns. Everything at a path is taken, unless a part of
+            the run's own data is asked for.
+        split: which part of a data set, split as the run splits its own; by default test.
+        data_dir: the folder with the data set's files.
 
     Raises:
-        ValueError: there is no such data, it is of another shape than the run's, or a part is asked
-            for of what has none.
+        ValueError: there is no such data, its shape is not the run's, or a part is asked for of
+            data that have none.
     """
     from aae.data import (
         CATALOG,
@@ -68,7 +68,7 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
             )
         own = data == run.config.data
         dataset = run.dataset(data_dir) if own else load(data, data_dir)
-        # Another data set may have fewer labels; who uses none is refused any.
+        # Another data set may have fewer labels; a config that uses none must not ask for any.
         whole = dataclasses.replace(run.config, labels="all" if run.config.labels else 0)
         return _part(Splits.of(whole, dataset), split or "test")
     path = Path(data).expanduser()
@@ -102,7 +102,7 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
 
 
 def names(data: str) -> tuple[str, ...]:
-    """The names of the pictures' files, where `pictures` reads a folder or zip of them; or none."""
+    """The names of the pictures' files if `pictures` reads a folder or zip of them, else none."""
     from aae.data import CATALOG, holds_files, names_in
 
     path = Path(data).expanduser()
@@ -110,16 +110,16 @@ def names(data: str) -> tuple[str, ...]:
 
 
 def output(path: Path, *endings: str, data: str | None = None) -> Path:
-    """A file to write, its folder made.
+    """Check a file to write, and create its folder.
 
     Args:
         path: the file.
-        endings: of what can be written.
-        data: what is read meanwhile, as `pictures` takes it.
+        endings: file name endings that can be written.
+        data: the data being read at the same time, as `pictures` takes it.
 
     Raises:
         ValueError: its name has another ending, or it is one of the files that are read, or would
-            be the next time.
+            be read the next time.
     """
     if path.suffix.lower() not in endings:
         raise ValueError(f"--out {path} must end in {' or '.join(endings)}")
@@ -130,7 +130,7 @@ def output(path: Path, *endings: str, data: str | None = None) -> Path:
 
 
 def _is_read(place: Path, source: Path) -> bool:
-    """Whether a file is what is read from a source, or would be if it were there."""
+    """Whether a file is read from a source, or would be if it existed."""
     return place == source or (
         place.parent == source and (place.exists() or place.suffix == ".npy")
     )

@@ -1,4 +1,4 @@
-"""``aae train --seeds``: many trainings at once, and what they have in common at the end."""
+"""``aae train --seeds``: many trainings at once, and a summary of their results."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) -> int:
-    """Train a config with several seeds, showing how it goes and how it ended.
+    """Train a config with several seeds, showing progress and results.
 
     Args:
         config: the config; its seed is the first.
         count: how many seeds.
-        folder: the folder of run folders to make.
+        folder: the folder of run folders to create.
         json: see `aae.cli.training.watched`.
 
     Returns:
-        The exit code: 1 where a replica failed.
+        The exit code: 1 if a replica failed.
     """
     from aae.cli.inputs import loaded
     from aae.replicas import training
@@ -42,7 +42,7 @@ def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) 
 def resume_many(
     folder: Path, data_dir: str | None, device: str | None, *, json: bool = False
 ) -> int:
-    """Go on with all runs in a folder; see `begin_many`."""
+    """Resume all runs in a folder; see `begin_many`."""
     from aae.replicas import training
 
     return _watched(

@@ -23,19 +23,18 @@ def reproduce(
     data_dir: str | None = None,
     json: bool = False,
 ) -> int:
-    """Reproduce figures and tables of the paper, beside the paper's own values.
+    """Reproduce figures and tables of the paper, and compare them with the paper's values.
 
     Args:
-        experiments: Which (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or all;
-            or a single setting, as table2/labels-100.
-        seeds: Runs of each setting, with seeds 0, 1, …: ten, or one with --quick.
-        quick: One epoch, or two of the longer trainings, one seed, no ten million Parzen samples
-            and no probes; for a look, not for the record.
-        recipe: tuned, paper, or both.
-        out: Folder of the figures; what lies there is not measured again.
-        runs: Folder of the run folders; a run that was stopped goes on.
-        page: A Markdown page to put the tables and pictures of all that was measured into; several
-            may be named.
+        experiments: Experiments (fig2, fig3, fig5, fig6, fig7, table1, table2, table3, fig10), or
+            all; or single settings, such as table2/labels-100.
+        seeds: Runs of each setting, with seeds 0, 1, …; without it ten, or one with --quick.
+        quick: For a look, not for the record: one epoch (two for longer trainings), one seed, no
+            ten million Parzen samples and no probes.
+        recipe: Recipe: tuned, paper, or both.
+        out: Folder for the figures; figures that are already there are not measured again.
+        runs: Folder for the run folders; interrupted runs are resumed.
+        page: Markdown pages to update with the tables and pictures of everything measured.
         data_dir: Folder that holds the data set's files.
         json: Print the rows as one JSON list instead of a table.
     """
@@ -44,8 +43,9 @@ def reproduce(
     from aae.reproduce.curves import draw
     from aae.reproduce.page import around, update
     from aae.reproduce.summary import summarise
-    from aae.reproduce.work import found, write
+    from aae.reproduce.work import found
     from aae.reproduce.work import reproduce as run_all
+    from aae.storage import write_json
 
     if seeds is None:
         seeds = 1 if quick else 10
@@ -54,7 +54,7 @@ def reproduce(
     if not experiments:
         raise ValueError(f"name experiments to reproduce: {', '.join(EXPERIMENTS)}, or all")
     for place in page:
-        around(place)  # refuses what has no place for tables, before hours are spent on them
+        around(place)  # refuses a page with no place for tables before hours are spent on them
     chosen = [s for s in settings(experiments) if recipe in (s.recipe, "both")]
     results = []
     try:
@@ -73,7 +73,7 @@ def reproduce(
     measured = list(found(out, quick=quick))
     everything = summarise(measured)
     figures_at = out / "quick" if quick else out
-    write(figures_at / "summary.json", everything)
+    write_json(figures_at / "summary.json", everything)
     draw(measured, figures_at)
     for place in page:
         update(place, everything, figures_at)

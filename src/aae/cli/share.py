@@ -1,4 +1,4 @@
-"""What a run is handed on as, and shown by: ``aae export``, ``explore``, ``push``."""
+"""Commands that share or show a run: ``aae export``, ``explore``, ``push``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def export(
 
     Args:
         run: The run folder.
-        format: ONNX; a program for torch.export.load; or weights alone, with the config.
+        format: ONNX; a program for torch.export.load; or only the weights, with the config.
         out: Folder to write to; without it, RUN/export.
     """
     from aae import export as exporting
@@ -48,10 +48,10 @@ def explore(
     Args:
         run: The run folder.
         export: Instead of showing the page, write it into this folder, for any web host.
-        count: Pictures of the test set to show, at most.
-        port: Port on 127.0.0.1; 0 takes one that is free.
+        count: Largest number of test pictures to show.
+        port: Port on 127.0.0.1; 0 takes any free one.
         open: Open the browser.
-        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        data_dir: Folder that holds the data set's files, if they have moved since the run began.
     """
     if count < 1:
         raise ValueError(f"--count must be at least 1, not {count}")
@@ -71,7 +71,7 @@ def explore(
     with (
         _ended_by_signals(),
         tempfile.TemporaryDirectory(prefix="aae-explore-") as folder,
-        server.serve(Path(folder), port) as served,  # a port in use is said before the work
+        server.serve(Path(folder), port) as served,  # a port in use is reported before the work
     ):
         site.write(place, folder, count=count, data_dir=data_dir)
         url = f"http://{server.HOST}:{served.server_port}/"
@@ -87,18 +87,18 @@ def explore(
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP (the terminal was closed) leave no temporary files behind."""
+    """Have SIGTERM and SIGHUP (the terminal was closed) leave no temporary files behind."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # whoever owns that one handles signals
+        yield  # whoever owns the main thread handles signals
         return
     names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    # What is ignored stays so, for nohup asks for it; None is a handler that is not Python's.
+    # Ignored signals stay ignored, as nohup requires; None is a handler not set from Python.
     left = (signal.SIG_IGN, None)
     before = {n: h for n in numbers if (h := signal.getsignal(n)) not in left}
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in before:  # a second one shall not interrupt the tidying up
+        for each in before:  # a second signal must not interrupt the cleanup
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(128 + number)  # as shells count
 
@@ -116,9 +116,9 @@ def push(run: Path, name: str, /, *, private: bool = False, license: str | None 
 
     Args:
         run: The run folder.
-        name: USER/NAME there; it is made if there is none.
-        private: Whether a new one is private.
-        license: Of the weights, as the Hub abbreviates it: mit, cc-by-4.0, …
+        name: USER/NAME on the Hub; it is created if it does not exist.
+        private: If it is created, make it private.
+        license: Licence of the weights, as the Hub abbreviates it: mit, cc-by-4.0, …
     """
     from aae import hub
     from aae.run import Run

@@ -14,10 +14,10 @@ from rich.table import Table
 def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
     """An empty table; columns named in ``numbers`` are aligned to the right.
 
-    What a cell holds is read as rich's markup: names that users gave go through `escape`.
+    Cells are read as rich's markup, so names that users gave must go through `escape`.
 
-    Where a terminal is too narrow, words are broken first. Numbers keep to a line, and end in "…"
-    where there is no room even for them.
+    If a terminal is too narrow, words are broken first. Numbers stay on one line, and end in "…"
+    if even they do not fit.
     """
     numbers = set(numbers)
     made = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
@@ -33,20 +33,20 @@ def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def last_losses(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """The newest losses in a run's lines of metrics, in training and in validation."""
-    from aae.progress import NOT_LOSSES
+    """The newest training and validation losses in a run's metric records."""
+    from aae.training.trainer import NOT_FIGURES
 
     newest = {record["split"]: record for record in records}
     return {
         split: {
-            name: value for name, value in newest.get(split, {}).items() if name not in NOT_LOSSES
+            name: value for name, value in newest.get(split, {}).items() if name not in NOT_FIGURES
         }
         for split in ("train", "validation")
     }
 
 
 def losses(last: dict[str, dict[str, float]]) -> Table:
-    """What `last_losses` found."""
+    """A table of what `last_losses` found."""
     train, validation = last["train"], last["validation"]
     made = table(
         "Losses of the last epoch", "loss", "training", "validation",
@@ -59,7 +59,7 @@ def losses(last: dict[str, dict[str, float]]) -> Table:
 
 
 def figures(measured: dict[str, Any]) -> Table:
-    """What `aae.evaluate.evaluate` measured."""
+    """A table of what `aae.evaluate.evaluate` measured."""
     from aae.evaluate import with_errors
 
     title = f"{measured['recipe']} on {measured['data']}, {measured['split']} set"
@@ -72,7 +72,7 @@ def figures(measured: dict[str, Any]) -> Table:
 
 
 def summary(measured: dict[str, Any]) -> Table:
-    """What `aae.replicas.summary.summarise` measured."""
+    """A table of what `aae.replicas.summary.summarise` measured."""
     runs: list[dict[str, Any]] = list(measured["runs"].values())
     columns = ("mean", "±", "least", "greatest")
     title = f"{runs[0]['recipe']} on {runs[0]['data']}, {measured['split']} set, {len(runs)} runs"
@@ -88,7 +88,7 @@ def summary(measured: dict[str, Any]) -> Table:
 
 
 def side_by_side(title: str, columns: list[str], rows: dict[str, list[Any]]) -> Table:
-    """What several runs have, each in a column."""
+    """A table of several runs, one in each column."""
     made = table(title, *columns, numbers=columns[1:])
     for name, values in rows.items():
         cells = (

@@ -63,7 +63,7 @@ def train(args: Sequence[str]) -> int:
 
 
 def begin(config: Config, folder: Path, *, json: bool = False) -> int:
-    """Train a config into a new run folder, showing how it goes and how it ended."""
+    """Train a config into a new run folder, showing progress and results."""
     from aae.cli.inputs import loaded
     from aae.fit import fit
 
@@ -80,7 +80,7 @@ def free(folder: Path, name: str) -> Path:
 
 
 def _folder(parent: Path, name: str) -> Path:
-    """Where a training goes that was given no folder; if it was started again, where it went."""
+    """The folder for a training that names none; after a restart, the one that it had before."""
     new = free(parent, name)
     number = int(new.name.rpartition("-")[2])
     return parent / f"{name}-{number - 1}" if launch.restarts() and number > 1 else new
@@ -99,12 +99,12 @@ def _refuse_several(why: str) -> None:
 def watched(
     folder: Path, training: Callable[[Iterable[Observer]], Run], *, json: bool = False
 ) -> int:
-    """Show how a training goes and how it ended.
+    """Run a training, and show its progress and results.
 
     Args:
         folder: its run folder.
-        training: trains, told who watches.
-        json: end with one JSON object on the standard output; the rest goes to the standard error.
+        training: a function that trains, given the observers.
+        json: end with one JSON object on standard output; the rest goes to standard error.
 
     Returns:
         The exit code.
@@ -137,13 +137,13 @@ def summary(thing: Callable[..., object]) -> str:
 def _resume(
     *, resume: Path, data_dir: str | None = None, device: str | None = None, json: bool = False
 ) -> int:
-    """Go on with a run from its newest checkpoint, as if it had never stopped.
+    """Resume a run from its newest checkpoint, as if it had never stopped.
 
     Args:
         resume: The run folder, or the folder of runs that --seeds made.
-        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
-        device: Where to go on, if elsewhere than where the run began.
-        json: Print one JSON object at the end, and all else to the standard error.
+        data_dir: Folder that holds the data set's files, if they have moved since the run began.
+        device: Device to resume on, if not the one that the run began on.
+        json: Print one JSON object at the end, and everything else to standard error.
     """
     from aae import fit
     from aae.cli.replicas import resume_many
@@ -162,15 +162,15 @@ def _resume(
 def merge(
     run: Path, /, *, clusters: int, out: Path, data_dir: str | None = None, json: bool = False
 ) -> int:
-    """Make a run of fewer clusters from one that found more, without training it again.
+    """Make a run with fewer clusters from one that found more, without training it again.
 
-    Those are merged that share pictures.
+    Clusters that share pictures are merged.
 
     Args:
-        run: The run folder; of the recipe cluster, or embed with --labels 0.
-        clusters: How many are to be left.
+        run: The run folder, of the recipe cluster, or of embed with --labels 0.
+        clusters: How many clusters the new run has.
         out: The new run folder.
-        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        data_dir: Folder that holds the data set's files, if they have moved since the run began.
         json: Print one JSON object instead of tables.
     """
     from aae.regroup import regroup
@@ -183,12 +183,12 @@ def merge(
 
 
 def _conclude(run: Run, seconds: float, shown: Console | None) -> None:
-    """How a training ended: losses, figures on the validation set, verdict, and where it all is.
+    """Show how a training ended: losses, figures on the validation set, verdict, and paths.
 
     Args:
-        run: what was trained.
+        run: the trained run.
         seconds: how long it took.
-        shown: where to show it; without it, it is printed as JSON.
+        shown: the console to show it on; without one, it is printed as JSON.
     """
     from aae.cli import tables
     from aae.evaluate import evaluate, write_report

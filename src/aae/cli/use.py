@@ -1,4 +1,4 @@
-"""What is done with runs: ``aae evaluate``, ``compare``, ``sample``, ``plot``, and so on."""
+"""Commands that use runs: ``aae evaluate``, ``compare``, ``sample``, ``plot``, and so on."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def evaluate(
 
     Args:
         run: The run folder.
-        split: The test set, for the final figure, or the validation set, for choices.
-        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
-        judge: Whether an independent classifier, trained at first use (minutes), reads generated
-            pictures; auto: where the decoder is told the class.
+        split: The test set, for the final figure, or the validation set, for making choices.
+        data_dir: Folder that holds the data set's files, if they have moved since the run began.
+        judge: Whether an independent classifier reads generated pictures; it is trained at first
+            use (minutes). auto: only if the decoder is told the class.
         json: Print one JSON object instead of tables.
     """
     from aae import evaluate as measuring
@@ -63,13 +63,13 @@ def compare(
     out: Path | None = None,
     json: bool = False,
 ) -> int:
-    """Put runs side by side: where their settings differ, and what each measures.
+    """Compare runs side by side: the settings that differ, and the figures of each run.
 
     Args:
         runs: Two or more run folders.
-        split: The validation set, for choices, or the test set, for the final figure.
-        data_dir: Folder that holds the data sets' files, if elsewhere than when the runs began.
-        out: A .html to write as well, with the runs' pictures.
+        split: The validation set, for making choices, or the test set, for the final figure.
+        data_dir: Folder that holds the data sets' files, if they have moved since the runs began.
+        out: A .html file to write as well, with the runs' pictures.
         json: Print one JSON object instead of tables.
     """
     out = None if out is None else output(out, ".html")
@@ -99,16 +99,16 @@ def compare(
 def sample(
     run: Path, /, *, out: Path, count: int = 100, label: int | None = None, seed: int = 0
 ) -> int:
-    """Draw pictures, or rows, from a run's model.
+    """Sample pictures or rows from a run's model.
 
     Args:
         run: The run folder.
-        out: A .png, one sheet of all pictures; or a .npy, uint8 [count, channels, height, width],
-            or float32 [count, features] of a model of rows; of a table a .csv, in the units and
-            categories of its columns, with the class, cluster or part of the prior that was asked
-            for, or that the decoder was told.
+        out: For pictures, a .png with all of them on one sheet, or a .npy, uint8 [count, channels,
+            height, width]. For rows, a .npy, float32 [count, features]. For a table, a .csv in the
+            units and categories of its columns, with the class, cluster or part of the prior that
+            was asked for, or that the decoder was told.
         count: How many pictures or rows.
-        label: The class that all shall be of; without it, left to chance.
+        label: The class of all samples; without it, left to chance.
         seed: Seed of the codes.
     """
     if count < 1:
@@ -148,7 +148,7 @@ def sample(
             array = np.lib.format.open_memmap(
                 path, mode="w+", dtype=np.float32 if rows else np.uint8, shape=(count, *place.shape)
             )
-            own = beside(place.folder)  # of an estimator that was saved
+            own = beside(place.folder)  # for an estimator that was saved
             back = own.back if own else np.asarray
             _fill(array, (back(p.numpy()) if rows else np.rint(p.numpy() * 255) for p in pieces))
     print(out)
@@ -156,11 +156,11 @@ def sample(
 
 
 def plot(run: Path, /, *, data_dir: str | None = None) -> int:
-    """Draw all figures of a run again, and say where they are.
+    """Redraw all figures of a run, and print their paths.
 
     Args:
         run: The run folder.
-        data_dir: Folder that holds the data set's files, if elsewhere than when the run began.
+        data_dir: Folder that holds the data set's files, if they have moved since the run began.
     """
     from aae import gallery, inference, plots
     from aae.run import Run, Splits
@@ -176,17 +176,17 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
 def encode(
     run: Path, data: str, /, *, out: Path, split: Split | None = None, data_dir: str | None = None
 ) -> int:
-    """Write the codes of pictures or rows: the posterior's means, or their places in an embedding.
+    """Write the codes of pictures or rows: posterior means, or places in an embedding.
 
     Args:
         run: The run folder.
-        data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
-            learned from; or a .npy file of uint8 pictures ([n, height, width],
+        data: A data set's name; or a folder or .zip of pictures, which are scaled and cropped to
+            the run's shape; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
-            rows with the columns that the run learned from.
+            rows with the run's columns.
         out: A .npy file to write, float32 [n, latent-dim].
-        split: Which part of a data set, split as the run splits its own; test where none is named.
-            Of files all is taken, but where they are the run's own data.
+        split: Part of a data set, split as the run splits its own; without it, test. Files are
+            taken whole; only of the run's own data can a part be named.
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".npy", data=data)
@@ -213,16 +213,16 @@ def predict(
     """Write the most probable class, or cluster, of each picture or row.
 
     Args:
-        run: The run folder, of a model that classifies (recipes semi, cluster, embed).
-        data: A data set's name; or a folder or .zip of pictures, scaled and cropped to what the run
-            learned from; or a .npy file of uint8 pictures ([n, height, width],
+        run: The run folder of a model that classifies (recipes semi, cluster, embed).
+        data: A data set's name; or a folder or .zip of pictures, which are scaled and cropped to
+            the run's shape; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
-            rows with the columns that the run learned from.
-        out: A .csv file to write, with the columns index, label and probability; file where
-            pictures come from files of their own; and class, the label's name, where classes are
-            called otherwise than by their numbers.
-        split: Which part of a data set, split as the run splits its own; test where none is named.
-            Of files all is taken, but where they are the run's own data.
+            rows with the run's columns.
+        out: A .csv file to write, with the columns index, label and probability; also file, if all
+            pictures of a folder are read, and class, the label's name, if classes have names
+            other than their numbers.
+        split: Part of a data set, split as the run splits its own; without it, test. Files are
+            taken whole; only of the run's own data can a part be named.
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".csv", data=data)
@@ -237,13 +237,13 @@ def predict(
             "train one that does: aae train semi"
         )
     images = pictures(place, data, split, data_dir).images
-    files = names(data)
+    files = names(data) if split is None else ()  # a part of them has no names
     numbered = all(name == str(k) for k, name in enumerate(place.classes))
     classes = () if numbered or model.finds_clusters else place.classes
     index = itertools.count()
     with ExitStack() as stack:
         path = stack.enter_context(written(out))
-        # A file's name is bytes, and comes out as it is.
+        # File names are bytes, and are written unchanged.
         file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
         writer = csv.writer(stack.enter_context(file))
         more = [*(["file"] if files else []), *(["class"] if classes else [])]
@@ -261,12 +261,12 @@ def predict(
 
 
 def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, list[object]]:
-    """The class or cluster that each row was asked to be of, under its column's name."""
+    """The class or cluster that was asked for in each row, under its column's name."""
     if labels is None:
         return {}
     if model.finds_clusters:
         return {"cluster": labels.tolist()}
-    if not (model.decodes_labels or model.uses_labels):  # a part of the prior, which is of no class
+    if not (model.decodes_labels or model.uses_labels):  # a part of the prior, which is no class
         return {"component": labels.tolist()}
     named = [place.classes[k] for k in labels.tolist()]
     return {place.config.label_column or "label": named}
@@ -275,7 +275,7 @@ def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, li
 def _write_table(
     path: Path, tables: Iterable[dict[str, np.ndarray]], beside: dict[str, list[object]]
 ) -> None:
-    """Write tables of the same columns one after the other, and columns of the whole beside."""
+    """Write tables with the same columns one after another, and columns for them all beside."""
     start = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

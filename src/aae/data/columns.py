@@ -286,7 +286,8 @@ def _chosen(cells: NDArray[np.float64], generator: np.random.Generator | None) -
     """The category of each row, from cells [n, k]."""
     if generator is None:
         return np.asarray(cells.argmax(1))
-    heights = np.clip(cells, 0, None).cumsum(1)
+    heights = np.clip(cells, 0, None)
+    heights = np.where(heights.any(1, keepdims=True), heights, 1).cumsum(1)  # of none, any will do
     return np.asarray((heights <= generator.random((len(cells), 1)) * heights[:, -1:]).sum(1))
 
 

@@ -10,7 +10,7 @@ from aae.data.catalog import CATALOG, Source, SourceFile
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def read_unpacked(path: Path, limit: int) -> bytes:
     """Read a file, plain or gzip (told by its first bytes, not its name).
 
     Args:
@@ -43,7 +43,7 @@ def read_verified(path: Path, file: SourceFile) -> bytes:
     Raises:
         ValueError: the file is damaged or is not the published one.
     """
-    content = read_bounded(path, file.size)
+    content = read_unpacked(path, file.size)
     if file.content_sha256 is not None:
         expected, found = file.content_sha256, hashlib.sha256(content).hexdigest()
     else:
@@ -77,7 +77,7 @@ def read_local(path: Path, source: Source, file: SourceFile) -> bytes:
 
 
 def _read_unverified(path: Path, source: Source, file: SourceFile) -> bytes:
-    content = read_bounded(path, file.size)
+    content = read_unpacked(path, file.size)
     if len(content) != file.size:
         raise ValueError(f"{len(content)} bytes once unpacked, expected {file.size}")
     digest = hashlib.sha256(content).hexdigest()

@@ -1,6 +1,5 @@
 """From the name of a data set, or the place of one's own, to its arrays."""
 
-import difflib
 import io
 import os
 from pathlib import Path
@@ -20,6 +19,7 @@ from aae.data.idx import parse_idx
 from aae.data.npy import map_array
 from aae.data.splits import split_validation
 from aae.data.tables import PLAINLY, SUFFIXES, TableReading, load_table
+from aae.names import nearest
 
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -128,11 +128,9 @@ def _unknown(data: str) -> ValueError:
     """The error for what is neither in the catalog nor on the disk, with the nearest that is."""
     path = Path(data).expanduser()
     beside = {str(path.with_name(each.name)) for each in path.parent.glob("*")}
-    near = difflib.get_close_matches(data.lower(), CATALOG, n=1)
-    near = near or difflib.get_close_matches(str(path), beside, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    hint = nearest(data.lower(), CATALOG) or nearest(str(path), beside)
     return ValueError(
-        f"unknown data set {data!r}{hint} choose from {', '.join(CATALOG)}, or name what is "
+        f"unknown data set {data!r}; {hint}choose from {', '.join(CATALOG)}, or name what is "
         "there: a folder or .zip of pictures, a .npy file of pictures or a folder of such files, "
         "a table (.csv, .parquet), or arrays of rows or pictures (.npz, .npy)"
     )

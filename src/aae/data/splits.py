@@ -65,7 +65,7 @@ def split_test(labels: NDArray[np.int64], name: str) -> NDArray[np.int64]:
     Raises:
         ValueError: there are too few.
     """
-    share = min(TEST_SHARE, MOST_TEST / len(labels))
+    share = min(TEST_SHARE, MOST_TEST / max(1, len(labels)))
     # The test set is part of the data set: its seed is fixed, whatever the user's is.
     _, outside = split_validation(labels, share, seed=0)
     if not len(outside):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from aae.data.dataset import Dataset
 from aae.data.frames import Series, by_name
 from aae.data.parquet import read_parquet
 from aae.data.splits import split_test
+from aae.names import nearest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 """Endings of files that hold tables."""
@@ -269,8 +269,7 @@ def _parts(table: object, reading: TableReading) -> tuple[dict[str, Series], Ser
 
 def _take(features: dict[str, Series], name: str) -> Series:
     if name not in features:
-        near = difflib.get_close_matches(name, features, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = nearest(name, features)
         raise ValueError(f"no column is called {name!r}; {hint}there are {', '.join(features)}")
     return features.pop(name)
 

@@ -1,6 +1,6 @@
-"""Adversarial autoencoders in scikit-learn's manner.
+"""Adversarial autoencoders as scikit-learn estimators.
 
-`save` and `load` keep them in run folders, as ``aae train`` makes them. Citations: [AAE] Makhzani
+`save` and `load` keep them in run folders like those of ``aae train``. Citations: [AAE] Makhzani
 et al., Adversarial Autoencoders, arXiv:1511.05644.
 """
 

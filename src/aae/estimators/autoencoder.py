@@ -16,24 +16,25 @@ from aae.run import Part
 from aae.scaling import Table
 
 LEVELS = np.linspace(0, 1, 1001)
-"""The shares at which quantiles of the training examples' scores are kept."""
+"""The levels of the quantiles that are kept of the training examples' scores."""
 
 
 @dataclass(eq=False, repr=False)
 class AdversarialAutoencoder(Labelled):
     """Examples ↔ codes of a few dimensions that follow a distribution ([AAE], Fig. 1 and 3).
 
-    Trained with labels, these name the parts of a mixture: codes of a class lie in its part, and
-    what is drawn from that part is of the class. Without, codes follow a Gaussian.
+    With labels, codes follow a mixture with a part for each class: codes of a class lie in its
+    part, and samples from that part are of the class. Without labels, codes follow a Gaussian.
 
     Args:
-        latent_dim: dimensions of the code; with labels an even number.
-        use_labels: False leaves ``y`` aside, as in a pipeline that ends in a regressor.
-        hidden: see `aae.estimators.base.Adversarial` for this and all others.
-        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+        latent_dim: dimensions of the code; must be even with labels.
+        use_labels: False ignores ``y``, as in a pipeline that ends in a regressor.
+        hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
+        no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Attributes:
-        score_quantiles_: of `score_samples` on the training examples, at a thousand levels.
+        score_quantiles_: quantiles of `score_samples` on the training examples, at a thousand
+            levels.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -60,27 +61,27 @@ class AdversarialAutoencoder(Labelled):
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on examples, and on labels where there are any.
+        """Train on examples, and on labels if there are any.
 
         Args:
             X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
             y: labels [n] of any type; see ``no_label``.
 
         Raises:
-            ValueError: X or y is not what is said here, or a parameter is not possible.
+            ValueError: X or y is not as described here, or a parameter is invalid.
         """
         self._learn_labelled(X, y if self.use_labels else None)
         return self._take_quantiles(X)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
-        """Make one epoch on these examples, which may be others than those before.
+        """Train for one epoch on these examples, which may differ from those before.
 
-        `score_quantiles_`, and with them `predict_outlier`, are of the last ones alone.
+        `score_quantiles_`, and so `predict_outlier`, only use the latest examples.
 
         Args:
-            X: see `fit`. The first ones decide how rows are scaled.
+            X: see `fit`. The first call decides how rows are scaled.
             y: see `fit`.
-            classes: all classes that there will be; by default those in the first ``y``.
+            classes: all classes that will occur; by default those in the first ``y``.
         """
         self._learn_labelled(X, y if self.use_labels else None, classes=classes, partial=True)
         return self._take_quantiles(X)
@@ -94,7 +95,7 @@ class AdversarialAutoencoder(Labelled):
         return self._decoded(X)
 
     def reconstruct(self, X: Any) -> Any:
-        """Examples → what comes back of them through the code."""
+        """Examples → their reconstructions from the code."""
         return self._decoded(self._codes(X).mean.numpy())
 
     def sample(self, n: int = 1, label: Any = None) -> Any:
@@ -102,14 +103,14 @@ class AdversarialAutoencoder(Labelled):
 
         Args:
             n: how many.
-            label: the class that all shall be of, where it was trained with labels.
+            label: the class of all samples, if trained with labels.
 
         Raises:
             ValueError: there is no such class.
         """
         check_is_fitted(self)
         chosen = None if label is None else np.repeat(self._numbers([label]), n)
-        if len(getattr(self, "classes_", ())) == 1:  # all are of it
+        if len(getattr(self, "classes_", ())) == 1:  # all samples are of it
             chosen = None
         return self._sampled(n, chosen)
 
@@ -119,7 +120,7 @@ class AdversarialAutoencoder(Labelled):
         Args:
             a: one example.
             b: another.
-            steps: how many examples, the reconstructions of both included.
+            steps: how many examples, including the reconstructions of both.
         """
         if steps < 2:
             raise ValueError(f"steps={steps} must be 2 or more: both ends are among them")
@@ -130,10 +131,10 @@ class AdversarialAutoencoder(Labelled):
         return self._decoded(np.linspace(ends[0][0], ends[1][0], steps))
 
     def score_samples(self, X: Any) -> NDArray[np.float32]:
-        """How normal examples are, [n]: the higher, the more, as everywhere in scikit-learn.
+        """How normal examples are, [n]; higher is more normal, as everywhere in scikit-learn.
 
         It is minus the reconstruction error: half the squared error in the model's scale, summed
-        over an example; of a table, with the negative log-likelihood of its categories.
+        over an example; for a table, plus the negative log-likelihood of its categories.
         """
         examples = self._examples(X)
         part, model = Part(examples, np.full(len(examples), -1)), self._ready
@@ -148,8 +149,8 @@ class AdversarialAutoencoder(Labelled):
 
         Args:
             X: examples.
-            contamination: the share of the training examples (after `partial_fit` of the last ones
-                given) that are taken for outliers, which decides how low a score must be.
+            contamination: the share of the training examples (after `partial_fit`, of the latest
+                ones) that count as outliers; it decides how low an outlier's score must be.
         """
         if not 0 < contamination <= 0.5:
             raise ValueError(f"contamination={contamination} must lie in (0, 0.5]")

@@ -1,4 +1,4 @@
-"""What all estimators share: parameters, validation, training, and how they are kept."""
+"""What all estimators share: parameters, validation, training and saving."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
 
 from aae import inference
 from aae.autoencoder import Autoencoder
@@ -33,14 +34,14 @@ from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.training.trainer import Record
 
 ERROR_OF_MEAN = 100.0
-"""What the mean example's reconstruction error is made to weigh, whatever the data's size: as much
-as on MNIST, where the weights of the recipes' other losses were found."""
+"""The weighted loss of reconstructing every example as the mean one, whatever the data's size: as
+large as on MNIST, where the weights of the recipes' other losses were found."""
 REACH = 0.23
-"""The radius of virtual adversarial training over the data's deviation; MNIST's has 0.21."""
+"""The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21."""
 
 
 class Fitted(BaseEstimator):  # type: ignore[misc]
-    """What a training leaves; no fields of a dataclass, for these are parameters."""
+    """What a training leaves. These are not dataclass fields, for such fields are parameters."""
 
     config_: Config
     model_: Autoencoder
@@ -53,41 +54,41 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     _count: int
     """Examples trained on."""
     _state: dict[str, Any]
-    """The trainer's, to go on from."""
+    """The trainer's state, to resume from."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Adversarial(Fitted):
-    """The parameters of all estimators; see the classes that are made from it.
+    """The parameters of all estimators; see its subclasses.
 
     Args:
         hidden: units in each hidden layer.
         layers: hidden layers of encoder, decoder and discriminators.
         n_epochs: passes over the data.
         batch_size: examples in a batch.
-        learning_rate: of Adam; it rises at the start, and falls to a tenth after 70 % and again
-            after 90 % of the epochs.
+        learning_rate: Adam's learning rate; it rises at the start, and falls to a tenth after 70 %
+            and again after 90 % of the epochs.
         scale: how rows are scaled inside: "standard", each column to mean 0 and deviation 1;
             "range", all columns alike to [-1, 1], for columns of one kind such as pixels; "none".
-            Pictures, uint8 [n, h, w] or [n, c, h, w], need none.
-        early_stopping: whether to hold examples out, and stop where they are reconstructed (or
-            classified, by classifiers) no better; the weights of the best epoch are kept.
-        validation_fraction: the share held out then.
-        n_iter_no_change: epochs without a new best after which it stops.
-        warm_start: whether `fit` starts at the weights of the last one.
+            Pictures, uint8 [n, h, w] or [n, c, h, w], need no scaling.
+        early_stopping: whether to hold examples out, and stop when their reconstruction (for
+            classifiers, classification) no longer improves; the best epoch's weights are kept.
+        validation_fraction: the share that early stopping holds out.
+        n_iter_no_change: epochs without improvement after which early stopping ends a training.
+        warm_start: whether `fit` starts from the weights of the previous one.
         random_state: seed of everything random.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        verbose: above 0, a training is shown as it goes.
+        verbose: above 0, the progress of a training is shown.
         options: any other field of `aae.config.Config` by its name, such as ``{"dropout": 0.1}``.
 
     Attributes:
         config_: the full config that it was trained with.
         model_: the `aae.autoencoder.Autoencoder`.
-        history_: a record for each epoch, as in a run's ``metrics.jsonl``; takes
+        history_: a record for each epoch, as in a run's ``metrics.jsonl``; see
             `aae.plots.learning_curves`.
         n_iter_: epochs trained.
         n_features_in_: values in an example.
-        feature_names_in_: names of the columns, where they had any.
+        feature_names_in_: names of the columns, if they had any.
     """
 
     hidden: int = 256
@@ -106,7 +107,7 @@ class Adversarial(Fitted):
     options: Mapping[str, Any] | None = None
 
     def _recipe(self, n_classes: int) -> Config:
-        """What kind of model to train, for data whose labels are of so many classes."""
+        """The config of the model to train, for data with ``n_classes`` classes of labels."""
         raise NotImplementedError
 
     # --- training
@@ -119,8 +120,8 @@ class Adversarial(Fitted):
         Args:
             X: rows or pictures, as the user gives them.
             labels: int64 [n], -1 where there is none; None for none at all.
-            n_classes: of the labels.
-            partial: go on with what there is, if anything, for one epoch at the full learning rate.
+            n_classes: how many classes the labels have.
+            partial: continue the last training, if any, for one epoch at the full learning rate.
         """
         there = hasattr(self, "model_")
         again = there and (partial or self.warm_start)
@@ -166,7 +167,7 @@ class Adversarial(Fitted):
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:
-        """Have a training that fails leave what is known of the examples' columns."""
+        """If a training fails, restore what was known of the examples' columns."""
         names = ("n_features_in_", "feature_names_in_")
         before = {name: value for name, value in self.__dict__.items() if name in names}
         try:
@@ -215,7 +216,7 @@ class Adversarial(Fitted):
         return Pictures(x.shape[1:]) if are_pictures(x) else Rows.of(x, self.scale)
 
     def _split(self, part: Part) -> tuple[Part, Part]:
-        """Part of the examples for training, and a share held out."""
+        """The examples to train on, and a share held out."""
         seed = self._seed()
         inside, outside = split_validation(part.labels, self.validation_fraction, seed)
         if len(inside) < FEW or not len(outside):
@@ -232,7 +233,7 @@ class Adversarial(Fitted):
         """The full config of a training.
 
         Raises:
-            ValueError: a parameter is not possible, or an option is not known.
+            ValueError: a parameter is invalid, or an option is unknown.
         """
         variance, share = _variance(part.images), reconstruction_share(part.images.shape[1:])
         same = checked(self)
@@ -251,14 +252,14 @@ class Adversarial(Fitted):
         }
         options = dict(same.options or {})
         values = same._recipe(n_classes).to_json() | own | options
-        # This refuses what cannot be, before it is reckoned with.
+        # This refuses impossible values before they are used in calculations.
         config = Config.from_json({name: plain(value) for name, value in values.items()})
         steps = config.epochs * math.ceil(len(part.labels) / config.batch_size)
         paced: dict[str, Any] = {"warmup": min(100, steps // 10), "log_every": max(1, steps)}
         return replace(config, **{k: v for k, v in paced.items() if k not in options})
 
     def _refuse_another(self, config: Config, n_classes: int) -> None:
-        """Refuse to go on with a model that another config, or other classes, would not make."""
+        """Refuse to continue a model if the config or the classes now ask for another one."""
         shapes = (
             "model", "hidden", "layers", "latent_dim", "clusters", "merged_from", "posterior",
             "batch_norm",
@@ -272,7 +273,7 @@ class Adversarial(Fitted):
 
     @property
     def _ready(self) -> Autoencoder:
-        """The model for use."""
+        """The model, ready for use."""
         check_is_fitted(self)
         return inference.ready(self.model_, self.config_.precision)
 
@@ -287,18 +288,21 @@ class Adversarial(Fitted):
 
     def _decoded(self, z: Any, labels: NDArray[np.int64] | None = None) -> Any:
         """Codes [n, d] → examples as the user gives them."""
-        model = self._ready
+        model, z = self._ready, self._given_codes(z)
+        chosen = None if labels is None else torch.from_numpy(labels)
+        return self._scaling.back(inference.decode(model, z, chosen).numpy())
+
+    def _given_codes(self, z: Any) -> Tensor:
+        """Codes [n, d] from outside, as a tensor."""
         z = check_array(z, dtype=np.float32)
         if z.shape[1] != self.config_.latent_dim:
             raise ValueError(
                 f"codes have {self.config_.latent_dim} dimensions here; these have {z.shape[1]}"
             )
-        chosen = None if labels is None else torch.from_numpy(labels)
-        x = inference.decode(model, torch.from_numpy(z), chosen)
-        return self._scaling.back(x.numpy())
+        return torch.from_numpy(z)
 
     def _sampled(self, n: int, labels: NDArray[np.int64] | None) -> Any:
-        """Examples of codes drawn from the prior, as the user gives them."""
+        """Examples decoded from draws of the prior, as the user gives them."""
         if n < 1:
             raise ValueError(f"n={n} samples cannot be drawn: ask for 1 or more")
         seed = self._seed()
@@ -313,10 +317,10 @@ class Adversarial(Fitted):
     # --- keeping
 
     def save(self, folder: str | Path) -> Path:
-        """Write a run folder, which `aae.load` opens again, without pickle.
+        """Write a run folder, without pickle; `aae.load` opens it again.
 
         Args:
-            folder: where to; it must not exist, or be empty.
+            folder: the folder to write; it must be empty or not exist yet.
 
         Returns:
             The folder.
@@ -331,7 +335,7 @@ class Adversarial(Fitted):
         """Open a run folder that `save` or ``aae train`` wrote.
 
         Raises:
-            ValueError: it is no run folder, or of another estimator.
+            ValueError: it is not a run folder, or it holds another estimator.
         """
         from aae.estimators.folder import load
 
@@ -360,7 +364,7 @@ class Adversarial(Fitted):
             self._open(unpack_tensors(weights, "the pickle"), unpack(training, "the pickle"))
 
     def _open(self, weights: dict[str, Any], state: dict[str, Any]) -> None:
-        """Take over the weights and the training state of a model of the own config."""
+        """Load the weights and the training state of a model with this estimator's config."""
         config = self.config_
         try:
             choose_device(config.device)

@@ -16,18 +16,18 @@ from aae.estimators.labelled import Labelled
 
 @dataclass(eq=False, repr=False)
 class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
-    """Class and style of examples, few of which need a label ([AAE], Fig. 8).
+    """Class and style of examples, of which only a few need a label ([AAE], Fig. 8).
 
-    With a few dozen labels, and far fewer examples than MNIST has, classes must be smooth around
-    all examples before anything else: these losses weigh more here than in ``aae train semi``.
+    With a few dozen labels and far fewer examples than in MNIST, it matters most that classes are
+    smooth around all examples: the losses for this weigh more here than in ``aae train semi``.
 
-    ``y`` has a label for each example, and ``no_label`` for those without. `transform` gives the
-    style.
+    ``y`` has a label for each example, or ``no_label`` for those without one. `transform` gives
+    the style.
 
     Args:
         latent_dim: dimensions of the style.
-        hidden: see `aae.estimators.base.Adversarial` for this and all others.
-        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+        hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
+        no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -47,24 +47,24 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
         )  # fmt: skip
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on examples and the labels that there are.
+        """Train on examples and the available labels.
 
         Args:
             X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
             y: labels [n] of any type, of two classes or more; see ``no_label``.
 
         Raises:
-            ValueError: X or y is not what is said here, or a parameter is not possible.
+            ValueError: X or y is not as described here, or a parameter is invalid.
         """
         return self._learn_labelled(X, self._required(y), least=2)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Make one epoch on these examples, which may be others than those before.
+        """Train for one epoch on these examples, which may differ from those before.
 
         Args:
-            X: see `fit`. The first ones decide how rows are scaled.
+            X: see `fit`. The first call decides how rows are scaled.
             y: see `fit`.
-            classes: all classes that there will be; by default those in the first ``y``.
+            classes: all classes that will occur; by default those in the first ``y``.
         """
         return self._learn_labelled(X, self._required(y), classes=classes, partial=True, least=2)
 

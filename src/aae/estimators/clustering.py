@@ -17,14 +17,14 @@ from aae.estimators.base import Adversarial
 
 @dataclass(eq=False, repr=False)
 class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
-    """Clusters of examples, with a style beside that tells what differs within one ([AAE], Fig. 9).
+    """Clusters of examples, and a style for what differs within a cluster ([AAE], Fig. 9).
 
     Args:
-        n_clusters: how many; some may remain empty.
-        merged_from: how many to find at first, where those that share examples are then merged
-            until ``n_clusters`` are left, see `aae.merging`; 0: none are merged.
+        n_clusters: how many clusters; some may remain empty.
+        merged_from: how many clusters to find at first; those that share examples are then merged
+            until ``n_clusters`` are left, see `aae.merging`. 0: none are merged.
         latent_dim: dimensions of the style.
-        hidden: see `aae.estimators.base.Adversarial` for this and all others.
+        hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
 
     Attributes:
         labels_: the cluster of each training example, int64 [n].
@@ -54,15 +54,15 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
             y: not used.
 
         Raises:
-            ValueError: X is not what is said here, or a parameter is not possible.
+            ValueError: X is not as described here, or a parameter is invalid.
         """
         return self._learn(X, None, 0)._label(X)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Make one epoch on these examples; `labels_` are theirs then.
+        """Train for one epoch on these examples; `labels_` are then theirs.
 
         Args:
-            X: see `fit`. The first ones decide how rows are scaled.
+            X: see `fit`. The first call decides how rows are scaled.
             y: not used.
         """
         return self._learn(X, None, 0, partial=True)._label(X)
@@ -84,7 +84,7 @@ class AdversarialClustering(ClusterMixin, Adversarial):  # type: ignore[misc]
 
         Args:
             n: how many.
-            label: the cluster that all shall be of.
+            label: the cluster of all samples.
 
         Raises:
             ValueError: there is no such cluster.

@@ -5,28 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
-import torch
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
-
-from aae import recipes
+from aae import inference, recipes
 from aae.config import Config
 from aae.estimators.labelled import Labelled
-from aae.nn import HeadedDecoder
 
 
 @dataclass(eq=False, repr=False)
 class AdversarialEmbedding(Labelled):
     """Examples as points, with a place for each class or cluster ([AAE], section 7, Fig. 10).
 
-    New examples have a point too, and any point has an example.
+    New examples are mapped to points too, and any point can be decoded into an example.
 
     Args:
         n_components: dimensions of the points.
-        n_clusters: clusters to find where there are no labels.
-        hidden: see `aae.estimators.base.Adversarial` for this and all others.
-        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+        n_clusters: clusters to find if there are no labels.
+        hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
+        no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -45,33 +39,28 @@ class AdversarialEmbedding(Labelled):
         )  # fmt: skip
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on examples, and on labels where there are any.
+        """Train on examples, and on labels if there are any.
 
         Args:
             X: rows of floats [n, d], or pictures uint8 [n, h, w] or [n, c, h, w].
             y: labels [n] of any type; see ``no_label``.
 
         Raises:
-            ValueError: X or y is not what is said here, or a parameter is not possible.
+            ValueError: X or y is not as described here, or a parameter is invalid.
         """
         return self._learn_labelled(X, y)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
-        """Make one epoch on these examples, which may be others than those before.
+        """Train for one epoch on these examples, which may differ from those before.
 
         Args:
-            X: see `fit`. The first ones decide how rows are scaled.
+            X: see `fit`. The first call decides how rows are scaled.
             y: see `fit`.
-            classes: all classes that there will be; by default those in the first ``y``.
+            classes: all classes that will occur; by default those in the first ``y``.
         """
         return self._learn_labelled(X, y, classes=classes, partial=True)
 
     def inverse_transform(self, X: Any) -> Any:
         """Points [n, n_components] → examples."""
-        check_is_fitted(self)
-        decoder = self._ready.decoder
-        assert isinstance(decoder, HeadedDecoder)
-        points = check_array(X, dtype=np.float32)
-        # A class and a style beside its head make the point: any class will do.
-        styles = torch.from_numpy(points) - decoder.centres[:1].detach().cpu()
-        return self._decoded(styles.numpy(), np.zeros(len(points), np.int64))
+        model = self._ready
+        return self._scaling.back(inference.decode_places(model, self._given_codes(X)).numpy())

@@ -1,4 +1,4 @@
-"""Estimators in run folders: what `aae train` writes, with what the estimator knows beside it."""
+"""Estimators in run folders: what `aae train` writes, plus what only the estimator knows."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ KINDS: Mapping[Model, type[Adversarial]] = {
     "cluster": AdversarialClustering,
     "embed": AdversarialEmbedding,
 }
-"""The estimator of each variant."""
+"""The estimator for each variant of the model."""
 ARRAYS = ("classes_", "feature_names_in_", "labels_", "score_quantiles_")
-"""What estimators have learned beside the model, where they have it."""
+"""What estimators have learned besides the model, if they have it."""
 FIELDS = {
     "hidden": "hidden",
     "layers": "layers",
@@ -50,14 +50,14 @@ FIELDS = {
     "n_clusters": "clusters",
     "merged_from": "merged_from",
 }
-"""Parameters of estimators, and the fields of a config that they are."""
+"""Parameters of estimators, and the config fields that they stand for."""
 _OF_DATA = (
     "recipe", "data", "data_dir", "validation", "labels", "image_size", "channels",
     "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
 )  # fmt: skip
-"""Fields of a config that say on which data, and which are not the estimator's to say."""
+"""Config fields about the data, which an estimator does not set."""
 MOST = 2**28
-"""Bytes of an array in that file, at most."""
+"""Most bytes of an array in the file that `save` writes beside a run."""
 
 
 def save(estimator: Adversarial, folder: Path) -> Path:
@@ -71,7 +71,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
     }
     parameters = estimator.get_params(deep=False)
     if not isinstance(parameters["random_state"], int | np.integer | None):
-        parameters["random_state"] = None  # a source that is passed on has a state of its own
+        parameters["random_state"] = None  # a random generator has a state of its own
     about = {
         "parameters": parameters,
         "scaling": scale.to_json(),
@@ -80,8 +80,8 @@ def save(estimator: Adversarial, folder: Path) -> Path:
             name: _to_json(getattr(estimator, name)) for name in ARRAYS if hasattr(estimator, name)
         },
     }
-    # What cannot be written is refused before there is a folder; and the checkpoint comes last, so
-    # that a folder which has one is whole.
+    # Refuse what cannot be written before there is a folder, and write the checkpoint last, so
+    # that a folder which has one is complete.
     text = json.dumps(about, indent=1, default=_plain) + "\n"
     run = Run.write(folder, estimator.config_, data)
     with written(run.folder / scaling.FILE) as path:
@@ -93,17 +93,17 @@ def save(estimator: Adversarial, folder: Path) -> Path:
 
 
 def load(folder: str | Path) -> Adversarial:
-    """Open a run folder as an estimator: one that `save` wrote, or ``aae train``.
+    """Open a run folder, written by `save` or ``aae train``, as an estimator.
 
     ``hf:USER/NAME`` is a folder that ``aae push`` shared on the Hugging Face Hub, see
     `aae.hub.fetch`.
 
-    A run of ``aae train`` takes pictures uint8 [n, c, h, w], or rows as they were given, and has
-    the names of its classes for labels. One on a table takes frames, dicts of columns or arrays
-    [n, columns], and gives dicts of columns.
+    A run of ``aae train`` takes pictures uint8 [n, c, h, w], or rows as they were given, and its
+    labels are the names of its classes. A run on a table takes frames, dicts of columns or arrays
+    [n, columns], and returns dicts of columns.
 
     Raises:
-        ValueError: it is no run folder, is damaged, or holds no checkpoint yet.
+        ValueError: it is not a run folder, is damaged, or holds no checkpoint yet.
     """
     if str(folder).startswith("hf:"):
         from aae import hub
@@ -130,7 +130,7 @@ def load(folder: str | Path) -> Adversarial:
 
 
 def _of_file(run: Run, file: Path) -> Adversarial:
-    """An estimator without its model, from what `save` wrote beside the run.
+    """An estimator without its model, from the file that `save` wrote beside the run.
 
     Raises:
         ValueError: it is damaged.
@@ -149,20 +149,20 @@ def _of_file(run: Run, file: Path) -> Adversarial:
 
 
 def _estimator(run: Run, about: dict[str, Any]) -> Adversarial:
-    """An estimator without its model, of what `save` wrote or would have written."""
+    """An estimator without its model, from what `save` wrote or would have written."""
     estimator = KINDS[run.config.model](**about["parameters"])
     estimator.config_, estimator._scaling = run.config, scaling.from_json(about["scaling"])
     estimator.n_features_in_ = about["features"]
     for name in ARRAYS:
         if name in about["arrays"]:
             setattr(estimator, name, _array(about["arrays"][name]))
-    # As many as `fit` would count: of models that use no labels none, whatever the data have.
+    # As many as `fit` would count: none for models without labels, whatever the data have.
     estimator._n_classes = len(getattr(estimator, "classes_", ()))
     return estimator
 
 
 def _refuse_misfits(run: Run, estimator: Adversarial) -> None:
-    """Refuse what is said beside a run where it does not fit the run, or itself."""
+    """Refuse an estimator's file if it contradicts the run or itself."""
     scale, features = estimator._scaling, math.prod(run.shape)
     if scale.model_shape != run.shape:
         raise ValueError(f"it scales examples of {[*scale.model_shape]}, not of {[*run.shape]}")
@@ -183,7 +183,7 @@ def _refuse_misfits(run: Run, estimator: Adversarial) -> None:
 
 
 def _of_command_line(run: Run) -> dict[str, Any]:
-    """What `save` would have written beside a run of the command line."""
+    """What `save` would have written beside a command-line run."""
     config, kind = run.config.to_json(), KINDS[run.config.model]
     own = {
         parameter: config.pop(field)
@@ -192,7 +192,7 @@ def _of_command_line(run: Run) -> dict[str, Any]:
     }
     for name in _OF_DATA:
         del config[name]
-    if config["model"] != "vae":  # no estimator would make one by itself
+    if config["model"] != "vae":  # no estimator makes one by itself
         del config["model"]
     d = math.prod(run.shape)
     scale: scaling.Scaling = scaling.Rows(np.zeros(d), np.ones(d), np.zeros(d, bool))
@@ -221,7 +221,7 @@ def _array(about: dict[str, Any]) -> NDArray[Any]:
     """The array that `_to_json` wrote.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no such array.
     """
     kind, values = np.dtype(about["type"]), about["values"]
     if not isinstance(values, list) or len(values) * kind.itemsize > MOST:
@@ -233,7 +233,7 @@ def _array(about: dict[str, Any]) -> NDArray[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: NumPy's numbers, as a grid search sets them."""
+    """Convert what JSON cannot express: NumPy's numbers, as a grid search sets them."""
     if isinstance(value, np.generic):
         return value.item()
     raise ValueError(f"the parameter value {value!r} cannot be written as JSON; take a plain one")

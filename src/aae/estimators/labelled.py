@@ -1,4 +1,4 @@
-"""What estimators share that learn codes of examples, and may be given labels."""
+"""What is shared by estimators that learn codes of examples and may be given labels."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
     """See the module.
 
     Args:
-        no_label: what stands for "no label" in ``y``. A string that reads like it does too, and
-            None, NaN and pandas' NA in any case; ``no_label=None`` means these alone.
+        no_label: the value in ``y`` that means "no label". A string that spells it means the same,
+            and so do None, NaN and pandas' NA in any case; ``no_label=None`` means only these.
 
     Attributes:
-        classes_: the classes, sorted; empty where it was trained without labels.
+        classes_: the classes, sorted; empty if trained without labels.
     """
 
     no_label: Any = -1
@@ -40,7 +40,7 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
     def _learn_labelled(
         self, X: Any, y: Any, *, classes: Any = None, partial: bool = False, least: int = 0
     ) -> Self:
-        """Train on examples and labels, of at least so many classes; see `Adversarial._learn`."""
+        """Train on examples and labels of ``least`` classes or more; see `Adversarial._learn`."""
         before = self.classes_ if hasattr(self, "model_") else None
         if partial and before is not None:
             there = before
@@ -74,14 +74,14 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]  # in which models compute
+        tags.transformer_tags.preserves_dtype = ["float32"]  # models compute in it
         return tags
 
     def _numbers(self, labels: Any) -> NDArray[np.int64]:
-        """The numbers of labels' classes, as the model knows them.
+        """The class number of each label, as the model knows it.
 
         Raises:
-            ValueError: a label is of none of the classes, or means no label.
+            ValueError: a label is none of the classes, or means "no label".
         """
         check_is_fitted(self)
         if not len(self.classes_):

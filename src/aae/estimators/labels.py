@@ -1,4 +1,4 @@
-"""Labels of any type ↔ the numbers 0 to K - 1 that models know, with -1 for no label."""
+"""Labels of any type ↔ the numbers 0 to K - 1 that models use, with -1 for no label."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sklearn.utils.multiclass import check_classification_targets
 
 
 def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
-    """Where there is a label.
+    """Which entries are labels.
 
-    There is none where ``y`` equals ``no_label``, is a string that reads like it (NumPy makes one
-    of -1 among strings), or is missing: None, NaN or pandas' NA. A ``no_label`` that is missing
-    itself means these alone.
+    An entry is none if it equals ``no_label``, is a string that spells it (NumPy turns -1 among
+    strings into one), or is missing: None, NaN or pandas' NA. If ``no_label`` is itself a missing
+    value, only missing entries are no labels.
 
     Examples:
         >>> known(np.array(["cat", -1, "dog"]))
@@ -39,7 +39,7 @@ def one_of_each(y: Any, no_label: object = -1) -> NDArray[Any]:
     """The classes in labels, sorted.
 
     Raises:
-        ValueError: they are no labels of classes, or of several types.
+        ValueError: they are not class labels, or are of several types.
     """
     given = _column(y, warn=True)
     labels = _typed(given[known(given, no_label)])
@@ -63,7 +63,7 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
         no_label: see `known`.
 
     Raises:
-        ValueError: a label is of none of the classes.
+        ValueError: a label is none of the classes.
     """
     y = _column(y)
     there = known(y, no_label)
@@ -80,8 +80,8 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
 def _column(y: Any, warn: bool = False) -> NDArray[Any]:
     """Labels as an array [n].
 
-    A list's stay what they are: NumPy would make the word "nan" of NaN beside words, and numbers of
-    pandas' truth values where one is missing.
+    The labels in a list keep their types: NumPy would turn NaN beside words into the word "nan",
+    and pandas' booleans into numbers if one is missing.
     """
     if hasattr(getattr(y, "dtype", None), "na_value"):
         y = y.tolist()
@@ -96,7 +96,7 @@ def _column(y: Any, warn: bool = False) -> NDArray[Any]:
 
 
 def _typed(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels of one kind among objects, such as those left when None is gone, with its dtype."""
+    """Labels of one kind in an object array, such as those left without None, with its dtype."""
     if labels.dtype != object or not len(labels):
         return labels
     kinds = {_kind(label) for label in labels}
@@ -107,7 +107,7 @@ def _typed(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _kind(label: Any) -> type:
-    """What labels of one array must have in common: their type, where all numbers are of one."""
+    """The type that all labels of an array must share; all numbers count as one type."""
     if isinstance(label, bool | np.bool_):
         return bool
     if isinstance(label, int | float | np.integer | np.floating):
@@ -121,12 +121,12 @@ def _several(labels: NDArray[Any]) -> ValueError:
 
 
 def _missing(label: Any) -> bool:
-    """Whether it is None, NaN (or a time that is none), or pandas' NA."""
+    """Whether a label is None, NaN (or NaT), or pandas' NA."""
     return label is None or type(label).__name__ == "NAType" or bool(label != label)
 
 
 def _readings(no_label: object) -> set[str]:
-    """The strings that read like it: NumPy makes "-1.0" of -1 among strings and other floats."""
+    """The strings that spell it: NumPy makes "-1.0" of -1 among strings and other floats."""
     words = {str(no_label)}
     if _kind(no_label) is float:
         number = float(no_label)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""An estimator's parameters: which values cannot be, and errors that name them as it does."""
+"""An estimator's parameters: which values are invalid, and errors that use its own names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = {
     "latent_dim": "n_components",
     "clusters": "n_clusters",
 }
-"""Fields of a config that an estimator calls otherwise, where it has a parameter of that name."""
+"""Config fields that an estimator calls otherwise, if it has a parameter of that name."""
 
 FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
 """A flag in an error, and the word after it, which may be its value."""
@@ -31,10 +31,10 @@ E = TypeVar("E", bound=BaseEstimator)
 
 
 def checked(estimator: E) -> E:
-    """A copy with parameters of plain Python, for a grid search sets NumPy's numbers.
+    """A copy with plain Python values for parameters, since a grid search sets NumPy's numbers.
 
     Raises:
-        ValueError: a parameter that no config has cannot be.
+        ValueError: a parameter that no config has is invalid.
     """
     same: E = copy(estimator)
     for name, value in estimator.get_params(deep=False).items():
@@ -52,13 +52,13 @@ def checked(estimator: E) -> E:
 
 
 def plain(value: Any) -> Any:
-    """A value as plain Python has it."""
+    """A value as a plain Python object."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 @contextmanager
 def own_words(estimator: BaseEstimator) -> Iterator[None]:
-    """Have errors that name a config's fields as flags name them as the estimator does."""
+    """Make errors that name config fields as flags use the estimator's names instead."""
     try:
         yield
     except Exception as error:
@@ -69,7 +69,7 @@ def own_words(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def renamed(words: str, parameters: Collection[str]) -> str:
-    """An error's words with flags as parameters, or as options where there are none.
+    """An error message with flags renamed to parameters, or to options if there is none.
 
     >>> renamed("--lr must be above 0; take --posterior gaussian", ["learning_rate"])
     'learning_rate must be above 0; take options["posterior"]="gaussian"'
@@ -93,7 +93,7 @@ def renamed(words: str, parameters: Collection[str]) -> str:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """A type and those that it is a union of."""
+    """A type, and the types that it is a union of."""
     return (hint, *typing.get_args(hint))
 
 

@@ -1,4 +1,4 @@
-"""Style apart from class: `SupervisedAdversarialAutoencoder`."""
+"""Style separated from class: `SupervisedAdversarialAutoencoder`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aae.estimators.labelled import Labelled
 
 @dataclass(eq=False, repr=False)
 class SupervisedAdversarialAutoencoder(Labelled):
-    """The decoder is told the class, so that the code keeps the style alone ([AAE], Fig. 6).
+    """The decoder is told the class, so that the code only keeps the style ([AAE], Fig. 6).
 
     Args:
         latent_dim: dimensions of the style.
-        hidden: see `aae.estimators.base.Adversarial` for this and all others.
-        no_label: what stands for "no label"; see `aae.estimators.labelled.Labelled`.
+        hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
+        no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -42,27 +42,27 @@ class SupervisedAdversarialAutoencoder(Labelled):
             y: labels [n] of any type; see ``no_label``.
 
         Raises:
-            ValueError: X or y is not what is said here, or a parameter is not possible.
+            ValueError: X or y is not as described here, or a parameter is invalid.
         """
         return self._learn_labelled(X, self._required(y), least=1)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Make one epoch on these examples, which may be others than those before.
+        """Train for one epoch on these examples, which may differ from those before.
 
         Args:
-            X: see `fit`. The first ones decide how rows are scaled.
+            X: see `fit`. The first call decides how rows are scaled.
             y: see `fit`.
-            classes: all classes that there will be; by default those in the first ``y``.
+            classes: all classes that will occur; by default those in the first ``y``.
         """
         return self._learn_labelled(X, self._required(y), classes=classes, partial=True, least=1)
 
     def generate(self, labels: Any, styles: Any = None) -> Any:
-        """Examples of classes, [n, …].
+        """Examples of given classes, [n, …].
 
         Args:
             labels: the class of each, [n].
-            styles: the style of each, [n, latent_dim], as `transform` gives them; drawn from the
-                prior by default, the same ones if ``random_state`` is a number.
+            styles: the style of each, [n, latent_dim], as `transform` gives them; by default drawn
+                from the prior, the same ones if ``random_state`` is a number.
 
         Raises:
             ValueError: there is no such class, or styles do not fit.
@@ -74,11 +74,11 @@ class SupervisedAdversarialAutoencoder(Labelled):
         return self._decoded(styles, numbers)
 
     def restyle(self, X: Any, labels: Any) -> Any:
-        """What examples would be if they were of other classes, in their own styles.
+        """Examples as they would be in other classes, with their own styles.
 
         Args:
             X: examples, n of them.
-            labels: the class that each shall be of, [n].
+            labels: the new class of each, [n].
         """
         return self.generate(labels, self._codes(X).mean.numpy())
 

@@ -19,7 +19,7 @@ from aae.terminal import console
 from aae.training.trainer import Observer, Record, Trainer
 
 FEW = 2
-"""Examples that a training needs at least."""
+"""The fewest examples that a training needs."""
 
 
 def train(
@@ -38,10 +38,10 @@ def train(
         model: the model, on its device; changed in place.
         config: its config.
         part: what to train on.
-        held_out: where given, the training stops when it gets no better there.
-        state: of a trainer, to go on from.
+        held_out: if given, the training stops when it no longer improves on these.
+        state: a trainer's state to resume from.
         patience: epochs without a new best on ``held_out`` after which it stops.
-        verbose: above 0, show how it goes.
+        verbose: above 0, show progress.
 
     Returns:
         The trainer's state, and a record for each epoch.
@@ -84,15 +84,15 @@ class _History(Observer):
 
 
 class _NoBetter(Exception):  # noqa: N818 - no error: it was asked for
-    """A training has not become better for as long as one was to wait."""
+    """A training has not improved for as long as it may wait."""
 
 
 class _Best(Observer):
-    """Keeps the best state on held-out examples, and stops a training that has passed it.
+    """Keeps the best state on held-out examples, and stops a training that is past it.
 
-    The best is the one that classifies with the least cross-entropy where labels are held out and
-    the model classifies, and else the one that reconstructs best: the adversarial losses are those
-    of a game, and do not say how good it is.
+    The best state has the least cross-entropy if labels are held out and the model classifies,
+    else the least reconstruction error. The adversarial losses do not count: they are those of a
+    game, and do not say how good a model is.
     """
 
     def __init__(self, patience: int):

@@ -1,1 +1,1 @@
-"""A page to walk through a model's code space: on this machine, or a folder for any web host."""
+"""A page to explore a model's code space: served locally, or as a folder for any web host."""

@@ -1,4 +1,4 @@
-"""What the page shows of a run: codes, pictures, the prior; plain arrays and one JSON object."""
+"""What the page shows of a run: codes, pictures, the prior, as arrays and one JSON object."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from aae.priors import Gaussian, Prior
 from aae.run import Part, Run, Splits
 
 PRIOR_SAMPLES = 20_000
-"""Samples of a prior of more dimensions than two: the page makes its density over a plane."""
+"""Samples of a prior of more than two dimensions: the page makes its density over a plane."""
 MOST_BYTES = 2**25
-"""Bytes of pictures that the page loads, at most."""
+"""The page loads at most this many bytes of pictures."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the page is given beside the networks."""
+    """What the page is given besides the networks."""
 
     about: dict[str, Any]
     """Names, sizes and colours, ready for JSON."""
@@ -39,12 +39,11 @@ def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = 
     Args:
         run: the run.
         model: its model, see `aae.inference.ready`.
-        count: pictures of the test set that are shown, at most, evenly spaced; fewer where they
-            would be more than `MOST_BYTES`.
-        data_dir: where the data set lies now, if elsewhere than the run's config says.
+        count: most test pictures to show, evenly spaced; fewer if they would exceed `MOST_BYTES`.
+        data_dir: where the data set lies now, if not where the run's config says.
 
     Raises:
-        ValueError: the run is not one of pictures that can be drawn.
+        ValueError: the run's examples are not pictures that can be drawn.
     """
     if len(run.shape) != 3 or run.shape[0] not in (1, 3):
         raise ValueError(
@@ -75,7 +74,7 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
         "program": f"aae {aae.__version__}",
         "recipe": config.recipe,
         "data": Path(config.data).name,
-        "epochs": run.epochs_done,
+        "epochs": run.epochs_in_use,
         "shape": run.shape,
         "prior": config.prior,
         "limit": model.embedded_prior.limit,
@@ -97,14 +96,14 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
 def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
     """Half the squared error of each reconstruction, summed over pixels in [-1, 1]: [n].
 
-    They are the page's reconstructions, which know merged clusters only by what they became.
+    The reconstructions are those of the page, which only knows clusters after merging.
     """
     found = []
     with torch.inference_mode():
         for x, labels in inference.in_batches(model, part):
             codes = model.encode(x)
             inputs = [model.embed(codes)]
-            if model.places_need_class:  # the encoder's own, or else the label
+            if model.places_need_class:  # the encoder's own class, or else the label
                 y = codes.y
                 inputs.append(model.decoder_inputs(codes, labels)[1] if y is None else y)
             x_hat = model.place_decoder(*inputs).clamp(-1, 1)
@@ -114,10 +113,10 @@ def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
 
 
 def _principal(codes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Directions of the codes' two largest variances, unit vectors: [2 at most, d]."""
+    """Unit vectors along the codes' two largest variances: [2 at most, d]."""
     centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    # A direction has no sign of its own: its largest part is to be above 0.
+    # The sign of a direction is arbitrary: make its largest component positive.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
     signed: NDArray[np.float64] = directions * np.where(largest < 0, -1, 1)
     return signed[:2]
@@ -130,10 +129,10 @@ def _border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _prior(prior: Prior, seed: int) -> tuple[bool, NDArray[np.float32]]:
-    """Whether it looks the same in every plane that is shown, and what shows it.
+    """Whether a prior looks the same in every plane that is shown, and what shows it.
 
-    Then that is its density on a grid [g, g] over the frame, rows from below, at most 1; else
-    samples [m, d], for the page to make a density of in the plane at hand.
+    If so, it is shown by its density on a grid [g, g] over the frame, rows from the bottom, at
+    most 1; else by samples [m, d], from which the page makes a density in the current plane.
     """
     if isinstance(prior, Gaussian):
         prior = Gaussian(2, prior.std)

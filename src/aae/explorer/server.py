@@ -1,4 +1,4 @@
-"""A folder of files on this machine's own address, and nothing else."""
+"""A folder of files, served on the loopback address, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ HOST = "127.0.0.1"
 def serve(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     """A server of a folder's files, bound and ready for ``serve_forever``.
 
-    It answers on the loopback address alone, to requests that name it; it reads no request's
-    body, and there is nothing it could be told to do.
+    It answers only on the loopback address, and only requests that name it. It reads no request
+    bodies and obeys no commands.
 
     Args:
-        folder: what to hand out.
-        port: to listen at; 0 for any that is free.
+        folder: the folder to serve.
+        port: the port to listen at; 0 for any free one.
 
     Raises:
-        OSError: the port is in use, or not for this user.
+        OSError: the port is in use, or this user may not use it.
     """
     try:
         return _Server((HOST, port), functools.partial(_Files, directory=str(folder)))
@@ -35,7 +35,7 @@ def serve(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing of a client that left: browsers do, and the terminal is the user's."""
+        """Do not report a client that left: browsers do that, and the terminal is the user's."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -52,7 +52,7 @@ class _Files(SimpleHTTPRequestHandler):
             super().do_HEAD()
 
     def send_head(self) -> Any:
-        """As ever, but a name that no file can have (it holds a NUL, say) is of none."""
+        """As usual, but a name that no file can have (it holds a NUL, say) is not found."""
         try:
             return super().send_head()
         except ValueError:
@@ -60,7 +60,7 @@ class _Files(SimpleHTTPRequestHandler):
             return None
 
     def _named(self) -> bool:
-        """Whether the request is to this server by name: another site's name may lead here, too."""
+        """Whether the request names this server: another site's name may lead here, too."""
         name = self.headers.get("Host", "").rsplit(":", 1)[0]
         if name in (HOST, "localhost"):
             return True
@@ -68,11 +68,11 @@ class _Files(SimpleHTTPRequestHandler):
         return False
 
     def list_directory(self, path: Any) -> None:
-        """No lists of files."""
+        """List no files."""
         self.send_error(404)
 
     def end_headers(self) -> None:
-        """The page changes with the run, and is nobody else's to show."""
+        """Say that the page changes with the run, and that no other site may show it."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -80,4 +80,4 @@ class _Files(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the terminal is the user's."""
+        """Log nothing: the terminal is the user's."""

@@ -1,4 +1,4 @@
-"""The explorer as a folder of files that any web server can hand out."""
+"""The explorer as a folder of files that any web server can serve."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from aae.explorer.content import Content, content
 from aae.run import Run
 
 PAGE = Path(__file__).parent / "page"
-"""What is the same for every run: the page itself, and ONNX Runtime for browsers."""
+"""The files that are the same for every run: the page itself, and ONNX Runtime for browsers."""
 
 
 def write(
     run: Run, folder: Path | str, *, count: int = 10_000, data_dir: str | None = None
 ) -> Path:
-    """Write the explorer of a run: the page, its networks as ONNX, the test set's codes.
+    """Write a run's explorer: the page, the networks as ONNX, and the test set's codes.
 
     Args:
-        run: the run; its newest weights are taken.
-        folder: a folder that is empty or not there yet; where writing fails, it stays so.
-        count: pictures of the test set, at most.
-        data_dir: where the data set lies now, if elsewhere than the run's config says.
+        run: the run; the weights it uses are taken (`Run.in_use`).
+        folder: a folder that is empty or does not exist yet; if writing fails, it stays so.
+        count: most pictures of the test set.
+        data_dir: where the data set lies now, if not where the run's config says.
 
     Returns:
         The folder; ``index.html`` in it is the page.
@@ -51,14 +51,14 @@ def write(
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A place to write a folder at; only what was written to the end appears under its name.
+    """A place to write a folder; it appears under its own name only once it is complete.
 
-    A folder that is there is filled and not replaced, and nothing is written beside it: it may be
-    a mount or somebody's working directory, and what lies around it another's.
+    An existing folder is filled, not replaced, and nothing is written beside it: it may be a mount
+    or somebody's working directory, and what lies around it may belong to others.
     """
     there = folder.is_dir()
     aside = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
+    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
     aside.mkdir(parents=True)
     try:
         yield aside
@@ -80,7 +80,7 @@ def _write_networks(run: Run, model: Autoencoder, folder: Path) -> None:
 def _write_content(shown: Content, folder: Path) -> None:
     for name, array in shown.arrays.items():
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        # No time of writing: the same run gives the same bytes.
+        # No time of writing, so that the same run gives the same bytes.
         (folder / f"{name}.gz").write_bytes(gzip.compress(little.tobytes(), 6, mtime=0))
     kinds = {
         name: {"type": str(array.dtype), "shape": array.shape}

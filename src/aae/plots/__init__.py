@@ -1,7 +1,7 @@
 """Figures: numpy arrays in, matplotlib figures out.
 
 No pyplot and no global state: every function returns a ``matplotlib.figure.Figure`` that draws
-without a display, and `save` writes it to a PNG whose bytes depend on nothing but the figure.
+without a display, and `save` writes it to a PNG whose bytes depend only on the figure.
 """
 
 from aae.plots.codes import code_histograms, latent

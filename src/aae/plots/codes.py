@@ -49,9 +49,9 @@ def latent(
         codes: [n, 2].
         labels: integers [n], -1 for no label; without them all codes have one colour.
         density: the prior on a regular grid: x [g], y [h] and log-density in nats [h, g].
-        limit: half the side of the frame around the origin; a prior that needs more gets it.
+        limit: half the side of the frame around the origin; the frame grows if the prior needs it.
             None fits the frame to codes and prior.
-        names: of the classes, for the legend; by default their numbers.
+        names: the classes' names for the legend; by default their numbers.
         title: drawn above.
 
     Raises:
@@ -121,7 +121,7 @@ def latent(
 def code_histograms(
     codes: ArrayLike, prior_samples: ArrayLike, *, title: str | None = None
 ) -> Figure:
-    """Each dimension of the codes against the same dimension of the prior; the first 24 of them.
+    """Each dimension of the codes against the same dimension of the prior, for the first 24.
 
     Values beyond the axis (0.2 % of them) are counted in the outermost bins.
 

@@ -23,7 +23,7 @@ from aae.plots.style import (
 
 _ORDER = ["reconstruction", "discriminator", "generator", "classification", "error"]
 _LAST = ["learning_rate", "images_per_second"]
-"""Of training alone; what older runs noted at a validation was of the epoch after it."""
+"""Metrics of training only; what older runs recorded at a validation was of the next epoch."""
 _EQUILIBRIUM = {"discriminator": ("2 ln 2", 2 * math.log(2)), "generator": ("ln 2", math.log(2))}
 
 
@@ -31,14 +31,14 @@ _EQUILIBRIUM = {"discriminator": ("2 ln 2", 2 * math.log(2)), "generator": ("ln 
 def learning_curves(
     records: Sequence[Mapping[str, Any]], *, title: str | None = "Learning curves"
 ) -> Figure:
-    """One panel for each metric, over epochs, or over steps where an epoch has several records.
+    """One panel for each metric, over epochs, or over steps if an epoch has several records.
 
-    Where a discriminator cannot tell codes from prior its loss, the sum over both, is 2 ln 2 and
-    its generator's ln 2 ([GAN], Goodfellow et al. 2014, theorem 1): drawn as a dashed line.
+    If a discriminator cannot tell codes from the prior, its loss (the sum over both) is 2 ln 2,
+    and its generator's is ln 2 ([GAN], Goodfellow et al. 2014, theorem 1); dashed lines show this.
 
     Args:
         records: the lines of ``metrics.jsonl``: "step", "epoch", "split" ("train" or
-            "validation"), and a number for each metric. What is not a number is passed over.
+            "validation"), and a number for each metric. Values that are no numbers are skipped.
         title: drawn above.
 
     Raises:
@@ -78,13 +78,13 @@ def learning_curves(
 
 @dataclass(frozen=True)
 class Errors:
-    """How the share of what is misclassified fell, in runs that differ in their seed.
+    """How the share of misclassified examples fell, in runs that differ in their seed.
 
     Attributes:
         panel: the panel's title; rows that share it are drawn together.
-        label: what tells these runs from others in the panel.
-        runs: for each run its epochs and errors, shares of 1.
-        asked: the error to be reached, a dashed line.
+        label: what distinguishes these runs from others in the panel.
+        runs: for each run, its epochs and errors, as shares of 1.
+        asked: the error to reach, drawn as a dashed line.
     """
 
     panel: str
@@ -101,7 +101,7 @@ def error_curves(
 
     Args:
         rows: at least one.
-        labels: that rows may have, in the order of their colours.
+        labels: the labels that rows may have, in the order of their colours.
         title: drawn above.
     """
     names = list(dict.fromkeys(row.panel for row in rows))
@@ -126,7 +126,7 @@ def error_curves(
 
 
 def _over_time(axes: Axes, title: str, values: str) -> None:
-    """Title, grid and ticks of what is drawn over epochs or steps."""
+    """Set the title, grid and ticks of a panel over epochs or steps."""
     axes.set_title(title)
     axes.grid(axis="y")
     axes.tick_params(length=0)
@@ -139,7 +139,7 @@ def _is_number(value: object) -> bool:
 
 
 def _rank(metric: str) -> tuple[int, str]:
-    """Reconstruction, adversarial, classification, whatever else there is, then rate and speed."""
+    """Order: reconstruction, adversarial, classification, all others, then rate and speed."""
     order = [*_ORDER, "", *_LAST]
     known = (k for k, name in enumerate(order) if name and metric.startswith(name))
     return next(known, order.index("")), metric

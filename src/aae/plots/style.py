@@ -1,4 +1,4 @@
-"""What all figures share: colours, typography, panels, and how they are written."""
+"""What all figures share: colours, typography, panels, and writing to files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRIOR = ["#eff0f3", "#e0e3e7", "#cdd1d8"]  # outermost region first
 # simulated protanopia, deuteranopia and tritanopia.
 CLASSES = ["#669cf3", "#963621", "#078e64", "#a19f11", "#492d82"]
 CLASSES += ["#a6e378", "#ce73ab", "#135c68", "#ffb1fc", "#894ea7"]
-# For a dark ground: at least 0.1 apart in the same sense.
+# For a dark background: at least 0.1 apart in the same sense.
 CLASSES_ON_DARK = ["#6990fe", "#d73f2e", "#7fe00f", "#e58113", "#5f50f6"]
 CLASSES_ON_DARK += ["#c8ff98", "#eb9fdb", "#a3a58a", "#fad0de", "#af29b6"]
 
@@ -73,7 +73,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A neighbour of the PNG to write to, put in its place at the end; missing folders are made."""
+    """A file beside the PNG to write to, moved to its place at the end; makes missing folders."""
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG, not {path.name!r}: name it {path.stem}.png")
@@ -82,7 +82,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def class_colours(count: int, *, dark: bool = False) -> list[str]:
-    """Colours for so many classes, as hexadecimal; told apart by the colour-blind up to ten.
+    """Hexadecimal colours for ``count`` classes; up to ten, colour-blind people can tell them apart.
 
     >>> class_colours(2)
     ['#669cf3', '#963621']
@@ -118,7 +118,7 @@ def panels(
 
 
 def figure_legend(figure: Figure, panels: Sequence[Axes], *, note: str | None = None) -> None:
-    """One legend for all panels, top right, where there is more than one thing to name."""
+    """Add one legend for all panels, top right, if there is more than one thing to name."""
     found: dict[str, Any] = {}
     for axes in panels:
         handles, names = axes.get_legend_handles_labels()

@@ -1,4 +1,4 @@
-"""Generated tables beside real ones: columns in pairs, and how far each is off."""
+"""Generated tables compared with real ones: columns in pairs, and how far off each column is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aae.plots.style import (
     CLASSES,
     DPI,
+    INK,
     SOFT,
     TITLE,
     TRAIN,
@@ -26,22 +27,20 @@ from aae.plots.style import (
 Table = Mapping[str, NDArray[Any]]
 """Columns by name, [n] each: numbers, NaN where missing, or objects, None where missing."""
 MOST_PAIRED = 6
-"""Columns that are drawn in pairs, at most: the first."""
+"""Only this many columns, the first ones, are drawn in pairs."""
 _REAL, _MADE = TRAIN, VALIDATION
 _DISTANCES = {
     "numbers: Wasserstein, in standard deviations": TRAIN,
     "categories: total variation": CLASSES[2],
 }
-_FILLED: dict[str, Any] = {"histtype": "stepfilled", "alpha": 0.35}
-_OUTLINE: dict[str, Any] = {"histtype": "step", "linewidth": 1.4}
 _LEGIBLE = 4  # categories with names that still fit below a panel
 
 
 @styled
 def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
-    """Columns against each other, real rows and generated ones; on the diagonal each by itself.
+    """Columns against each other, for real and generated rows; on the diagonal, each by itself.
 
-    Categories stand side by side, their points spread out within them.
+    Categories stand side by side, with their points spread out.
 
     Args:
         real: real rows.
@@ -49,7 +48,7 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
         title: drawn above.
 
     Raises:
-        ValueError: the tables have other columns, or one of them has no rows.
+        ValueError: the tables have different columns, or one of them has no rows.
     """
     if [*real] != [*made] or not all(len(v) for t in (real, made) for v in t.values()):
         raise ValueError(f"pairs needs two tables of the same columns, not {[*real]} and {[*made]}")
@@ -94,12 +93,12 @@ def column_distances(
     *,
     title: str | None = None,
 ) -> Figure:
-    """How far each column of generated rows is from the real one: a bar, beside a yardstick.
+    """How far each column of generated rows is from the real one: a bar, and a mark to compare.
 
     Args:
         made: the distance of generated rows to training rows, by column; NaN is left out.
-        held_out: the same of held-out real rows: what chance alone leaves between two samples.
-        categorical: the columns whose distance is a total variation, and not Wasserstein's.
+        held_out: the same for held-out real rows: the distance between samples by chance alone.
+        categorical: the columns whose distance is a total variation, not Wasserstein's.
         title: drawn above.
 
     Raises:
@@ -124,7 +123,7 @@ def column_distances(
         marks,
         y,
         "|",
-        color="#2b2f36",
+        color=INK,
         markersize=11,
         markeredgewidth=1.8,
         label="held-out real rows",
@@ -155,7 +154,7 @@ def _categories(values: NDArray[Any]) -> list[Any]:
 def _places(
     values: NDArray[Any], real: NDArray[Any], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Where values are on an axis: numbers where they are, categories side by side."""
+    """The positions of values on an axis: numbers at their value, categories side by side."""
     if _is_number(real):
         return values.astype(np.float64)
     place = {v: k for k, v in enumerate(_categories(real))}
@@ -164,7 +163,7 @@ def _places(
 
 
 def _share(panel: Any, name: str, real: Table, made: Table, *, vertical: bool) -> None:
-    """Give one panel, or a column of them, the axis that a column of the table asks for."""
+    """Give one panel, or a column of them, the axis that a column of the table needs."""
     for axes in np.atleast_1d(panel):
         limits = axes.set_ylim if vertical else axes.set_xlim
         ticks = axes.set_yticks if vertical else axes.set_xticks

@@ -17,7 +17,7 @@ from aae.plots.style import DPI, SOFT, TITLE, replacing, styled, text_width
 
 Array = NDArray[Any]
 
-FRAME = 0.4  # grey of the lines: apart from the black and the white that digits end in
+FRAME = 0.4  # grey of the lines, distinct from the black and the white at digits' borders
 
 
 def tile(images: ArrayLike, columns: int, *, scale: int = 1) -> Array:
@@ -44,7 +44,7 @@ def tile(images: ArrayLike, columns: int, *, scale: int = 1) -> Array:
 def write_tiles(
     images: ArrayLike, path: str | os.PathLike[str], columns: int, *, scale: int = 1
 ) -> Path:
-    """Write what `tile` makes of its arguments as a PNG, atomically; returns the path."""
+    """Write the result of `tile` as a PNG, atomically; returns the path."""
     pixels = np.rint(tile(images, columns, scale=scale) * 255).astype(np.uint8)
     pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     anonymous: dict[str, Any] = {"Software": None}
@@ -62,7 +62,7 @@ def grid(
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
 ) -> Figure:
-    """Bare tiles, each image pixel a whole number of screen pixels: manifold, samples, styles.
+    """Plain tiles, with whole screen pixels for each image pixel: manifold, samples, styles.
 
     Args:
         images: floats in [0, 1], [n, 1 or 3, height, width], row by row.
@@ -86,13 +86,13 @@ def reconstructions(
     inputs: ArrayLike | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Each image above what the autoencoder makes of it.
+    """Each image above its reconstruction.
 
     Args:
         originals: floats in [0, 1], [n, 1 or 3, height, width].
         reconstructions: of the same shape.
         columns: images in a row.
-        inputs: what the encoder saw, where that differs (noise); of the same shape.
+        inputs: what the encoder saw, if that differs (noise); of the same shape.
         title: drawn above.
 
     Raises:
@@ -113,7 +113,7 @@ def reconstructions(
 
 
 def visible(images: Array) -> Array:
-    """What can be shown of pictures [n, c, h, w]: of other than 1 or 3 channels the mean, grey."""
+    """Pictures [n, c, h, w] as they can be shown: the grey mean, unless of 1 or 3 channels."""
     return images if images.shape[1] in (1, 3) else images.mean(1, keepdims=True)
 
 
@@ -122,7 +122,7 @@ def _images(given: ArrayLike) -> Array:
     if images.ndim != 4 or 0 in images.shape:
         raise ValueError(f"images must be [n, channels, height, width], got {images.shape}")
     low, high = float(images.min()), float(images.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also where one is NaN
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also if one is NaN
         raise ValueError(
             f"images must lie in [0, 1], got {images.dtype} from {low:g} to {high:g}: "
             "divide uint8 by 255, map [-1, 1] by (x + 1) / 2"
@@ -135,7 +135,7 @@ def _canvas(
 ) -> tuple[Array, list[int], list[int]]:
     """The tiled picture and where rows and columns begin; NaN images are left out.
 
-    After every ``together`` rows some space is left.
+    Some space is left after every ``together`` rows.
     """
     if columns < 1 or scale < 1:
         raise ValueError(f"columns and scale must be 1 or more, got {columns} and {scale}")
@@ -166,7 +166,7 @@ def _tiles(
     column_labels: Sequence[str] | None = None,
     together: int | None = None,
 ) -> Figure:
-    """A figure of exact pixels: the canvas, and margins as wide as the words need."""
+    """A figure with exact pixels: the canvas, and margins as wide as the words need."""
     _, _, height, width = images.shape
     least = 2 if max(height, width) <= 64 else 1
     scale = int(np.clip(1160 // (min(columns, len(images)) * width + 1), least, 8))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from aae.data import Dataset
 from aae.evaluate import Split, evaluate, write_report
 from aae.run import Run
-from aae.storage import written
+from aae.storage import write_json
 
 
 def summarise(
@@ -46,8 +45,7 @@ def summarise(
         measured[name] = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
         write_report(run, measured[name])
     summary = {"split": split, "figures": spread(list(measured.values())), "runs": measured}
-    with written(Path(folder) / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=1) + "\n")
+    write_json(Path(folder) / "summary.json", summary)
     return summary
 
 

@@ -7,13 +7,13 @@ here, so that ``aae reproduce --help`` is quick.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from aae.config import Config
+from aae.names import nearest
 from aae.recipes import recipe
 
 EPOCHS = 20
@@ -323,8 +323,7 @@ def settings(names: Iterable[str]) -> list[Setting]:
             return [setting for make in EXPERIMENTS.values() for setting in make()]
         experiment, _, one = name.partition("/")
         if experiment not in EXPERIMENTS:
-            near = difflib.get_close_matches(experiment, EXPERIMENTS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = nearest(experiment, EXPERIMENTS)
             raise ValueError(
                 f"no experiment is called {experiment!r}; {hint}"
                 f"there are {', '.join(EXPERIMENTS)}, all"

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from aae import plots
 from aae.reproduce.catalog import Recipe, Setting
 from aae.run import Run
+from aae.training.trainer import NOT_FIGURES
 
 PICTURE = "errors.png"
 """Its name in an experiment's folder."""
@@ -17,7 +18,7 @@ TITLE = "Misclassified of the validation set; dashed: asked of the test set"
 
 def curve(run: Run) -> list[dict[str, float]]:
     """A run's figures on the validation set after each epoch, which its figures keep."""
-    passed_over = {"step", "split", "learning_rate"}
+    passed_over = NOT_FIGURES - {"epoch"}
     return [
         {name: value for name, value in record.items() if name not in passed_over}
         for record in run.records()

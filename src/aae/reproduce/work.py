@@ -19,7 +19,7 @@ from aae.reproduce.catalog import settings as settings_of
 from aae.reproduce.curves import curve
 from aae.reproduce.measures import measure
 from aae.run import Run, data_of, versions
-from aae.storage import written
+from aae.storage import write_json
 
 Figures = dict[str, Any]
 Say = Callable[[str], None]
@@ -94,12 +94,6 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
                 yield setting, _seed(path), json.loads(path.read_text())
 
 
-def write(path: Path, values: Any) -> None:
-    """Write values as JSON, all or nothing."""
-    with written(path) as aside:
-        aside.write_text(json.dumps(values, indent=1) + "\n")
-
-
 def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say) -> None:
     """Train what is missing of one config, and measure it."""
     dataset = data_of(config)
@@ -114,7 +108,7 @@ def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, 
         # Where the data lay is of no use to others, and figures are published.
         kept = replace(run.config, data_dir=None).to_json()
         about = {"seconds": seconds, "versions": versions(), "config": kept}
-        write(place, figures | about | {"curve": curve(run)})
+        write_json(place, figures | about | {"curve": curve(run)})
 
 
 def _trained(
@@ -135,7 +129,7 @@ def _trained(
     finally:  # a training that is stopped has taken its time, too
         share = (time.perf_counter() - since) / max(1, len(ahead))
         for run in ahead:
-            write(_clock(run), _seconds(run) + share)
+            write_json(_clock(run), _seconds(run) + share)
     for lost, words in outcome.failed.items():
         say(f"{folder / lost}: {words}")
     finished = {seed: outcome.finished.get(f"seed-{seed}") for seed in seeds}

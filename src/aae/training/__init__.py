@@ -1,1 +1,1 @@
-"""Training: what a batch does (step), the loop (trainer), and all state on disk (checkpoint)."""
+"""Training: the update by a batch (step), the loop (trainer), all state on disk (checkpoint)."""

@@ -1,7 +1,7 @@
 """Examples on the device, handed out in batches that the seed decides.
 
-How they are scaled for a model, and back, is known here alone: pixels are bytes in data sets, and
-lie in [-1, 1] in models; features of rows are taken as they are.
+Only this module knows how they are scaled for a model and back: pixels are bytes in data sets and
+lie in [-1, 1] in models; features of rows stay as they are.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from aae.training.world import ALONE, World
 
 
 def to_model(images: Tensor) -> Tensor:
-    """Pictures of bytes [n, c, h, w] → float32 in [-1, 1]; rows of features [n, d] as they are."""
+    """Byte pictures [n, c, h, w] → float32 in [-1, 1]; rows of features [n, d] stay as they are."""
     return images if images.is_floating_point() else images.float().div_(127.5).sub_(1)
 
 
 def from_model(x: Tensor) -> Tensor:
-    """What a decoder gave → pictures in [0, 1], clipped; rows [n, d] as they are."""
+    """Decoder output → pictures in [0, 1], clipped; rows [n, d] stay as they are."""
     return x.float() if x.ndim == 2 else to_unit(x)
 
 
 def within(x: Tensor) -> Tensor:
-    """What a decoder gave, held to where examples can be: pixels to [-1, 1], features nowhere."""
+    """Decoder output, clipped to the range of examples: pixels to [-1, 1], features not at all."""
     return x if x.ndim == 2 else x.clamp(-1, 1)
 
 
 def to_unit(x: Tensor) -> Tensor:
-    """Pictures in [-1, 1] → in [0, 1], clipped: what the eye and the plots want."""
+    """Pictures in [-1, 1] → [0, 1], clipped, as the eye and the plots want them."""
     return (x.float() + 1).div(2).clamp(0, 1)
 
 
 class Epochs(ABC):
-    """What a training takes its batches from: epochs, each in an order of its own.
+    """The source of a training's batches: epochs, each in its own order.
 
     Args:
         count: pictures in an epoch.
         batch_size: pictures in a batch; the last one of an epoch holds the rest.
         seed: decides the order of each epoch.
-        world: who shares each batch.
+        world: the processes that share each batch.
     """
 
     def __init__(self, count: int, *, batch_size: int, seed: int, world: World = ALONE):
@@ -53,12 +53,12 @@ class Epochs(ABC):
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        # A batch of one has no statistics: a rest that small joins the batch before it.
+        # A batch of one has no statistics: a remainder of one joins the batch before it.
         full, rest = divmod(self.count, self.batch_size)
         return full + (rest > 1)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from the ``start``-th on; the order depends on nothing else."""
+        """The batches of an epoch from the ``start``-th on; ``start`` does not change the order."""
         for i in range(start, len(self)):
             yield self.batch(number, i)
 
@@ -77,7 +77,7 @@ class Epochs(ABC):
 
 
 class Batches(Epochs):
-    """A data set resident on a device, pictures as bytes: a batch is an index and a scaling.
+    """A data set kept on a device, pictures as bytes: a batch takes an indexing and a scaling.
 
     Args:
         images: pictures uint8 [n, c, h, w], or rows float32 [n, d].
@@ -109,18 +109,18 @@ class Batches(Epochs):
         return self.take(*self.world.part(self._order(number)[start:end]))
 
     def _order(self, number: int) -> Tensor:
-        """The order of an epoch; the last one is kept, for batches are asked for one by one."""
+        """The order of an epoch; the last one is kept, as batches are requested one by one."""
         if self._last is None or self._last[0] != number:
             order = torch.randperm(self.count, generator=seeded(self.seed, number))
             self._last = number, order.to(self.images.device)
         return self._last[1]
 
     def take(self, indices: Tensor, rows: Rows | None = None) -> Batch:
-        """The examples at some indices, which are those rows of a batch."""
+        """The examples at some indices; ``rows`` says which rows of a batch they are."""
         return Batch(to_model(self.images[indices]), self.labels[indices], rows)
 
 
 def seeded(*numbers: int) -> torch.Generator:
-    """A source of randomness from several numbers, such that neighbours share nothing."""
+    """A generator seeded by several numbers; neighbouring numbers give unrelated streams."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> 1))

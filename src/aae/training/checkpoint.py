@@ -1,7 +1,7 @@
 """A checkpoint: weights, training state and a manifest, written aside and renamed into place.
 
-All tensors are safetensors, so that a checkpoint from a stranger can be opened. Every file has its
-checksum in the manifest, and the manifest its own: what changed on the disk is known by name.
+All tensors are safetensors, so that a checkpoint from a stranger can be opened. The manifest holds
+the checksum of every file and its own, so that a file that changed on disk can be named.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _WEIGHTS, _STATE, _MANIFEST = "weights.safetensors", "training.safetensors", "ma
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-batch-(\d{1,9}))?")
 
 MOST = 16 * 2**30
-"""Bytes of a checkpoint's file that are read into memory, at most."""
+"""Most bytes of a checkpoint's file that are read into memory."""
 
 logger = logging.getLogger(__name__)
 
 
 class DamagedError(ValueError):
-    """A checkpoint is not what was written."""
+    """A checkpoint differs from what was written."""
 
 
 def save(
@@ -45,20 +45,20 @@ def save(
     figures: Mapping[str, Any] | None = None,
     keep_best: str | None = None,
 ) -> Path:
-    """Write a checkpoint of a training and drop all but the newest, and the best.
+    """Write a checkpoint of a training, and delete all but the newest and the best.
 
     Args:
-        folder: where checkpoints lie, one folder each.
+        folder: where the checkpoints are, one folder each.
         trainer: the training.
         keep: how many of the newest to keep.
         figures: the validation figures of its weights, where they were measured.
-        keep_best: the figure by which the best is kept too; the lowest is best.
+        keep_best: the figure by which the best checkpoint is kept, too; the lowest is best.
 
     Returns:
         The checkpoint's folder, named after the epochs finished (and batches, within an epoch).
 
     Raises:
-        OSError: it could not be written (the disk is full, say); those before are as they were.
+        OSError: it could not be written (the disk is full, say); earlier ones are unchanged.
     """
     place = write(folder, trainer.model, trainer.state(), figures)
     best = _best(folder, keep_best)
@@ -74,7 +74,7 @@ def write(
     state: dict[str, Any],
     figures: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a checkpoint of a model and of the state that its trainer gave; see `save`."""
+    """Write a checkpoint of a model and of its trainer's state; see `save`."""
     epoch, batch, step = (state["progress"][key] for key in ("epoch", "batch", "count"))
     name = f"epoch-{epoch:04d}" + (f"-batch-{batch}" if batch else "")
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def write(
         ) from error
     place = folder / name
     for later in found(folder):
-        # It was damaged, or the training would not stand before it.
+        # It was damaged, or the training would not be at an earlier point.
         if _age(later) > _age(place):
             _rename(later, later.with_name(f"{later.name}.damaged"))
     _rename(aside, place)
@@ -125,19 +125,19 @@ def found(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole; those passed over are named to the log.
+    """The newest undamaged checkpoint; the log names those passed over.
 
     Returns:
         None where there is no checkpoint.
 
     Raises:
-        DamagedError: there are some, and all are damaged.
+        DamagedError: there are checkpoints, and all are damaged.
     """
     return _first_whole(list(reversed(found(folder))))
 
 
 def best(folder: Path, figure: str) -> Path | None:
-    """The whole checkpoint with the lowest of a validation figure, or the newest without any."""
+    """The undamaged checkpoint with the lowest validation figure; the newest if none has one."""
     measured = sorted((figures_of(place).get(figure, math.inf), place) for place in found(folder))
     return _first_whole([place for value, place in measured if value < math.inf]) or newest(folder)
 
@@ -157,28 +157,28 @@ def epoch_of(place: Path) -> int:
 
 
 def bytes_of_weights(place: Path) -> int:
-    """How large the file of a checkpoint's weights is; 0 where there is none."""
+    """Size of a checkpoint's weights file in bytes; 0 where there is none."""
     file = place / _WEIGHTS
     return file.stat().st_size if file.is_file() else 0
 
 
 def load_weights(place: Path, model: Autoencoder) -> None:
-    """Give a model the weights of a checkpoint.
+    """Load a checkpoint's weights into a model.
 
     Raises:
         DamagedError: the checkpoint is damaged.
-        ValueError: it is of another model.
+        ValueError: it belongs to another model.
     """
     weights = unpack_tensors(_content(place, _WEIGHTS), f"{_WEIGHTS} in {place}")
     _give_weights(place, weights, model)
 
 
 def load(place: Path, trainer: Trainer) -> None:
-    """Put a training where it stood at a checkpoint, to the bit.
+    """Restore a training to its state at a checkpoint, bit for bit.
 
     Raises:
         DamagedError: the checkpoint is damaged.
-        ValueError: it is of another model or training.
+        ValueError: it belongs to another model or training.
     """
     weights, state = read(place)
     _give_weights(place, weights, trainer.model)
@@ -190,7 +190,7 @@ def load(place: Path, trainer: Trainer) -> None:
 
 
 def read(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights in a checkpoint, and the state of the training.
+    """The weights and the training state in a checkpoint.
 
     Raises:
         DamagedError: the checkpoint is damaged.
@@ -202,7 +202,7 @@ def read(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _state_of(place: Path) -> str:
-    """The file that a checkpoint keeps the state of the training in."""
+    """Name of the file in which a checkpoint keeps the training state."""
     old = old_formats.STATE in _manifest(place)["sha256"]
     return old_formats.STATE if old else _STATE
 
@@ -215,7 +215,7 @@ def _give_weights(place: Path, weights: dict[str, Tensor], model: Autoencoder) -
 
 
 def _first_whole(places: list[Path]) -> Path | None:
-    """The first checkpoint of some that is whole."""
+    """The first undamaged checkpoint among some."""
     damages: list[str] = []
     for place in places:
         try:
@@ -232,14 +232,14 @@ def _first_whole(places: list[Path]) -> Path | None:
 
 
 def _best(folder: Path, figure: str | None) -> Path | None:
-    """The checkpoint to be kept for its figure; what is damaged is nobody's best."""
+    """The checkpoint to keep for its figure; a damaged one is never the best."""
     values = {place: figures_of(place).get(figure or "", math.inf) for place in found(folder)}
     place = min(values, key=values.__getitem__, default=None)
     return place if place is not None and values[place] < math.inf else None
 
 
 def _manifest(place: Path) -> dict[str, Any]:
-    """A checkpoint's manifest, held to its own checksum.
+    """A checkpoint's manifest, checked against its own checksum.
 
     Raises:
         DamagedError: it is not as it was written.
@@ -260,17 +260,17 @@ def _manifest(place: Path) -> dict[str, Any]:
 
 
 def _signed(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest with a checksum of its own among those of the files."""
+    """A manifest that lists its own checksum among those of the files."""
     files = {k: v for k, v in manifest["sha256"].items() if k != _MANIFEST}
     text = json.dumps(manifest | {"sha256": files}, sort_keys=True)
     return manifest | {"sha256": files | {_MANIFEST: _sha256(text.encode())}}
 
 
 def _verify(place: Path) -> None:
-    """Hold a checkpoint's files to their checksums, a piece at a time.
+    """Check a checkpoint's files against their checksums, a piece at a time.
 
     Raises:
-        DamagedError: one is not there, or not as it was written.
+        DamagedError: a file is missing, or not as it was written.
     """
     for file, expected in _manifest(place)["sha256"].items():
         if file == _MANIFEST:
@@ -287,10 +287,10 @@ def _verify(place: Path) -> None:
 
 
 def _content(place: Path, file: str) -> bytes:
-    """A file of a checkpoint, held to its checksum.
+    """The content of a checkpoint's file, checked against its checksum.
 
     Raises:
-        DamagedError: it is not there, or not as it was written.
+        DamagedError: the file is missing, or not as it was written.
     """
     expected = _manifest(place)["sha256"][file]
     try:
@@ -310,14 +310,14 @@ def _age(place: Path) -> tuple[int, int]:
 
 
 def _rename(source: Path, target: Path) -> None:
-    """Rename a folder; what has the new name already gives way."""
+    """Rename a folder; one that already has the new name is removed."""
     if target.exists():
         _discard(target)
     source.rename(target)
 
 
 def _discard(place: Path) -> None:
-    """Remove a folder; where that is cut short, what is left bears no checkpoint's name."""
+    """Remove a folder; if that is interrupted, the rest no longer has a checkpoint's name."""
     aside = place.with_name(f".{place.name}.tmp")
     if aside.exists():
         aside = place.with_name(f".{place.name}.old.tmp")

@@ -1,4 +1,4 @@
-"""Where a training runs, and in which number format its matrix products do."""
+"""Where a training runs, and the number format of its matrix products."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from aae import launch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 64 * 2**20
-"""Bytes of freed memory at the most that a training keeps."""
+"""Most bytes of freed memory that a training keeps."""
 MAPPED = 8 * 2**20
-"""Bytes of a block that still has a mapping of its own."""
+"""Bytes from which a block has a memory mapping of its own."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" takes the GPU where there is one.
+    """The device with a name; "auto" takes the GPU where there is one.
 
     Raises:
         ValueError: there is no such device here, or fewer GPUs than processes that ask for one.
@@ -50,8 +50,8 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
 
     Args:
         precision: "auto", "float32" or "bf16".
-        device: where the products run. A GPU then convolves in float32, too, where torch by itself
-            rounds to 10 bits (TF32).
+        device: where the products run. For "float32", a GPU convolves in float32, too, where torch
+            by default rounds to 10 bits (TF32).
     """
     if precision == "float32":
         if device.type == "cuda":
@@ -84,7 +84,7 @@ def _has_bf16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        # Releases of torch that cannot tell are taken at their safest.
+        # Releases of torch that cannot tell get the safe answer.
         capabilities: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
         units = capabilities()
         return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
@@ -92,22 +92,22 @@ def _has_bf16_units(device: torch.device) -> bool:
 
 
 def _flush_denormals() -> None:
-    """Let the processor take numbers below 1e-38 for 0, as GPUs do.
+    """Have the processor treat numbers below 1e-38 as 0, as GPUs do.
 
-    Moments of weights without a gradient decay to such numbers and stay there, where each costs a
-    hundred times an ordinary one: an update of Adam took 4.7 times as long. Threads inherit this
-    from the one that starts them: it comes before the first parallel work.
+    Moments of weights without a gradient decay to such numbers and stay there. Each costs a hundred
+    times an ordinary one: an update of Adam took 4.7 times as long. Threads inherit this setting
+    from the thread that starts them, so it comes before the first parallel work.
     """
     torch.set_flush_denormal(True)
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what a step frees for the next one, up to `KEPT`.
+    """Have the C library keep the memory that a step frees for the next one, up to `KEPT`.
 
-    glibc gives a freed tensor of a megabyte back to the system, and the next one is faulted in page
-    by page: of a product of 1000 by 128 by 1000, that was half of the time. Larger blocks, such as
-    data sets, still go back. Other C libraries are left alone, and glibc where its environment
-    variables say how it should do.
+    glibc returns a freed tensor of a megabyte to the system, and the next one is faulted in page by
+    page: that was half the time of a product of 1000 by 128 by 1000. Larger blocks, such as data
+    sets, are still returned. Other C libraries are left alone, and so is glibc where environment
+    variables configure it.
     """
     told = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     if sys.platform == "linux" and not told:

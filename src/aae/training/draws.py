@@ -1,4 +1,4 @@
-"""What is drawn from one generator, drawn in another way, unknown to whoever draws."""
+"""Intercepts torch's draws from one generator and makes them differently, unknown to the caller."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class Draws(TorchFunctionMode):
-    """Within this context, calls of torch that draw from a generator are answered by `draw`.
+    """Within this context, `draw` answers the calls of torch that draw from a generator.
 
     Args:
-        generator: the generator; draws from others are as ever.
+        generator: the generator; draws from others are unchanged.
     """
 
     def __init__(self, generator: torch.Generator):
@@ -25,7 +25,7 @@ class Draws(TorchFunctionMode):
     def draw(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> torch.Tensor:
-        """What a function of torch's shall give for its arguments."""
+        """The result that a function of torch is to give for its arguments."""
 
     def __torch_function__(
         self,

@@ -1,13 +1,13 @@
-"""The steps again, with less work; `aae.training.step` has what they are held to by a test.
+"""The steps with less work; a test compares them with those of `aae.training.step`.
 
-Some things are left out, and none of them changes what is computed beyond rounding:
+They leave some work out, none of which changes the result by more than rounding:
 
-- Casts. Autocast casts every weight where it is used; a `aae.training.twin` has them cast.
-- The critic's second reading. Prior samples and codes go through it as one batch.
+- Casts. Autocast casts every weight at each use; a `aae.training.twin` keeps them cast.
+- The critic's second forward pass. Prior samples and codes go through it as one batch.
 - In the joint step, the critic's second gradient. The discriminator's and the generator's loss
-  reach a code through the same logit, so their gradients differ by a factor for each row: one is
-  had from the other.
-- In the alternation, the graph of an encoding that a discriminator is only to look at.
+  reach a code through the same logit, so their gradients differ by a factor for each row, and one
+  is computed from the other.
+- In the alternating step, the graph of an encoding that only a discriminator reads.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from aae.training.twin import Twin
 from aae.training.world import ALONE, World
 
 LEAST = 1e-12
-"""Where the discriminator is surer than this of a code, its gradient is taken for as much: too
-little to move it, and the generator's, which is large there, can still be had from it."""
+"""Below this σ(f) the discriminator's gradient is raised to LEAST: still too small to matter, but
+large enough for the generator's to be recovered from it."""
 
 
 class FastAlternatingStep(AlternatingStep):
@@ -38,13 +38,13 @@ class FastAlternatingStep(AlternatingStep):
         super().__init__(model, config, world=world)
         self.twin = Twin(model, self.dtype)
         self.own = {phase.name: phase.parameters for phase in self.phases}
-        """The weights that each phase changes; its loss is read off the twin's."""
+        """The weights that each phase changes; its loss is computed with the twin's."""
         self.phases = world.phases(self.twin.model.phases())
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
         """See `Step.load_state`."""
         super().load_state(state)
-        self.twin.follow()  # weights came before it
+        self.twin.follow()  # weights are loaded before this state
 
     def _make(
         self,
@@ -102,7 +102,7 @@ class FastJointStep(JointStep):
 
 
 class AtOncePass(Pass):
-    """A pass whose critics read prior samples and codes at once."""
+    """A pass whose critics read prior samples and codes as one batch."""
 
     def fake(self, code: str) -> Tensor:
         """See `Pass.fake`."""
@@ -124,7 +124,7 @@ class AtOncePass(Pass):
 
 
 class LookingPass(AtOncePass):
-    """A pass of which a discriminator learns, and nothing else."""
+    """A pass from which only a discriminator learns."""
 
     @cached_property
     def codes(self) -> Codes:
@@ -134,9 +134,10 @@ class LookingPass(AtOncePass):
 
 
 class SharedPass(AtOncePass):
-    """A pass that gives codes the generator's gradient where the discriminator's loss is taken.
+    """A pass in which the discriminator's loss gives codes the generator's gradient.
 
-    Through logits f the one is weighted by σ(f), the other by -σ(-f), and all else is the same.
+    At a logit f the discriminator's gradient is weighted by σ(f) and the generator's by -σ(-f); all
+    else is the same.
 
     Args:
         model: see `Pass`.
@@ -158,13 +159,14 @@ class SharedPass(AtOncePass):
         self.weights = weights
 
     def _read_at_once(self, code: str, seen: Tensor) -> None:
-        seen = seen.clone()  # for the critic, whose gradient alone is another one
+        seen = seen.clone()  # for the critic: only the gradient that comes through it is changed
         super()._read_at_once(code, seen)
         fake = self._fake[code]
         of_discriminator = self.weights[f"discriminator_{code}"]
         f = fake.detach()
         factor = -f.neg().sigmoid() / f.sigmoid().clamp(LEAST)
         factor = factor * (self.weights[f"generator_{code}"] / of_discriminator)
-        least = of_discriminator * LEAST / max(len(f), 1)
+        rows = self.batch.rows
+        least = of_discriminator * LEAST / (rows.total if rows else max(len(f), 1))
         fake.register_hook(lambda grad: grad.clamp(least))
         seen.register_hook(lambda grad: grad * factor[:, None])

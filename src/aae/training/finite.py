@@ -1,4 +1,4 @@
-"""Whether what a step makes is finite: noted on the device, so that nobody waits for the answer."""
+"""Whether a step's results are finite: noted on the device, so that nothing waits for it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Fault:
-    """What was not finite since somebody last looked."""
+    """What was not finite since the last look."""
 
     step: int
-    """The first step that it happened in; the first of all is 1."""
+    """The first step in which it happened; steps count from 1."""
     losses: tuple[str, ...]
     """The phases whose losses were not finite in it."""
     gradients: tuple[str, ...]
-    """The parameters whose gradients were not."""
+    """The parameters whose gradients were not finite in it."""
     missed: dict[str, int]
-    """How many of each phase's losses made no update."""
+    """How many losses of each phase made no update."""
     of: str = ""
     """Which of many models it happened to."""
 
@@ -40,26 +40,26 @@ class Fault:
 
 
 class Watch:
-    """Keeps what is not finite away from a model.
+    """Keeps values that are not finite out of a model.
 
-    torch's fused optimisers leave an update out where a tensor on the device says so (it is how
-    gradients are scaled for float16), so no step waits for the device. Batch statistics, which a
-    pass changes before anybody knows, are put back.
+    torch's fused optimisers skip an update where a tensor on the device says so (float16 gradient
+    scaling works this way), so no step waits for the device. Batch statistics, which a pass changes
+    before the answer is known, are restored.
 
     Args:
         model: the model; its parameters and statistics are watched.
         phases: the names of its phases.
-        many: how many models it is, see `WatchOfMany`; () for one.
+        many: (k,) for k models, see `WatchOfMany`; () for one.
     """
 
     _flags: Tensor
-    """Of phases and parameters, in the first step that was not finite since the last look."""
+    """Phases and parameters not finite in the first step that was not, since the last look."""
     _step: Tensor
     """Which step that was."""
     _count: Tensor
-    """How often since then."""
+    """How many such steps there were since the last look."""
     _missed: dict[str, Tensor]
-    """How often for each phase."""
+    """How many of them for each phase."""
 
     def __init__(self, model: nn.Module, phases: Iterable[str], many: tuple[int, ...] = ()):
         self.phases = tuple(phases)
@@ -74,28 +74,28 @@ class Watch:
         self._good = [buffer.clone() for buffer in self.statistics]
 
     def remember(self) -> None:
-        """Take the statistics as they are now for good ones."""
+        """Remember the current statistics as good ones."""
         for buffer, good in zip(self.statistics, self._good, strict=True):
             good.copy_(buffer)  # in place: a recorded step finds it where it was
 
     def restore(self) -> None:
-        """Put back the statistics of the last step that was whole."""
+        """Restore the statistics of the last step that was finite."""
         for buffer, good in zip(self.statistics, self._good, strict=True):
             buffer.copy_(good)
 
     def __call__(
         self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], count: int | Tensor
     ) -> Tensor:
-        """Look at a step's losses and gradients before its update.
+        """Check a step's losses and gradients before its update.
 
         Args:
-            losses: of some phases, by their names.
-            parameters: what the update is to change.
+            losses: those of some phases, by name.
+            parameters: those that the update would change.
             count: steps made before this one.
 
         Returns:
-            On the device: 1 where something is not finite, and the update must be left out; else 0.
-            For one model a scalar, for many of them [k].
+            On the device: 1 where something is not finite and the update must be skipped, else 0.
+            A scalar for one model, [k] for many.
         """
         moved = set(parameters)
         named = {
@@ -119,18 +119,18 @@ class Watch:
         return bad.float()
 
     def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
-        """Step some optimisers, but where it must be left out.
+        """Step some optimisers, except where the update must be skipped.
 
         Args:
             optimizers: fused ones.
-            bad: what the call before returned.
+            bad: what `__call__` returned.
         """
         for optimizer in optimizers:
             optimizer.found_inf = bad  # type: ignore[attr-defined]
             optimizer.step()
 
     def look(self) -> dict[int, Fault]:
-        """What was not finite since the last look, by the model's number; waits for the device."""
+        """What was not finite since the last look, by model number; waits for the device."""
         counts = self._count.reshape(-1).tolist()
         if not any(counts):
             return {}
@@ -155,16 +155,16 @@ class Watch:
             tensor.zero_()
 
     def _sizes(self, gradients: list[Tensor]) -> Iterable[Tensor]:
-        """A number for each, which is finite if it is."""
+        """One number for each gradient, finite if the gradient is."""
         if self._nothing.device.type == "cpu":
             return [gradient.sum() for gradient in gradients]  # a norm takes half as long again
         return torch._foreach_norm(gradients)
 
 
 class WatchOfMany(Watch):
-    """Watches many models in one, stacked; one that is not finite does not hold up the others.
+    """Watches many stacked models; one that is not finite does not hold up the others.
 
-    Their optimiser cannot leave out the update of one: it is made, and the model is lost.
+    Their optimiser cannot skip the update of one model: it is made, and that model is lost.
     """
 
     def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
@@ -179,9 +179,10 @@ class WatchOfMany(Watch):
 
 
 class GuardOfMany(WatchOfMany):
-    """Takes the update of a model that is not finite back, so that it can go on.
+    """Undoes the update of a model that is not finite, so that the model can go on.
 
-    All is copied before each update. Adam counts such a step, which it would not of one model.
+    Everything is copied before each update. Adam counts such a step; for a single model it would
+    not.
     """
 
     def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
@@ -196,7 +197,7 @@ class GuardOfMany(WatchOfMany):
 
 
 def _held(optimizers: Iterable[torch.optim.Optimizer]) -> dict[tuple[Tensor, str], Tensor]:
-    """What an update of stacked models changes: parameters, and moments by their names."""
+    """What an update of stacked models changes: parameters, and moments by name."""
     return {
         (parameter, name): tensor
         for optimizer in optimizers
@@ -210,12 +211,12 @@ def _held(optimizers: Iterable[torch.optim.Optimizer]) -> dict[tuple[Tensor, str
 
 
 def _facing(bad: Tensor, tensor: Tensor) -> Tensor:
-    """A scalar as it is, or [k] so that it broadcasts with a tensor [k, …]."""
+    """A scalar ``bad`` as it is; [k] reshaped to broadcast with a tensor [k, …]."""
     return bad.view([*bad.shape, *[1] * (tensor.dim() - bad.dim())])
 
 
 def without(losses: Mapping[str, Tensor], bad: Tensor) -> dict[str, Tensor]:
-    """Losses that can be summed: those of an update that was left out are 0."""
+    """Losses that can be summed: those of a skipped update are 0."""
     return {name: torch.where(bad > 0, 0.0, loss.detach()) for name, loss in losses.items()}
 
 

@@ -1,7 +1,7 @@
-"""Replicas trained in step: one loop, one batched computation, and a trainer for each to tell of.
+"""Replicas trained in lockstep: one loop, one batched computation, and a trainer for each replica.
 
-A member is an ordinary trainer whose model is a view of the stacked one. The group makes the steps;
-at each log and epoch its members are brought up to date, so that their observers, validation and
+A member is an ordinary trainer whose model is a view of the stacked one. The group makes the steps.
+At each log and epoch it brings its members up to date, so that their observers, validation and
 checkpoints work as if each had trained alone.
 """
 
@@ -19,15 +19,15 @@ from aae.training.trainer import DivergedError, Observer, Record, Trainer
 
 
 class Group(Trainer):
-    """Trainers that differ by their seeds alone and stand at the same step.
+    """Trainers that differ only in their seeds and are at the same step.
 
-    What is not finite is heeded for each member as its config asks: one that stops is told no more,
-    and the others go on.
+    Values that are not finite are handled for each member as its config asks: a member that stops
+    hears no more, and the others go on.
 
     Args:
         members: the trainers.
         validates: gives each member's validation figures.
-        observers: who is told of the group itself: of its steps and epochs.
+        observers: hear of the steps and epochs of the group itself.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Group(Trainer):
         self._fewer = [self._fewer_of(member) for member in members]
 
     def hand_out(self) -> list[Trainer]:
-        """Bring all members up to date, so that they can be saved; those not lost."""
-        self._look()  # nobody is saved after what nobody has seen
+        """Bring all members up to date, so that they can be saved; returns those not lost."""
+        self._look()  # no member may be saved after an unseen fault
         self._share_progress()
         state = self.step.state()
         for seat, member in enumerate(self.members):
@@ -71,13 +71,13 @@ class Group(Trainer):
         return [member for member in self.members if member not in self.lost]
 
     def _lose(self, member: Trainer, error: DivergedError) -> None:
-        """Go on without a member, as long as there is another."""
+        """Go on without a member, as long as there is another one."""
         self.lost[member] = error
         if not self._there():
             raise error
 
     def _fewer_of(self, member: Trainer) -> dict[str, int]:
-        """How many losses less its sums hold than the group's: it may have skipped steps."""
+        """How many fewer losses its sums hold than the group's: it may have skipped steps."""
         own = member.progress.counts
         return {name: count - own[name] for name, count in self.progress.counts.items()}
 
@@ -90,7 +90,7 @@ class Group(Trainer):
             member.progress = replace(self.progress, sums=sums, counts=counts)
 
     def _look(self) -> None:
-        """See whether a member's step was not finite, and have it heed that."""
+        """Check whether a member's step was not finite, and have the member act on it."""
         faults = {self.members[seat]: fault for seat, fault in self.step.watch.look().items()}
         if faults.keys() <= self.lost.keys():
             return
@@ -104,7 +104,7 @@ class Group(Trainer):
                 self._fewer[seat] = self._fewer_of(member)
 
     def _log(self, speed: float) -> None:
-        """Tell each member's observers; the speed is that of each."""
+        """Tell each member's observers; the speed is that of one member."""
         self._share_progress()
         for member in self._there():
             try:
@@ -113,22 +113,23 @@ class Group(Trainer):
                 self._lose(member, error)
 
     def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
-        """See `Trainer.conclude_epoch`: each member does."""
+        """See `Trainer.conclude_epoch`; each member concludes its own."""
         self.model.eval()
         self._fewer = [{} for _ in self.members]
         there = self.hand_out()
         for member, own in zip(self.members, self.validates, strict=True):
             if member in there:
                 member.conclude_epoch(own)
+        self.step.watch.remember()  # what members settled stands in the stacked tensors
         for observer in self.observers:
             observer.on_epoch(self)
 
 
 class Together(Epochs):
-    """Batches of replicas, side by side: pictures [k, n, c, h, w], labels [k, n].
+    """Batches of replicas, stacked: pictures [k, n, c, h, w], labels [k, n].
 
     Args:
-        parts: each replica's own, with as many pictures in all.
+        parts: each replica's own epochs, with equally many pictures.
     """
 
     def __init__(self, parts: Sequence[Epochs | None]):
@@ -138,7 +139,7 @@ class Together(Epochs):
         super().__init__(first.count, batch_size=first.batch_size, seed=first.seed)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """See `Epochs.epoch`: each replica's own, for some read ahead."""
+        """See `Epochs.epoch`; each replica's own is called, because some read ahead."""
         for batches in zip(*(part.epoch(number, start) for part in self.parts), strict=True):
             yield _beside(batches)
 

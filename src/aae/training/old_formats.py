@@ -1,4 +1,4 @@
-"""What earlier versions of this program wrote, read as if it had been written today."""
+"""Reads what earlier versions of this program wrote as if it had been written today."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ STATE = "training.pt"
 
 
 def unpack(content: bytes, name: str) -> dict[str, Any]:
-    """A training's state of format 1: a zip of tensors that torch reads without pickle's powers.
+    """A training state in format 1: a zip of tensors that torch reads by a restricted pickle.
 
     Args:
         content: the file.
         name: its name, for messages.
 
     Raises:
-        ValueError: it holds more than tensors and plain values, or promises more than it has.
+        ValueError: it holds more than tensors and plain values, or claims more bytes than it has.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             promised = sum(each.file_size for each in packed.infolist())
-        if promised > len(content):  # torch packs nothing: a small file must not unpack to a huge
+        if promised > len(content):  # torch never compresses: no small file may unpack to a huge
             raise ValueError(f"{promised:,} bytes in a file of {len(content):,}")
         state: dict[str, Any] = torch.load(
             io.BytesIO(content), map_location="cpu", weights_only=True
         )
-    except Exception as error:  # torch and pickle raise what they like on what is damaged
+    except Exception as error:  # torch and pickle raise any kind of error on damaged data
         what = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{name} cannot be trusted: it is not a zip of tensors and plain values alone ({what})"

@@ -16,19 +16,19 @@ def make_optimizer(
     """The optimiser of a phase, or of one side of a joint step.
 
     Args:
-        config: which one, with its rates.
-        parameters: what it changes.
+        config: names the optimiser, and gives its rates.
+        parameters: those that it changes.
         adversarial: whether it takes the adversarial phases' learning rate and momentum.
     """
     parameters = list(parameters)
-    # A tensor, so that a recorded update reads the rate as it is then.
+    # A tensor, so that a recorded update reads the current rate.
     device = next(iter(parameters)).device
     lr = torch.tensor(learning_rate(config, 0, adversarial=adversarial), device=device)
     if config.optimizer == "sgd":
         momentum = config.adversarial_momentum if adversarial else config.momentum
         sgd = torch.optim.SGD(parameters, lr=lr, momentum=momentum, fused=True)
         if momentum:
-            # Made by the first update, they hold anything where that one is left out.
+            # If the first update made them, they would hold anything where it is skipped.
             for parameter in parameters:
                 sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return sgd
@@ -39,7 +39,7 @@ def make_optimizer(
 
 
 def refuse_unfit(optimizer: torch.optim.Optimizer, name: str) -> None:
-    """Refuse a state whose tensors are not those of the parameters: fused updates do not look.
+    """Refuse a state whose tensors do not fit the parameters: fused updates do not check.
 
     Raises:
         ValueError: says what is wrong with it.

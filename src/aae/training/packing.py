@@ -1,4 +1,4 @@
-"""Tensors and plain values as bytes that a stranger may have made: safetensors, and no pickle."""
+"""Tensors and plain values as bytes, which may come from a stranger: safetensors, no pickle."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch import Tensor
 from aae.storage import parse_json
 
 _PLAIN = "plain.json"
-"""The tensor of bytes that holds what is no tensor."""
+"""The tensor of bytes that holds everything that is not a tensor."""
 
 
 def pack(state: dict[Any, Any]) -> bytes:
-    """Nested dictionaries of tensors and plain values (numbers, words, lists of them) as bytes.
+    """Nested dictionaries of tensors and plain values (numbers, strings, lists of them) as bytes.
 
     >>> state = unpack(pack({"a": {0: torch.ones(2)}, "b": (1.5, None)}), "a state")
     >>> state["a"], state["b"]
@@ -41,21 +41,21 @@ def pack(state: dict[Any, Any]) -> bytes:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors by their names as a safetensors file."""
+    """Named tensors as a safetensors file."""
     return safetensors.torch.save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     )
 
 
 def unpack(content: bytes, name: str) -> dict[Any, Any]:
-    """What `pack` was given; keys that are digits are numbers again, and tuples are lists.
+    """What `pack` was given; keys of digits become numbers again, and tuples become lists.
 
     Args:
         content: the bytes.
-        name: whose they are, for messages.
+        name: what to call them in messages.
 
     Raises:
-        ValueError: these are no such bytes.
+        ValueError: the bytes do not come from `pack`.
     """
     tensors = unpack_tensors(content, name)
     try:
@@ -75,10 +75,10 @@ def unpack(content: bytes, name: str) -> dict[Any, Any]:
 
 
 def unpack_tensors(content: bytes, name: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file; no more memory is taken than the file has bytes.
+    """The tensors of a safetensors file; takes no more memory than the file has bytes.
 
     Raises:
-        ValueError: this is no such file.
+        ValueError: the content is not such a file.
     """
     try:
         return safetensors.torch.load(content)

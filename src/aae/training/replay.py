@@ -1,9 +1,9 @@
-"""A GPU's step as one launch: its kernels are recorded once, as a CUDA graph, and replayed.
+"""A step on a GPU as one launch: its kernels are recorded once, as a CUDA graph, and replayed.
 
-To launch a step's few hundred small kernels one by one takes a CPU longer than a GPU takes to run
-them. A recording does the same again with the same tensors. So what changes from step to step
-(examples, the step's number, rates, moments, draws) must stand in tensors that stay where they are;
-nothing may wait for the device, or be decided by what a tensor holds.
+A CPU takes longer to launch a step's few hundred small kernels one by one than a GPU takes to run
+them. A replay does the same work on the same tensors. So whatever changes from step to step
+(examples, the step's number, rates, moments, draws) must be in tensors that stay in place; nothing
+may wait for the device or depend on a decision by a tensor's values.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from aae.autoencoder import Batch
 
 Losses = dict[str, Tensor]
 Make = Callable[[Batch, Batch | None, int | Tensor], Losses]
-"""Makes a step of examples, labelled ones where a phase wants them, and the steps made before."""
+"""Makes a step from examples, labelled ones where a phase needs them, and the steps made before."""
 Kind = tuple[object, ...]
-"""What must be alike for a recording to do: the shapes, and the phases."""
+"""What must be equal for a recording to be used again: the shapes and the phases."""
 
 FIRST = 3
-"""Steps of a kind that are made as ever before one is recorded: they set up whatever is lazy."""
+"""Steps of a kind made normally before one is recorded: they set up what is initialised lazily."""
 
 logger = logging.getLogger(__name__)
 
 
 class Recording(Protocol):
-    """Work on a device that was done once, and can be done again."""
+    """Recorded work on a device, which can be done again."""
 
     def record(self, work: Callable[[], Tensor]) -> Tensor:
-        """Note what some work does, without doing it; where its result will be found."""
+        """Record some work without doing it; returns the tensor that will hold its result."""
 
     def replay(self) -> None:
-        """Do it."""
+        """Do the recorded work."""
 
 
 class CudaGraph:
@@ -46,7 +46,7 @@ class CudaGraph:
 
     Args:
         device: the GPU, which need not be torch's current one.
-        generators: what the work draws from; a replay goes on where they stand.
+        generators: what the work draws from; a replay continues from their current states.
     """
 
     def __init__(self, device: torch.device, generators: Sequence[torch.Generator]):
@@ -63,7 +63,7 @@ class CudaGraph:
             # A recording that fails leaves its own stream behind as the current one.
             torch.cuda.stream(torch.cuda.current_stream(self.device)),
         ):
-            # The stream that torch would take is of the device that was current at the first time.
+            # torch's own stream would be on the device that was current the first time.
             stream = torch.cuda.Stream(self.device)
             try:
                 with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
@@ -73,9 +73,9 @@ class CudaGraph:
                 raise
 
     def _release(self) -> None:
-        """Let generators draw again, which in some releases of torch still think they are recorded.
+        """Let generators draw again: some releases of torch still treat them as being recorded.
 
-        A copy of a state stands at the same draw, and is of no recording.
+        A copy of a state is at the same draw, and belongs to no recording.
         """
         index = torch.cuda.current_device()
         for generator in (*self.generators, torch.cuda.default_generators[index]):
@@ -88,7 +88,7 @@ class CudaGraph:
 
 @dataclass
 class _Recorded:
-    """A recording, and where its step finds what changes and leaves what it gives."""
+    """A recording, with the tensors that its step reads and those that it writes."""
 
     recording: Recording
     inputs: list[Tensor]
@@ -97,9 +97,9 @@ class _Recorded:
 
 
 class Replays:
-    """Makes steps, and replays those of a kind that came often enough.
+    """Makes steps, and replays those of a kind that has come often enough.
 
-    What cannot be recorded on this device is made step by step as before; a warning says so.
+    Steps that cannot be recorded on this device are made kernel by kernel; a warning says so.
 
     Args:
         device: where steps run.
@@ -117,7 +117,7 @@ class Replays:
         self._refused = False
 
     def forget(self) -> None:
-        """Record anew: tensors are no longer those of before."""
+        """Drop all recordings, because the tensors are other ones now."""
         self._made.clear()
         self._recorded.clear()
 
@@ -130,10 +130,10 @@ class Replays:
         count: int,
         generators: Sequence[torch.Generator],
     ) -> Losses:
-        """A step's losses, once it was made.
+        """Make a step, and return its losses.
 
         Args:
-            make: makes it.
+            make: makes the step.
             phases: the names of its phases.
             batch: its examples.
             labelled: its labelled ones.
@@ -166,7 +166,7 @@ class Replays:
         labelled: Batch | None,
         generators: Sequence[torch.Generator],
     ) -> bool:
-        """Record a kind of step; whether that could be done."""
+        """Record a kind of step; returns whether that was possible."""
         batch = Batch(batch.x.clone(), batch.labels.clone())
         labelled = labelled and Batch(labelled.x.clone(), labelled.labels.clone())
         count = torch.zeros((), dtype=torch.long, device=self.device)

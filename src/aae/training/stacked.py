@@ -1,9 +1,9 @@
 """The step of many models of one kind as one batched computation: their tensors are stacked.
 
-Neither models, phases nor steps know of it. A stacked model is an ordinary one whose tensors have
-one dimension more, in front. `StackedRead` reads the losses of all its replicas at once, by
-``torch.func.vmap``; everything else about a step is elementwise, or a sum over losses. What is
-random comes from one generator for each replica, in the order in which it would draw alone.
+Models, phases and steps do not know of it. A stacked model is an ordinary one whose tensors have
+one more dimension, in front. `StackedRead` reads the losses of all its replicas at once, with
+``torch.func.vmap``; everything else in a step is elementwise or a sum over losses. Each replica
+draws from a generator of its own, in the order in which it would draw alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ State = dict[str, dict[str, Any]]
 
 
 def stack(models: Sequence[Autoencoder]) -> Autoencoder:
-    """One model whose tensors are those of all, stacked; each model's become views of them."""
+    """One model with the tensors of all models, stacked; each model's own become views of them."""
     whole = copy.deepcopy(models[0])
     for stacked, *own in zip(_tensors(whole), *map(_tensors, models), strict=True):
         stacked.data = torch.stack([tensor.data for tensor in own])
@@ -38,13 +38,13 @@ def stack(models: Sequence[Autoencoder]) -> Autoencoder:
 
 
 def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.Generator]) -> Step:
-    """The step of a stacked model; its batches and losses have a dimension more in front, too.
+    """The step of a stacked model; its batches and losses have one more dimension in front, too.
 
     Args:
         model: see `stack`.
-        config: that of all replicas, but for the seed.
-        generators: one for each replica. The first also stands for all of them: it is what the
-            step is called with.
+        config: the config of all replicas, except for the seed.
+        generators: one for each replica. The step is called with the first, which stands for all
+            of them.
     """
     step = lone_step(model, config, StackedRead(model, generators))
     step.generators = generators
@@ -54,13 +54,13 @@ def stacked_step(model: Autoencoder, config: Config, generators: Sequence[torch.
 
 
 def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:
-    """The step of one model with which the stacked one is the same."""
+    """The step of a single model that the stacked step reproduces."""
     alternates = config.step.startswith("alternating")
     return (AlternatingStep if alternates else JointStep)(model, config, reads)
 
 
 def can_be_stacked(config: Config) -> bool:
-    """Whether a config's models can be: a gradient within vmap bears no batch normalisation."""
+    """Whether a config's models can be stacked: no gradient in vmap with batch normalisation."""
     return not (config.smooths_classes and config.batch_norm)
 
 
@@ -106,14 +106,14 @@ class StackedRead:
                 )
             return losses
 
-        # Draws are the same to vmap, which sees one for all replicas: `_OwnDraws` picks from it.
+        # vmap sees one draw for all replicas; `_OwnDraws` picks each replica's own from it.
         together = torch.func.vmap(replica, randomness="same")
         losses: Losses = together(self.tensors, pictures, self.seats)
         return losses
 
 
 class _Reading(nn.Module):
-    """One replica's reading of losses, as a module, whose tensors can be exchanged for a call."""
+    """One replica's reading of losses as a module, so that a call can replace its tensors."""
 
     def __init__(self, model: Autoencoder):
         super().__init__()
@@ -132,18 +132,18 @@ class _Reading(nn.Module):
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`aae.losses.gradient` within vmap, where autograd has no tensors to take a gradient in."""
+    """`aae.losses.gradient` within vmap, where autograd has no tensors to differentiate by."""
     with torch.no_grad():  # for all but x
         grad: Tensor = torch.func.grad(f)(x)
     return grad
 
 
 class _OwnDraws(Draws):
-    """Where a replica draws from the first generator, all draw, each from its own.
+    """Whenever a replica draws from the first generator, each replica draws from its own.
 
     Args:
         generators: one for each replica.
-        seat: the replica's number, [1], as vmap sees it: of all at once.
+        seat: the replica's number, [1]; under vmap, that of all replicas at once.
     """
 
     def __init__(self, generators: Sequence[torch.Generator], seat: Tensor):
@@ -156,14 +156,14 @@ class _OwnDraws(Draws):
         """See `Draws.draw`."""
         draws = []
         for generator in self.generators:
-            # What is drawn in place, each draws in a place of its own.
+            # Where a draw is in place, each replica draws into a tensor of its own.
             own = (torch.empty_like(a) if isinstance(a, Tensor) else a for a in args)
             draws.append(func(*own, **{**kwargs, "generator": generator}))
         return torch.stack(draws).index_select(0, self.seat)[0]
 
 
 def stack_states(states: Sequence[State]) -> State:
-    """The state of a stacked step, from those of its replicas' own, made after as many steps."""
+    """A stacked step's state, from its replicas' own states after equally many steps."""
 
     def stacked(*values: Any) -> Any:
         return torch.stack(values) if _of_replica(values[0]) else copy.deepcopy(values[0])
@@ -172,7 +172,7 @@ def stack_states(states: Sequence[State]) -> State:
 
 
 def state_of(state: State, seat: int) -> State:
-    """A copy of one replica's part of a stacked step's state, as its own step would give it."""
+    """A copy of one replica's part of a stacked state, as the replica's own step would give it."""
 
     def own(value: Any) -> Any:
         return value[seat].clone() if _of_replica(value) else copy.deepcopy(value)
@@ -181,12 +181,12 @@ def state_of(state: State, seat: int) -> State:
 
 
 def _of_replica(value: Any) -> bool:
-    """Whether a value of an optimiser's state belongs to a parameter: a count of steps does not."""
+    """Whether a value in an optimiser's state belongs to a parameter; a step count does not."""
     return isinstance(value, Tensor) and value.dim() > 0
 
 
 def _map(function: Callable[..., Any], *states: State) -> State:
-    """States with their values changed: of each optimiser, for each parameter, by their names."""
+    """Apply a function to the values of states: for each optimiser, parameter and name."""
     first = states[0]
     return {
         name: {

@@ -1,7 +1,7 @@
-"""What one batch does to a model: the joint step, and the paper's alternation.
+"""How one batch updates a model: the joint step, and the paper's alternating step.
 
-Both are made from the same phases. Gradients are asked for by name (``torch.autograd.grad`` of a
-loss in the parameters it may change), so no phase can touch what is not its own.
+Both use the same phases. Gradients are requested by name (``torch.autograd.grad`` of a loss with
+respect to the parameters it may change), so no phase can touch another's parameters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Losses = dict[str, Tensor]
 
 
 class Read(Protocol):
-    """Reads the losses of some phases off a pass; `read` does, or `stacked.StackedRead`."""
+    """Reads the losses of some phases off a pass, as `read` and `stacked.StackedRead` do."""
 
     def __call__(
         self,
@@ -64,7 +64,7 @@ class Step(ABC):
         model: the model to train, on its device.
         config: loss weights, optimisers, corruption, precision.
         read: how losses are read off the model.
-        world: who makes the step together.
+        world: the processes that make the step together.
     """
 
     def __init__(self, model: Autoencoder, config: Config, read: Read = read, world: World = ALONE):
@@ -82,13 +82,13 @@ class Step(ABC):
         }
         self.watch = Watch(model, [phase.name for phase in self.phases])
         self.generators: Sequence[torch.Generator] = ()
-        """What it draws from besides the generator that it is called with."""
+        """What it draws from, besides the generator that it is called with."""
         self.replays: Replays | None = None
         """Where set, steps are recorded and replayed."""
         if self.device.type == "cuda" and world.size == 1:
             self.replays = Replays(self.device)
         self.moves = 0
-        """Updates made since the step was; those of a replay are not counted."""
+        """Updates made by this object; those of a replay are not counted."""
 
     @abstractmethod
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
@@ -101,7 +101,7 @@ class Step(ABC):
 
         Args:
             batch: pictures, and those of their labels that may be used.
-            labelled: gives a batch of labelled pictures; called only by a phase that wants one.
+            labelled: gives a batch of labelled pictures; called only if a phase needs one.
             count: steps made before this one.
             generator: source of all randomness, on the model's device.
 
@@ -131,7 +131,7 @@ class Step(ABC):
         """Make the step of some phases; see `__call__`."""
 
     def prepare(self, epoch: int, count: int) -> None:
-        """Set the learning rates of the next step, and what else depends on how far it is.
+        """Set the learning rates of the next step, and whatever else depends on its time.
 
         Args:
             epoch: epochs finished before it.
@@ -143,18 +143,18 @@ class Step(ABC):
                 group["lr"].fill_(learning_rate(self.config, epoch, count, adversarial=adversarial))
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """The states of its optimisers, by their names."""
+        """The states of its optimisers, by name."""
         return {
             name: {"state": optimizer.state_dict()["state"]}
             for name, optimizer in self.optimizers.items()
         }
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
-        """Stand where the step stood that gave ``state``; rates are the config's.
+        """Restore what `state` gave; learning rates are the config's.
 
         Raises:
             KeyError: an optimiser's state is missing.
-            ValueError: it is another optimiser's, or of other parameters.
+            ValueError: a state belongs to another optimiser or to other parameters.
         """
         for name, optimizer in self.optimizers.items():
             groups = optimizer.state_dict()["param_groups"]
@@ -191,7 +191,7 @@ class Step(ABC):
             # What no phase of this step reaches (a class head, say) stays as it is.
             grads = torch.autograd.grad(loss, parameters, retain_graph=rest > 0, allow_unused=True)
             for parameter, grad in zip(parameters, grads, strict=True):
-                # Fused updates read a gradient as if it lay in memory as its parameter does.
+                # Fused updates assume that a gradient has its parameter's memory layout.
                 parameter.grad = None if grad is None else grad.contiguous()
         return self._move(losses, seen, count)
 
@@ -199,9 +199,9 @@ class Step(ABC):
         """Step some optimisers, unless a loss or a gradient is not finite.
 
         Args:
-            names: of the optimisers.
-            seen: the unweighted loss of each phase that the gradients are of; this process's
-                share of it and of them, where several make the step.
+            names: those of the optimisers.
+            seen: the unweighted loss of each phase that has a share in the gradients. Where several
+                processes make the step, losses and gradients are this process's shares.
             count: steps made before this one.
 
         Returns:
@@ -217,7 +217,7 @@ class Step(ABC):
 
 
 class AlternatingStep(Step):
-    """The paper's: each phase encodes anew and has its own optimiser, one after the other."""
+    """The paper's step: one phase after the other, each with its own encoding and optimiser."""
 
     def _players(self) -> list[tuple[str, list[nn.Parameter], bool]]:
         return [(p.name, p.parameters, p.name != "reconstruction") for p in self.phases]
@@ -241,7 +241,7 @@ class AlternatingStep(Step):
         return losses
 
     def _corruption_of(self, phase: Phase) -> Corruption:
-        """Hidden units are dropped where pictures are reconstructed, and nowhere else."""
+        """Dropout of hidden units applies to the reconstruction phase alone."""
         dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
         return Corruption(self.corruption.noise_std, dropout)
 

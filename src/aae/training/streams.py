@@ -15,36 +15,37 @@ from aae.training.batches import Batches, Epochs, seeded
 from aae.training.world import ALONE, World
 
 BLOCK = 64 * 2**10
-"""Bytes of neighbouring pictures that are read together. From a disk, pictures of 28×28 came so at
-300,000 a second, one by one at 22,000; from the system's memory at two million either way."""
+"""Bytes of neighbouring pictures that are read together. From a disk, pictures of 28×28 came at
+300,000 a second in this way and at 22,000 one by one; from the system's memory, at two million
+either way."""
 WINDOW = 16 * 2**20
-"""Bytes of pictures that are shuffled together, at least; two such windows are in memory."""
+"""Least bytes of pictures that are shuffled together; two such windows are in memory."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What of a window's pictures this process asks for, and where in it each batch's are."""
+    """The pictures that this process needs from a window, and where each batch's are in it."""
 
     pictures: Batches
     batches: list[tuple[Tensor, Rows | None]]
 
 
 class Stream(Epochs):
-    """A data set in files: a thread reads the next pictures while a training uses those before.
+    """A data set in files: a thread reads the next pictures while a training uses earlier ones.
 
-    An epoch has every picture once, in an order that follows from seed, epoch and batch size alone.
-    Blocks of neighbours (64 KB) are put in random order, and each window of that (16 MB, in whole
-    batches) is shuffled. So a batch comes from some 250 random places, whatever the order of the
-    files; but pictures of one block meet in one window. Pictures of more than 32 KB are blocks by
+    An epoch has every picture once, in an order that depends only on seed, epoch and batch size.
+    Blocks of neighbours (64 KB) are put in random order, and each window of that order (16 MB, in
+    whole batches) is shuffled. So a batch comes from some 250 random places, whatever the order of
+    the files; but pictures of one block share a window. Pictures of more than 32 KB are blocks by
     themselves: their order is as random as that of `Batches`.
 
     Args:
         images: uint8 [n, c, h, w], in files.
         labels: int64 [n]; -1 where a label must not be used.
         batch_size: see `Epochs`.
-        device: where batches shall be.
+        device: where batches are put.
         seed: see `Epochs`.
-        world: see `Epochs`; each process reads its own rows alone.
+        world: see `Epochs`; each process reads only its own rows.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Stream(Epochs):
         self.length = -(-WINDOW // (size * self.batch_size))
         """Batches in a window."""
         self.windows = -(-len(self) // self.length)
-        """Windows in an epoch; they are numbered on from one epoch to the next."""
+        """Windows in an epoch; their numbers continue from one epoch to the next."""
         self._reader = ThreadPoolExecutor(1, "pictures")
         self._now: tuple[int, Window] | None = None
         self._next: tuple[int, Future[Window]] | None = None
@@ -112,12 +113,12 @@ class Stream(Epochs):
         return [(a - spans[0][0], b - spans[0][0]) for a, b in spans]
 
     def _members(self, k: int) -> np.ndarray:
-        """The numbers of a window's pictures, sorted, as they are read best."""
+        """The numbers of a window's pictures, sorted, the best order to read them in."""
         number, window = divmod(k, self.windows)
         start, _ = self.span(window * self.length)
         end = start + self._spans(k)[-1][1]
         firsts = np.arange(0, self.count, self.block)
-        # The third number keeps the blocks' order apart from that within windows.
+        # The third number makes the blocks' order independent of that within windows.
         order = torch.randperm(len(firsts), generator=seeded(self.seed, number, 1)).numpy()
         firsts = firsts[order]
         lasts = np.minimum(firsts + self.block, self.count)

@@ -23,27 +23,29 @@ from aae.training.step import AlternatingStep, JointStep, Losses, Step
 from aae.training.world import ALONE, World
 
 Record = dict[str, float | int | str]
+NOT_FIGURES = frozenset({"step", "epoch", "split", "learning_rate", "images_per_second"})
+"""What a record holds beside losses and figures."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """Where a training stands; together with weights, optimisers and generator, all its state."""
+    """Where a training is; with weights, optimisers and generator, this is all its state."""
 
     epoch: int = 0
     """Epochs finished."""
     batch: int = 0
-    """Batches finished in the epoch under way."""
+    """Batches finished in the current epoch."""
     count: int = 0
     """Steps made in all."""
     sums: Losses = field(default_factory=dict)
-    """Sums of the losses since the epoch began, on the device: adding makes nobody wait."""
+    """Sums of the losses since the epoch began, on the device, so that adding does not wait."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many losses each sum holds."""
 
     def add(self, losses: Losses) -> None:
-        """Note one step's losses."""
+        """Add one step's losses."""
         self.batch += 1
         self.count += 1
         for name, loss in losses.items():
@@ -55,7 +57,7 @@ class Progress:
         return {
             name: float(total) / self.counts[name]
             for name, total in self.sums.items()
-            if self.counts[name]  # all that there were may have been skipped
+            if self.counts[name]  # all of them may have been skipped
         }
 
     def finish_epoch(self) -> None:
@@ -85,7 +87,7 @@ class DivergedError(RuntimeError):
 
 
 class Observer:
-    """What a training tells of itself; override what you want to hear."""
+    """Hears how a training goes; override the methods that you need."""
 
     def on_step(self, trainer: Trainer) -> None:
         """After each step."""
@@ -104,8 +106,8 @@ class Trainer:
         model: the model, on its device.
         config: the config.
         batches: the training pictures; labels that must not be used are -1.
-        labelled: the labelled pictures alone, for phases that want only those.
-        observers: who is told.
+        labelled: the labelled pictures alone, for phases that need only those.
+        observers: hear of its steps, logs and epochs.
         step: makes the step of a model and a config.
     """
 
@@ -125,13 +127,14 @@ class Trainer:
         self.step = step(model, config)
         self.generator = torch.Generator(self.step.device).manual_seed(config.seed)
         self.progress = Progress()
-        # A CPU has the answer at hand; another device would be waited for, so it is asked when
-        # losses are read anyway. Nothing is lost meanwhile: what is not finite makes no update.
+        # A CPU has the answer at hand. Another device would have to be waited for, so it is asked
+        # when losses are read anyway. Meanwhile nothing is lost: what is not finite makes no
+        # update.
         self._looks_at_once = self.step.device.type == "cpu"
         self._heed = {"stop": self._stop, "skip": self._skip}[config.on_nonfinite]
 
     def run(self, validate: Callable[[], Record] | None = None) -> None:
-        """Train from where it stands to the last epoch.
+        """Train from the current point to the last epoch.
 
         Args:
             validate: gives the validation figures; called after each epoch.
@@ -162,7 +165,7 @@ class Trainer:
         progress.finish_epoch()
 
     def _log(self, speed: float) -> None:
-        """Tell the mean losses so far, and the speed in pictures a second."""
+        """Tell observers the mean losses so far and the speed in pictures a second."""
         means = self.progress.means()
         self._refuse_divergence(means)
         rate = learning_rate(self.config, self.progress.epoch, self.progress.count)
@@ -170,7 +173,7 @@ class Trainer:
         self._tell({"split": "train", **means, "images_per_second": speed, "learning_rate": rate})
 
     def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
-        """Have the model settle what no loss tells, and tell the observers; see `run`."""
+        """Have the model learn what no loss tells it, and tell the observers; see `run`."""
         self.model.eval()
         self.model.settle(batch.x for batch in self.batches.epoch(self.progress.epoch))
         self.step.watch.remember()  # a step that is not finite must not undo it
@@ -180,7 +183,7 @@ class Trainer:
             observer.on_epoch(self)
 
     def _look(self) -> None:
-        """See whether a step was not finite, and heed it."""
+        """Check whether a step was not finite, and act on it."""
         for fault in self.step.watch.look().values():
             self._heed(fault)
 
@@ -219,8 +222,8 @@ class Trainer:
             observer.on_log(self, record)
 
     def state(self) -> dict[str, Any]:
-        """All but the weights that the rest of the training depends on: tensors, plain values."""
-        self._look()  # no checkpoint follows what nobody has seen
+        """What the rest of the training depends on besides the weights: tensors, plain values."""
+        self._look()  # no checkpoint may follow an unseen fault
         progress = self.progress
         return {
             "progress": {
@@ -236,7 +239,7 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Stand where the training stood that gave ``state``.
+        """Restore what `state` gave.
 
         Raises:
             KeyError: something is missing.
@@ -257,13 +260,13 @@ class Trainer:
         self.step.load_state(state["optimizers"])
         if state["device"] == self.step.device.type:
             self.generator.set_state(state["generator"])
-        else:  # another kind of device has another kind of generator: start it anew, but not alike
+        else:  # another kind of device has another kind of generator: seed it anew, differently
             self.generator.manual_seed(self.config.seed + self.progress.count)
 
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """No looking for cycles: a step makes thousands of objects and none, and it took 5 % of it."""
+    """Pause garbage collection: steps make thousands of objects, no cycles, and it took 5 %."""
     awake = gc.isenabled()
     gc.disable()
     try:

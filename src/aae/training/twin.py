@@ -1,6 +1,6 @@
-"""A twin of a model: the same weights, the large ones held in the products' type as well.
+"""A twin of a model: the same weights, the large ones also in the type of matrix products.
 
-Autocast casts a weight at each use. A twin's copies are made once, when the weight has changed.
+Autocast casts a weight at each use. A twin's copy is made once, after the weight has changed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from aae.conv import Convolution, Enlarging
 from aae.given import Given
 
 LOW = (nn.Linear, Convolution, Enlarging, nn.GroupNorm)
-"""Layers that a twin has in the products' type; `aae.nn.FullLinear` is none of them."""
+"""Layers that a twin has in the type of the products; `aae.nn.FullLinear` is not one of them."""
 
 
 def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
-    """The same model over the same tensors, but for `LOW` layers, whose weights are of ``dtype``.
+    """The same model over the same tensors, except that `LOW` layers have weights of ``dtype``.
 
-    In float32 all stay as they are. Weights of another type are copies, as the model's are now.
+    In float32 all stay as they are. Weights of another type are copies of the model's current ones.
 
     Args:
         model: the model, with float32 weights.
@@ -37,7 +37,7 @@ def twin(model: Autoencoder, dtype: torch.dtype) -> Autoencoder:
 
 
 def _lower(module: nn.Module, dtype: torch.dtype) -> None:
-    """Have the layers within a module multiply in a type."""
+    """Make the layers within a module multiply in ``dtype``."""
     for name, layer in list(module.named_children()):
         if isinstance(layer, Given):  # what is in it is not ours to change
             layer.dtype = dtype if layer.low else layer.dtype
@@ -48,7 +48,7 @@ def _lower(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def _lowered(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A layer whose weights are of a type, and that takes its input in that type."""
+    """A copy of a layer with weights of ``dtype``, which casts its input to that type."""
     weights = {id(p): nn.Parameter(p.detach().to(dtype)) for p in layer.parameters()}
     low = copy.deepcopy(layer, weights)
     low.register_forward_pre_hook(_in_own_type)
@@ -61,7 +61,7 @@ def _in_own_type(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, 
 
 
 class Twin:
-    """A model in training, and its twin: losses are read off the twin, the model is updated.
+    """A model in training and its twin: losses are read off the twin, and the model is updated.
 
     Args:
         model: the model, with float32 weights.
@@ -75,7 +75,7 @@ class Twin:
         self._gradients = {w: torch.empty_like(w) for w in self._low if self._has_copy(w)}
 
     def follow(self, weights: Iterable[Tensor] | None = None) -> None:
-        """Copy some of the model's weights, or all, that the twin holds in another type."""
+        """Renew the twin's copies of some of the model's weights, or of all."""
         weights = [w for w in self._chosen(weights) if self._has_copy(w)]
         with torch.no_grad():
             _copy([self._low[w] for w in weights], weights)
@@ -83,8 +83,8 @@ class Twin:
     def differentiate(self, loss: Tensor, weights: Iterable[Tensor] | None = None) -> None:
         """Give some of the model's weights, or all, the gradient of a loss read off the twin.
 
-        It comes in their own type and layout, as fused updates take it; None where the loss does
-        not reach a weight.
+        It has each weight's own type and layout, as fused updates need; it is None where the loss
+        does not reach a weight.
         """
         weights = self._chosen(weights)
         grads = torch.autograd.grad(loss, [self._low[w] for w in weights], allow_unused=True)
@@ -107,6 +107,6 @@ class Twin:
 
 
 def _copy(to: list[Tensor], tensors: list[Tensor]) -> None:
-    """Copy each tensor to its place; a GPU does it at once."""
+    """Copy each tensor to its place; a GPU copies all at once."""
     if to:
         torch._foreach_copy_(to, tensors)

@@ -1,9 +1,9 @@
 """The processes that train one model together: each takes some rows of every batch.
 
-What they make of a batch is what one process makes of it, up to rounding. Each draws whatever is
-random for the whole batch and keeps its own rows of it. A loss is a mean over the batch, so each
-process has a share of it, and shares and their gradients are summed. Where examples meet within a
-loss (batch statistics, the mean of y) sums go around on the way, forwards and backwards.
+Their result for a batch is that of one process, up to rounding. Each draws random numbers for the
+whole batch and keeps those of its own rows. A loss is a mean over the batch, so each process has a
+share of it; shares and their gradients are summed. Where a loss combines examples (batch
+statistics, the mean of y), the processes exchange sums within it, forwards and backwards.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ class LostError(RuntimeError):
 
 
 class World:
-    """A process that trains by itself; `Workers` are several."""
+    """A process that trains alone; see `Workers` for several."""
 
     rank = 0
-    """Its number. The first one, 0, keeps the run folder; the others write nothing."""
+    """Its number. The first process, 0, keeps the run folder; the others write nothing."""
     size = 1
-    """How many there are."""
+    """How many processes there are."""
 
     def part(self, order: T) -> tuple[T, Rows | None]:
-        """Its own part of a batch, given as an order of examples [n], and which rows it is."""
+        """Its own part of a batch, given as an order of examples [n], and which rows these are."""
         return order, None
 
     def prepare(self, model: Autoencoder) -> None:
-        """Have a model look at whole batches, before there is an optimiser of its parameters."""
+        """Make a model see whole batches; call it before the parameters have an optimiser."""
 
     def phases(self, phases: Sequence[Phase]) -> tuple[Phase, ...]:
-        """The same phases; the losses are this process's shares, which sum up to the batch's."""
+        """The same phases, with this process's shares of the losses, which sum to the batch's."""
         return tuple(phases)
 
     def total(
         self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]
     ) -> dict[str, Tensor]:
-        """Sum shares of losses; the gradients of some parameters are summed in place."""
+        """Sum the shares of losses, and in place the gradients of some parameters."""
         return dict(losses)
 
     def agreed(self, asked: Callable[[], bool]) -> Callable[[], bool]:
-        """Whether any process was asked to stop: after each step, all say the same."""
+        """A function: was any process asked to stop? After each step, all say the same."""
         return asked
 
     def same(self, content: bytes) -> bytes:
-        """What the first process has, in all of them."""
+        """The content that the first process has, in all processes."""
         return content
 
 
@@ -111,7 +111,7 @@ class Workers(World):
     def total(
         self, losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]
     ) -> dict[str, Tensor]:
-        """See `World.total`: one message, in memory that is kept for the next."""
+        """See `World.total`: one message, in memory that is reused for the next."""
         moved = [p for p in parameters if p.grad is not None]
         grads = [p.grad.flatten() for p in moved if p.grad is not None]
         asked = torch.tensor(float(self._asked()), device=moved[0].device)
@@ -133,7 +133,7 @@ class Workers(World):
         return self._stops
 
     def _stops(self) -> bool:
-        # A processor has the answer at hand; another device is waited for now and then alone.
+        # A CPU has the answer at hand; another device is waited for only now and then.
         self._looks += 1
         at_hand = self._wishes.device.type == "cpu" or self._looks % 100 == 0
         return at_hand and bool(self._wishes)
@@ -160,7 +160,7 @@ class Workers(World):
         return tensor
 
     def _mean(self, x: Tensor) -> Tensor:
-        """The mean over a batch of [n, d], of which each process has some rows."""
+        """The mean over a batch [n, d] of which each process has some rows."""
         total: Tensor = _Sum.apply(self, torch.cat([x.sum(0), x.new_tensor([len(x)])]))
         return total[:-1] / total[-1].detach()
 
@@ -169,11 +169,11 @@ class Workers(World):
 def joined() -> Iterator[World]:
     """The processes that a launcher such as torchrun started, for as long as the context lasts.
 
-    Without one, and in a process of one, a training is alone. Where torch's process group is there
-    already, it is taken, and left as it is.
+    Without a launcher, or with one process, a training is alone. If torch's process group exists
+    already, it is used, and left as it is.
 
     Raises:
-        ValueError: what the launcher left in the environment is incomplete.
+        ValueError: the launcher's environment variables are incomplete.
     """
     if dist.is_available() and dist.is_initialized():
         yield Workers(dist.get_rank(), dist.get_world_size())
@@ -185,9 +185,9 @@ def joined() -> Iterator[World]:
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
         if (number := launch.rank_here()) < torch.cuda.device_count():
-            torch.cuda.set_device(number)  # who has none is told so where a GPU is asked for
+            torch.cuda.set_device(number)  # without one, asking for a GPU raises an error
     with _heard():
-        # After a restart, the launcher's store still holds the addresses of those before.
+        # After a restart, the launcher's store still holds the addresses of the old processes.
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
         own = PrefixStore(f"aae/{launch.restarts()}", store)
         dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=PATIENCE)
@@ -199,7 +199,7 @@ def joined() -> Iterator[World]:
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """Say of a failure in talking to others what it means."""
+    """Turn a failed communication into an error that says what it means."""
     try:
         yield
     except RuntimeError as error:
@@ -212,13 +212,13 @@ def _share_of(loss: Callable[[Pass], Tensor], seen: Pass) -> Tensor:
     assert rows is not None
     with _OwnRows(seen.generator, rows):
         value = loss(seen)
-    if not rows.count:  # of no examples there is no mean, and no share
+    if not rows.count:  # without examples there is no mean, and no share
         value = value.nan_to_num(0.0)
     return value * (rows.count / rows.total)
 
 
 class _OwnRows(Draws):
-    """Whatever is drawn for some rows of a batch is drawn for all, and these rows are taken.
+    """Makes a draw for some rows of a batch a draw for all rows, and takes those rows of it.
 
     Args:
         generator: what it is drawn from.
@@ -263,11 +263,11 @@ class _Sum(torch.autograd.Function):
 
 
 class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation by the whole batch's statistics (torch's own wants a GPU).
+    """Batch normalisation by the whole batch's statistics (torch's own needs a GPU).
 
     Args:
-        layer: what it stands for, whose weights and statistics it takes over.
-        world: who has the rest of the batch.
+        layer: the layer that it replaces, whose weights and statistics it takes over.
+        world: the processes that have the rest of the batch.
     """
 
     def __init__(self, layer: nn.modules.batchnorm._BatchNorm, world: Workers):
@@ -283,7 +283,7 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """[n, d, …] → the same shape and type."""
-        if not self.training:  # in use, a process is by itself
+        if not self.training:  # in use, a process is alone
             return super().forward(input)
         x = input.float()
         over = [0, *range(2, x.ndim)]
@@ -307,12 +307,12 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 def _spread(values: Tensor, x: Tensor) -> Tensor:
-    """One value for each channel, [d], as x has its channels."""
+    """One value for each channel, [d], shaped to broadcast with x."""
     return values.view(1, -1, *[1] * (x.ndim - 2))
 
 
 def _share_statistics(module: nn.Module, world: Workers) -> None:
-    """Have the layers within a module normalise by the whole batch."""
+    """Make the layers within a module normalise by the whole batch."""
     for name, layer in list(module.named_children()):
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             setattr(module, name, _SharedBatchNorm(layer, world))
