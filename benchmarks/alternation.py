@@ -1,7 +1,7 @@
 """The paper's alternation, as it is and without casts and second readings, side by side.
 
-Both make steps of a row of the reproduction by the paper's recipe, on noise in the shape of MNIST,
-in turns; the time is the processor's, so that what else the machine does matters less.
+Both take turns to make steps of a setting of the reproduction with the paper's recipe, on noise in
+the shape of MNIST. CPU time is measured, so that other load on the machine matters less.
 
     python benchmarks/alternation.py fig2/aae-gaussian table2/labels-1000 table3/clusters-16
 """
@@ -25,13 +25,13 @@ KINDS = ("alternating-plain", "alternating")
 
 
 def steps_of(setting: catalog.Setting) -> list[Step]:
-    """A step of each kind, of equal models."""
+    """A step of each kind, on equal models."""
     model = build(setting.config, SHAPE, CLASSES, torch.Generator().manual_seed(0)).train()
     return [STEPS[kind](copy.deepcopy(model), setting.config) for kind in KINDS]
 
 
 def milliseconds(step: Step, steps: int) -> float:
-    """Of the processor's time for one step."""
+    """CPU time of one step, in milliseconds."""
     generator = torch.Generator().manual_seed(0)
     size = step.config.batch_size
     pictures = torch.rand((size, *SHAPE), generator=generator) * 2 - 1

@@ -1,10 +1,10 @@
-"""Why the reference program's recipe collapses from some seeds: the first steps, watched.
+"""Why the reference program's recipe collapses with some seeds: a look at the first steps.
 
     python benchmarks/collapse.py --seeds 5 --steps 200
 
-For each variant of the recipe and each seed it prints where the codes of held-out digits start, the
-farthest that their centre strays from the prior's in the first steps, in the prior's standard
-deviations, and the share of units in the encoder's last hidden layer that are 0 for every digit.
+For each variant of the recipe and each seed, it prints where the codes of held-out digits start;
+how far their centre strays from the prior's in the first steps, at most, in the prior's standard
+deviations; and the share of units in the encoder's last hidden layer that are 0 for every digit.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What this program stands on: the licence of each package, and whether any is known to be weak.
+"""What this program depends on: each package's licence, and its known vulnerabilities.
 
 ``python benchmarks/dependencies.py licences`` writes docs/dependencies.md from what is installed.
-``python benchmarks/dependencies.py audit`` asks pip-audit (``pip install pip-audit``), and fails
-where a vulnerability is known; packages that the index at hand knows nothing of, or all where there
-is no network, are named as not audited.
+``python benchmarks/dependencies.py audit`` runs pip-audit (``pip install pip-audit``), and fails if
+a vulnerability is known. Packages that the index does not know, or all of them without a network,
+are listed as not audited.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ vulnerabilities.
 
 
 def named() -> dict[str, str]:
-    """What each package that is named in pyproject.toml is needed for: "all", or an extra."""
+    """What each package named in pyproject.toml is needed for: "all", or an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = {"all": project["dependencies"], **project["optional-dependencies"]}
     found: dict[str, str] = {}
@@ -47,7 +47,7 @@ def named() -> dict[str, str]:
 
 
 def licence(package: str) -> str | None:
-    """A package's licence in a few words; None where it is not installed."""
+    """A package's licence in a few words; None if it is not installed."""
     try:
         about = metadata(package)
     except PackageNotFoundError:
@@ -55,17 +55,17 @@ def licence(package: str) -> str | None:
     kinds = [
         line.split("::")[-1].strip()
         for line in about.get_all("Classifier", [])
-        if line.startswith("License ::") and not line.endswith(":: OSI Approved")  # by itself: none
+        if line.startswith("License ::") and not line.endswith(":: OSI Approved")  # alone: none
     ]
     stated = about.get("License-Expression") or ", ".join(kinds) or about.get("License") or ""
     for file in distribution(package).files or [] if not stated else []:
-        if file.name.startswith("LICENSE"):  # whose first lines have its name
+        if file.name.startswith("LICENSE"):  # its first lines have the name
             stated = " ".join(file.read_text().split()[:4]).strip(",")
     return stated.strip().splitlines()[0][:99] if stated.strip() else "not stated"
 
 
 def page() -> str:
-    """The page of licences; what is not installed keeps the row it has."""
+    """The page of licences; packages that are not installed keep their rows."""
     rows = dict(_rows(PAGE.read_text())) if PAGE.exists() else {}
     for name, group in named().items():
         rows[name] = f"| {name} | {group} | {licence(name) or 'not installed here'} |"
@@ -78,7 +78,7 @@ def _rows(text: str) -> list[tuple[str, str]]:
 
 
 def audit() -> int:
-    """Ask pip-audit of all that is installed; see the module."""
+    """Run pip-audit on all that is installed; see the module."""
     command = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     done = subprocess.run(command, capture_output=True, text=True)
     try:
@@ -96,7 +96,7 @@ def audit() -> int:
 
 
 def weak(report: dict[str, Any]) -> dict[str, Any]:
-    """What a report of pip-audit's says: how many were audited, which are vulnerable or unknown."""
+    """Summarise a report of pip-audit: how many were audited, which are vulnerable or unknown."""
     packages = report["dependencies"]
     return {
         "audited": sum("skip_reason" not in each for each in packages),

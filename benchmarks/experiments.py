@@ -1,4 +1,4 @@
-"""The reference program's experiments on the full MNIST, and the same over seeds.
+"""The reference program's experiments on the full MNIST, once and over several seeds.
 
     python benchmarks/experiments.py figures     # each once, 50 epochs or more, with its pictures
     python benchmarks/experiments.py stability   # five seeds of each recipe, ten epochs
@@ -6,9 +6,9 @@
     python benchmarks/experiments.py summary     # the tables of what has been run so far
     python benchmarks/experiments.py publish     # the README's pictures
 
-Runs go on where they were stopped. Each leaves a run folder under ``runs/`` and its figures, from
-the test set, under ``benchmarks/results/``. With ``--jobs 2`` two run at a time, a thread each:
-more pictures a second on two cores than one run with two threads.
+Interrupted runs are resumed. Each leaves a run folder under ``runs/`` and its figures, from the
+test set, under ``benchmarks/results/``. With ``--jobs 2`` two run at a time, with one thread each:
+on two cores, that trains more pictures a second than one run with two threads.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ SETS = {"figures": figures, "stability": stability, "paths": paths}
 
 
 def work(job: tuple[str, str, Config]) -> str:
-    """Train, or go on with, one run; measure it on the test set; write its figures down."""
+    """Train or resume one run, measure it on the test set, and write down its figures."""
     kind, name, config = job
     result = RESULTS / kind / f"{name}.json"
     if result.exists():
@@ -136,7 +136,7 @@ COLUMNS = {
 
 
 def row(measured: list[dict[str, Any]]) -> list[str]:
-    """A row of a table: the one run's figures, or mean ± standard deviation over runs."""
+    """A row of a table: a single run's figures, or mean ± standard deviation over runs."""
     for one in measured:
         one |= {check["name"]: check["value"] for check in one["health_checks"]}
     cells = []

@@ -5,8 +5,8 @@ Writes the explorer of a run, serves it, and drives Debian's Chromium over it:
     aae train gaussian --data mnist --out runs/g
     python benchmarks/explorer.py runs/g
 
-The time of a decoding runs from the move's own time stamp to the picture on its canvas, "shown" to
-the frame after that. A redraw is what zooming costs: all codes, the prior and the axes.
+Decoding time runs from the move's own time stamp to the picture on its canvas, "shown" to the frame
+after that. A redraw is what zooming costs: all codes, the prior and the axes.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""The Parzen likelihood of a run's validation digits, by near samples and by all, side by side.
+"""The Parzen likelihood of a run's validation digits, from near samples and from all, side by side.
 
-`aae.parzen` takes distances in full only where samples can be near. A plain loop over the same
-pieces takes every distance, and nothing else. Both take turns on the same samples.
+`aae.parzen` computes distances in full only where samples can be near. A plain loop over the same
+pieces computes every distance, and nothing else. Both take turns on the same samples.
 
     aae train gaussian --latent-dim 8 --validation 0.08 --out runs/plane
     python benchmarks/likelihood.py runs/plane --samples 100000
@@ -20,7 +20,7 @@ from aae import inference, parzen
 from aae.run import Run, Splits, data_of
 
 SIGMA = 0.13
-"""Near what is chosen on the validation set of MNIST for so many samples."""
+"""Close to what is chosen on MNIST's validation set for this many samples."""
 
 
 def of_near(samples: Tensor, points: Tensor) -> float:
@@ -28,7 +28,7 @@ def of_near(samples: Tensor, points: Tensor) -> float:
 
 
 def of_all(samples: Tensor, points: Tensor) -> float:
-    """The same by every distance."""
+    """The same, from every distance."""
     centre = points.mean(0)
     total = torch.full((len(points),), -math.inf, dtype=torch.float64)
     for window in samples.split(4 * parzen.CHUNK):

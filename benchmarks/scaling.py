@@ -1,4 +1,4 @@
-"""How the time of a step goes with processes: a model, fitted here, held to what it foretells.
+"""How the time of a step depends on the number of processes: a fitted model, put to the test.
 
     python benchmarks/scaling.py --json benchmarks/results/scaling.json
 
@@ -6,12 +6,12 @@ A step of n pictures by P processes takes
 
     t(n, P) = c(P) · (a + b · n / P) + s(P, W)        s(P, W) = α(P) + β(P) · 4 W
 
-where a (updates, casts, Python) and b (arithmetic) are fitted to steps of one process; c says how
-much slower steps are while P trainings that know nothing of each other run at once, for cores and
-memory are shared (1 where each process has its own); and s is the time in which W gradients are
-put together and summed, fitted to sums of several lengths by P processes that do nothing else.
-Input is read ahead by a thread, so it counts only where it takes longer than all
-that. What P processes then take for real is measured and set beside.
+where a (updates, casts, Python) and b (arithmetic) are fitted to steps of one process. c says how
+much slower steps are while P independent trainings run at once and share cores and memory (it is 1
+if each process has its own). s is the time to put together and sum W gradients, fitted to sums of
+several lengths by P processes that do nothing else. A thread reads input ahead, so input counts
+only if it takes longer than all that. The real times of P processes are then measured, and shown
+beside those of the model.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from aae.training.world import ALONE, Workers, World
 CPU = torch.device("cpu")
 SIZES = (16, 32, 64, 128, 256, 512)
 BUSY = 128
-"""Pictures in the steps that are timed beside others."""
+"""Pictures in the steps that are timed while other trainings run."""
 LENGTHS = (10_000, 100_000, 1_000_000, 4_000_000)
 NETWORKS: dict[str, tuple[Config, tuple[int, ...]]] = {
     "the paper's, 784-1000-1000": (recipe("gaussian"), (1, 28, 28)),
@@ -53,14 +53,14 @@ NETWORKS: dict[str, tuple[Config, tuple[int, ...]]] = {
     ),
 }
 LARGE = replace(recipe("gaussian"), network="conv", latent_dim=256, width=64), (3, 256, 256)
-"""A large convolutional one: counted, not run."""
+"""A large convolutional network: its operations are counted, it is not run."""
 
-# What makers say of their machines; nothing of it was measured here.
+# What makers say of their machines; none of it was measured here.
 GPU_RATE, GPU_SHARE = 989e12, 0.4  # H100, dense bf16; the share of it that large products reach
 GPU_MEMORY = 3.35e12  # bytes a second; an update of Adam moves 28 bytes for each weight
 GPU_LAUNCH = 0.2e-3  # seconds that a step takes whatever its size, as one CUDA graph
 LINKS = {"8 GPUs, NVLink": (8, 450e9, 20e-6), "64 nodes of one GPU, 400 Gb/s": (64, 50e9, 10e-6)}
-"""How many, bytes a second of each link, and seconds for a message from one to the next."""
+"""Number of GPUs, bytes a second of each link, and seconds for a message from one to the next."""
 
 
 def made(config: Config, shape: tuple[int, ...]) -> Autoencoder:
@@ -68,7 +68,7 @@ def made(config: Config, shape: tuple[int, ...]) -> Autoencoder:
 
 
 def steps_of(name: str, n: int, world: World, count: int) -> list[float]:
-    """Seconds of steps with ``n`` pictures, which the processes of a world share."""
+    """Seconds of steps with ``n`` pictures, divided among the processes of a world."""
     config, shape = NETWORKS[name]
     config = replace(config, batch_size=n)
     model = made(config, shape)
@@ -88,7 +88,7 @@ def steps_of(name: str, n: int, world: World, count: int) -> list[float]:
 
 
 def sums_of(length: int, count: int) -> list[float]:
-    """Seconds in which processes sum so many numbers."""
+    """Seconds that processes take to sum ``length`` numbers."""
     parts, whole, times = [torch.zeros(length // 2)] * 2, torch.empty(length // 2 * 2), []
     for _ in range(count + 3):
         dist.barrier()
@@ -123,7 +123,7 @@ def quartiles(times: list[float]) -> list[float]:
 
 
 def fitted(xs: list[float], ys: list[float]) -> tuple[float, float]:
-    """The line through some points that errs least, each in proportion to itself: start, slope."""
+    """Start and slope of the line through some points with the least squared relative errors."""
     x, y = np.asarray(xs), np.asarray(ys)
     a = np.stack([np.ones_like(x), x], 1) / y[:, None]
     start, slope = np.linalg.lstsq(a, np.ones_like(y), rcond=None)[0]
@@ -135,7 +135,7 @@ def weights(model: Autoencoder) -> int:
 
 
 def operations(config: Config, shape: tuple[int, ...]) -> float:
-    """Arithmetic of a step for each picture: three times that of the networks' forward passes."""
+    """Arithmetic of a step per picture: three times that of the networks' forward passes."""
     n = 4
     model = made(config, shape).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -144,7 +144,7 @@ def operations(config: Config, shape: tuple[int, ...]) -> float:
 
 
 def foretold(config: Config, shape: tuple[int, ...], n: int) -> list[dict[str, Any]]:
-    """What a step takes on machines that are not here, if their makers' figures hold."""
+    """Predicted times of a step on machines that are not here, if their makers' figures hold."""
     model = made(config, shape)
     size, each = weights(model), operations(config, shape)
     rows = []

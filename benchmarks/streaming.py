@@ -1,7 +1,7 @@
-"""Pictures in files against the same pictures in memory: speed of a training, side by side.
+"""Training speed with pictures in files and with the same pictures in memory, side by side.
 
-Three trainings of one network take turns: on an array in memory; on a file of it, which the system
-keeps in memory; and on that file while the system is made to forget it, so that it comes from the
+Three trainings of one network take turns: on an array in memory; on a file of it that the system
+keeps in memory; and on that file while the system is made to forget it, so that it is read from
 disk.
 
     python benchmarks/streaming.py --megabytes 500
@@ -30,7 +30,7 @@ from aae.training.streams import Stream
 from aae.training.trainer import make_step
 
 STEPS = 170
-"""Steps of a turn: as many as a window of a stream lasts."""
+"""Steps in a turn: as many as a window of a stream lasts."""
 
 
 def write(path: Path, megabytes: int) -> None:
@@ -45,7 +45,7 @@ def write(path: Path, megabytes: int) -> None:
 
 
 def forget(path: Path) -> None:
-    """Have the system drop what it keeps of a file in memory."""
+    """Make the system drop what it keeps of a file in memory."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -2,12 +2,12 @@
 
     python benchmarks/tables.py --seeds 5
 
-For each seed a quarter of a table's rows is kept aside, and the rest is learned by an adversarial
-autoencoder, its class as one column among the others. As many rows as it learned from are sampled,
-and two classifiers that learn from these alone are tested on the rows kept aside: beside the same
-classifiers learned from the real rows, and from samples of a Gaussian with full covariance fitted
-to each class. The settings are the recipe ``gaussian``'s, but for 128 units, batches of 32 and 300
-epochs, which were tried on parts of the training rows of seeds 0 and 1.
+For each seed, a quarter of a table's rows is held out, and an adversarial autoencoder learns the
+rest, with the class as one column among the others. As many rows as it learned from are sampled.
+Two classifiers that learn from these alone are tested on the held-out rows, and compared with the
+same classifiers trained on the real rows, and on samples of a Gaussian with full covariance fitted
+to each class. The settings are those of the recipe ``gaussian`` except for 128 units, batches of 32
+and 300 epochs, which were tried on parts of the training rows of seeds 0 and 1.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def parts(table: str, seed: int) -> tuple[Rows, Rows]:
 
 
 def generated(train: Rows, seed: int, epochs: int = 300) -> Rows:
-    """As many rows as there are, sampled from a model that learned them."""
+    """As many rows as are given, sampled from a model that learned them."""
     import torch
 
     from aae import inference
@@ -53,7 +53,7 @@ def generated(train: Rows, seed: int, epochs: int = 300) -> Rows:
     x, y = train
     table = {**{str(k): column for k, column in enumerate(x.T)}, "class": y}
     reading = TableReading(categorical_columns=("class",))
-    # The test set of the data set is not looked at here; the rows kept aside are not in it.
+    # The data set's test set is not used here; the held-out rows are not in it.
     data = dataset_of(table, test=table, reading=reading)
     assert data.columns is not None
     config = Config(
@@ -88,7 +88,7 @@ SOURCES: dict[str, Callable[[Rows, int], Rows]] = {
 
 
 def accuracies(train: Rows, test: Rows) -> dict[str, float]:
-    """What classifiers that learn from some rows make of others."""
+    """Accuracy, on test rows, of each classifier trained on some rows."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -102,7 +102,7 @@ def accuracies(train: Rows, test: Rows) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure all tables, write them down and print a table of them."""
+    """Measure all tables, write down the results and print a table of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULT)

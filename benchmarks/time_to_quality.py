@@ -2,8 +2,8 @@
 
     python benchmarks/time_to_quality.py --seeds 3
 
-The reference ends at 2.9 % test error after about 160 epochs, 79 minutes on two cores. Here a
-number of epochs is fixed beforehand for each way, all of it is trained (data loaded, pictures and
+The reference ends at 2.9 % test error after about 160 epochs, 79 minutes on two cores. Here the
+number of epochs is fixed beforehand for each way. Training is complete (data loaded, pictures and
 checkpoints written), and the test set is used once: seconds from call to end, and the error.
 """
 
@@ -26,10 +26,10 @@ ASKED = 0.029
 
 
 def ways() -> dict[str, Config]:
-    """The tuned recipe in few epochs, and the paper's model alone in more; by their epochs.
+    """The tuned recipe in few epochs, and the paper's model alone in more; named by their epochs.
 
-    The paper's losses alone want a gentle game for y: where its generator weighs as much as that of
-    z, more is misclassified (docs/trials.md).
+    The paper's losses alone need a gentle game for y: if its generator weighs as much as that of z,
+    more pictures are misclassified (docs/trials.md).
     """
     alone = replace(
         recipe("semi"), epochs=20, vat_weight=0.0, noise_std=0.4, batch_norm=True,

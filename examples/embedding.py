@@ -1,11 +1,11 @@
-"""A plane of digits, beside PCA, t-SNE and UMAP.
+"""Digits on a plane, compared with PCA, t-SNE and UMAP.
 
     pip install '.[examples]'
     python examples/embedding.py
 
-All lay out 1,437 digits on a plane, and then 360 others that they have not seen, where they can:
-t-SNE cannot. Measured on these others: whether neighbours on the plane were neighbours before
-(trustworthiness), and whether the nearest learned digit on the plane is the same digit.
+All methods lay out 1,437 digits on a plane, and all but t-SNE, which cannot, then add 360 others
+that they have not seen. Measured on these others: whether neighbours on the plane were neighbours
+before (trustworthiness), and whether the nearest learned digit on the plane is the same digit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from measuring import Figures, digits, few_of, run
 
 
 def methods(seed: int, n_epochs: int) -> dict[str, Any]:
-    """What is compared; UMAP where it is installed."""
+    """The methods compared, with UMAP if it is installed."""
     settings: dict[str, Any] = {"scale": "range", "n_epochs": n_epochs, "random_state": seed}
     made: dict[str, Any] = {
         "AdversarialEmbedding": AdversarialEmbedding(**settings),
@@ -62,7 +62,7 @@ def compare(*, seeds: Iterable[int], held_out: str = "test", n_epochs: int = 150
 
 
 def draw(n_epochs: int = 150) -> None:
-    """The planes of the first seed."""
+    """Draw the planes of the first seed."""
     from matplotlib.figure import Figure
 
     X, X_new, y, y_new = digits()

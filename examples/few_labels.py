@@ -1,11 +1,11 @@
-"""A classifier of digits from 50 labels, beside scikit-learn's semi-supervised ones.
+"""A classifier of digits from 50 labels, compared with scikit-learn's semi-supervised ones.
 
     python examples/few_labels.py
 
-All are given the same 1,437 digits, five of each class with a label, and are asked for the classes
-of 360 others. A digit moved by a pixel is the same digit: each method is given the moved ones too,
-and scikit-learn's are measured without them as well. A seed chooses the labels; what was to be
-chosen of each method was chosen by ``--held-out validation``, on digits not among the 360.
+All methods are given the same 1,437 digits, five of each class with a label, and must tell the
+classes of 360 others. A digit moved by a pixel is the same digit, so each method is given the moved
+ones too; scikit-learn's are measured without them as well. A seed chooses the labels. Each method's
+settings were chosen with ``--held-out validation``, on digits that are not among the 360.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from aae import AdversarialClassifier
 from measuring import Figures, digits, few_of, run
 
 PLACES = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
-"""Where the upper left corner of a digit is cut from it, with a pixel of white around it."""
+"""Upper left corners at which a digit, with a pixel of white around it, is cut out."""
 
 
 def compare(
@@ -46,7 +46,7 @@ def compare(
             ("SelfTrainingClassifier", training, True),
             ("SelfTrainingClassifier, no moved digits", training, False),
         ):
-            with warnings.catch_warnings():  # of digits that LabelSpreading's graph leaves alone
+            with warnings.catch_warnings():  # about digits isolated in LabelSpreading's graph
                 warnings.simplefilter("ignore", RuntimeWarning)
                 method.fit(
                     (moves(X) if moved else X) / 16, np.tile(shown, len(PLACES) if moved else 1)
@@ -57,7 +57,7 @@ def compare(
 
 
 def moves(X: NDArray[Any]) -> NDArray[Any]:
-    """Digits as they are, and moved by a pixel each way, one after the other."""
+    """Digits as they are, followed by the same moved by a pixel each way."""
     framed = np.pad(X.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
     cut = [framed[:, down : down + 8, right : right + 8] for down, right in PLACES]
     return np.concatenate(cut).reshape(-1, 64)

@@ -28,7 +28,7 @@ def digits(held_out: str = "test") -> Split:
 
     Args:
         held_out: "test", 360 digits for the final figure; or "validation", 360 of the others, for
-            every choice.
+            making choices.
     """
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=360, random_state=0, stratify=y)
@@ -52,7 +52,7 @@ def run(name: str, compare: Callable[..., Figures], **quick: Any) -> None:
     """The command line of an example: measure, print a table, write the figures.
 
     Args:
-        name: of the example.
+        name: the example's name.
         compare: measures all methods; takes ``seeds`` and ``held_out``.
         quick: what ``--quick`` changes.
     """

@@ -1,11 +1,11 @@
-"""What is unlike all that was learned from, beside an isolation forest.
+"""Examples unlike all that were learned from, compared with an isolation forest.
 
     python examples/outliers.py
 
-Digits: both learn from all digits but one kind, and score others, with that kind among them. Each
-kind is left out once. Tumours: both learn from 200 benign ones of scikit-learn's breast cancer
-data and score 100 other benign ones and 106 malignant. Measured is how often what is of the kind
-left out is scored as less normal than what is not (area under the ROC curve).
+Digits: both methods learn from all digits except one kind, and score others, which include that
+kind. Each kind is left out once. Tumours: both learn from 200 benign ones of scikit-learn's breast
+cancer data, and score 100 other benign ones and 106 malignant ones. The figure is how often an
+example of the kind left out is scored as less normal than another (area under the ROC curve).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def compare(*, seeds: Iterable[int], held_out: str = "test", n_epochs: int = 100
     """Area under the ROC curve, for each seed.
 
     Args:
-        seeds: of the methods. Seed k leaves the digits 2k and 2k + 1 out, in turn, and chooses the
-            tumours to learn from; those scored are always the same.
-        held_out: what is scored: "test", or "validation", others, for every choice.
+        seeds: seeds of the methods. Seed k leaves out the digits 2k and 2k + 1 in turn, and chooses
+            the tumours to learn from; those scored are always the same.
+        held_out: what is scored: "test", or "validation", which are others, for making choices.
         n_epochs: see `AdversarialAutoencoder`.
     """
     figures: Figures = {}

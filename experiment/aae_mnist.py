@@ -1,7 +1,7 @@
 """The command line of the reference program, on top of the library.
 
-Every flag of conan7882/adversarial-autoencoders' ``experiment/aae_mnist.py``, with its meaning and
-default, and two that it lacked: ``--nlabel`` and ``--seed``. Training also leaves a run folder of
+It has every flag of conan7882/adversarial-autoencoders' ``experiment/aae_mnist.py``, with the same
+meaning and default, and two more: ``--nlabel`` and ``--seed``. Training also leaves a run folder of
 ours, ``run-1``, ``run-2``, … in ``--save_path``, for ``aae evaluate`` and the other commands.
 
     python experiment/aae_mnist.py --train --dist_type gmm --label --save_path out
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aae.data import Dataset
 
 LABELS = {"labels": 10_000, "semi": 1280}
-"""How many labels a model is given where nothing is said; others get all."""
+"""The default number of labels for each model; others get all."""
 NOISE_STD = 0.6
 LITERAL: dict[str, Any] = {
     "hidden": 1000, "layers": 2, "style_critic": "plain", "batch_norm": False,
@@ -37,7 +37,7 @@ LITERAL: dict[str, Any] = {
     "balance_weight": 0.0, "precision": "float32",
     "validation": 1 / 60,  # for curves and verdict, so that the test set plays no role
 }  # fmt: skip
-"""What the reference program leaves nobody to choose; our own defaults differ."""
+"""What is fixed in the reference program; our own defaults differ."""
 
 FIELDS = {
     "ncode": "latent_dim", "lr": "lr", "bsize": "batch_size", "maxepoch": "epochs",
@@ -45,7 +45,7 @@ FIELDS = {
     "clsw": "classification_weight", "ygenw": "y_generator_weight",
     "ydisw": "y_discriminator_weight", "data_path": "data_dir", "nlabel": "labels", "seed": "seed",
 }  # fmt: skip
-"""The fields of our config that are flags here, by their names here."""
+"""The fields of our config that are flags here, by the names of the flags."""
 
 
 def main(argv: Sequence[str] | None = None, dataset: Dataset | None = None) -> int:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None, dataset: Dataset | None = None) -> i
 
     Args:
         argv: the arguments; by default the process's own.
-        dataset: instead of MNIST.
+        dataset: used instead of MNIST.
 
     Returns:
         The exit code: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, dataset: Dataset | None = None) -> i
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, as all our programs do."""
+        """Report what is wrong in one line, as all our programs do."""
         raise ValueError(f"{message}; see --help")
 
 
@@ -153,7 +153,7 @@ def config_of(args: argparse.Namespace) -> Config:
 
 
 def train(args: argparse.Namespace, dataset: Dataset | None = None) -> int:
-    """Train into the folder that the flags name, with the reference program's files beside ours."""
+    """Train into the folder that the flags name, and write the reference program's files too."""
     config = config_of(args)
     from aae.cli.training import free, watched
     from aae.data import load

@@ -37,7 +37,7 @@ _SEMI_TAGS = {
 
 @dataclass(frozen=True)
 class Loaded:
-    """A trained model, and what its classes are called."""
+    """A trained model, and the names of its classes."""
 
     model: Autoencoder
     classes: tuple[str, ...]
@@ -47,9 +47,9 @@ class Files(Observer):
     """Writes the reference program's files while a model trains.
 
     Args:
-        folder: where to.
-        config: what is trained.
-        dataset: on what.
+        folder: the folder to write to.
+        config: the config that is trained.
+        dataset: the data set that it is trained on.
     """
 
     def __init__(self, folder: Path, config: Config, dataset: Dataset):
@@ -67,7 +67,7 @@ class Files(Observer):
 
     @cached_property
     def writer(self) -> SummaryWriter:
-        """TensorBoard's; made when the training has begun."""
+        """TensorBoard's writer; made when the training has begun."""
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(self.folder))
@@ -107,7 +107,7 @@ class Files(Observer):
 def save(
     path: Path, model: Autoencoder, config: Config, shape: tuple[int, ...], classes: tuple[str, ...]
 ) -> None:
-    """Write a model as one file: weights, and in its metadata all that is needed to build it."""
+    """Write a model as one file: its weights, and as metadata all that is needed to build it."""
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     about = {"config": config.to_json(), "shape": shape, "classes": classes}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def load(folder: Path, epoch: int) -> Loaded:
     """The model of a checkpoint.
 
     Raises:
-        ValueError: there is none of that epoch, or it is damaged.
+        ValueError: there is no checkpoint of that epoch, or it is damaged.
     """
     path = folder / f"aae-epoch-{epoch}"
     if not path.is_file():
@@ -143,7 +143,7 @@ def load(folder: Path, epoch: int) -> Loaded:
 
 
 def samples(loaded: Loaded, by_class: bool, generator: torch.Generator) -> Figure:
-    """Random samples; a row for each class where that is wanted and the model knows classes."""
+    """Random samples; a row for each class if that is wanted and the model knows classes."""
     if by_class:
         return gallery.samples(loaded.model, loaded.classes, generator)
     images = inference.sample(loaded.model, None, gallery.SIDE**2, generator)
@@ -173,7 +173,7 @@ def style(loaded: Loaded, generator: torch.Generator) -> Figure:
 def codes_and_manifold(
     loaded: Loaded, dataset: Dataset, generator: torch.Generator
 ) -> dict[str, Figure]:
-    """The test pictures' codes, and what the decoder makes of a grid of codes, by file name."""
+    """Figures of the test pictures' codes and of a decoded grid of codes, by file name."""
     part = Part(dataset.test_images, dataset.test_labels)
     figures = {"latent": gallery.latent(loaded.model, part, loaded.classes, generator)}
     for name, figure in gallery.manifold(loaded.model).items():

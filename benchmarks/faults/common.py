@@ -1,4 +1,4 @@
-"""What the scripts share: a small training, its end, and where figures go."""
+"""What the scripts share: a small training, its final state, and where figures go."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ SMALL = Config(
     noise_std=0.3, dropout=0.2, batch_norm=True, warmup=6, lr_steps=(0.7,), log_every=3,
     sample_every=6, checkpoint_every=1, keep=2, device="cpu", precision="float32",
 )  # fmt: skip
-"""A training with all that has a memory: batch statistics, noise, a schedule, labelled pictures."""
+"""A training with all that keeps state: batch statistics, noise, a schedule, labelled pictures."""
 
 
 def without_pictures() -> AbstractContextManager[object]:
-    """Trainings draw nothing: it would take most of their time, and is no part of what is tried."""
+    """Have trainings draw nothing: it would take most of their time, and is not tested here."""
     return mock.patch("aae.fit.Painter", return_value=Observer())
 
 
 def begin_or_resume(folder: Path, config: Config = SMALL) -> Run:
-    """Train in a folder, from its newest checkpoint where there is one."""
+    """Train in a folder, from its newest checkpoint if there is one."""
     if (folder / "config.json").exists():
         return resume(folder)
     return fit(config, folder)
 
 
 def end(run: Run) -> dict[str, Any]:
-    """All that a run came to: weights, training state, metrics (but for the speed), events."""
+    """The final state of a run: weights, training state, metrics (except the speed), events."""
     trainer = make_trainer(run, Splits.of(run.config, run.dataset()))
     records = [
         {name: value for name, value in record.items() if name != "images_per_second"}
@@ -53,7 +53,7 @@ def end(run: Run) -> dict[str, Any]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two nested states are equal to the bit."""
+    """Whether two nested states are equal bit for bit."""
     if isinstance(a, Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -64,7 +64,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
-    """Keep a script's figures, with the versions that they depend on, and say them."""
+    """Save and print a script's figures, with the versions that they depend on."""
     text = json.dumps({**figures, "versions": versions()}, indent=1)
     with written(RESULTS / f"{name}.json") as path:
         path.write_text(text + "\n")
@@ -72,18 +72,18 @@ def write(name: str, figures: dict[str, Any]) -> None:
 
 
 def kept(name: str) -> dict[str, Any]:
-    """The figures that a script left before, if any."""
+    """The figures that a script saved before, if any."""
     place = RESULTS / f"{name}.json"
     return dict(read_json(place)) if place.exists() else {}
 
 
 def asked(default: int) -> int:
-    """The count that was asked for on the command line."""
+    """The count given on the command line, or the default."""
     return int(sys.argv[1]) if len(sys.argv) > 1 else default
 
 
 def _points(folder: Path) -> list[tuple[str, int]]:
-    """Tag and step of all that TensorBoard's files hold, duplicates and all."""
+    """Tag and step of everything in TensorBoard's files, including duplicates."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
     return [

@@ -1,8 +1,8 @@
-"""The newest checkpoint damaged at random: noticed, named, and the one before used.
+"""The newest checkpoint, damaged at random: it is noticed and named, and the one before is used.
 
 Each time, a file of the newest of three checkpoints is cut short, has one bit flipped, is emptied
-or removed. The training must name what was damaged, go on from the one before, and end as if
-nothing had happened, to the bit. Run: ``python benchmarks/faults/corruption.py [COUNT]``
+or removed. The training must name what was damaged, resume from the checkpoint before, and end as
+if nothing had happened, bit for bit. Run: ``python benchmarks/faults/corruption.py [COUNT]``
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ DAMAGES: dict[str, Callable[[Path, random.Random], object]] = {
 
 
 class _Heard(logging.Handler):
-    """Keeps what is said."""
+    """Keeps the messages that are logged."""
 
     def __init__(self) -> None:
         super().__init__()

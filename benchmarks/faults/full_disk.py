@@ -1,9 +1,9 @@
-"""A disk that fills at a random moment: a clear error, the last good checkpoint kept.
+"""A disk that fills at a random moment: the error is clear, the last good checkpoint is kept.
 
-Trainings write to a small file system in memory (Linux, root: ``mount -t tmpfs``) which is filled
-up to a random number of bytes by another file. Where it cannot be mounted, the size of each file is
-limited instead (``RLIMIT_FSIZE``), which says so in the figures. Afterwards room is made, and the
-training must end as if nothing had happened, to the bit.
+Trainings write to a small file system in memory (Linux, root: ``mount -t tmpfs``), which another
+file fills except for a random number of bytes. If it cannot be mounted, the size of each file is
+limited instead (``RLIMIT_FSIZE``), and the figures say so. Afterwards room is made, and the
+training must end as if nothing had happened, bit for bit.
 Run: ``python benchmarks/faults/full_disk.py [COUNT]``
 """
 
@@ -80,7 +80,7 @@ def _small(disk: Path) -> Iterator[tuple[str, Any]]:
 
 @contextmanager
 def _filled(disk: Path, room: int) -> Iterator[None]:
-    """The disk, filled up to so many bytes."""
+    """Fill the disk except for ``room`` bytes."""
     filler = disk / "filler"
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     filler.write_bytes(bytes(max(0, free - room)))
@@ -92,7 +92,7 @@ def _filled(disk: Path, room: int) -> Iterator[None]:
 
 @contextmanager
 def _limited(room: int) -> Iterator[None]:
-    """No file may have more bytes than this."""
+    """Limit every file to ``room`` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))

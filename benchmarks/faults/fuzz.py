@@ -1,11 +1,11 @@
-"""Files from a stranger: each parser is given damaged ones, and raises its documented errors alone.
+"""Untrusted files: each parser is given damaged ones, and may raise only its documented errors.
 
-Sound files are damaged at random: bits flipped, pieces cut, doubled, moved or replaced, numbers in
-headers made huge or negative, values in JSON exchanged for others. A parser may take what it is
+Valid files are damaged at random: bits flipped, pieces cut, doubled, moved or replaced, numbers in
+headers made huge or negative, values in JSON exchanged for others. A parser may accept what it is
 given, or raise `ValueError` or `OSError` (`UnreadableError` for a picture). All else is a failure:
-another exception, more than ten seconds, a file outside of its folder. How much memory was taken at
-most is told, but for what a parser does in a process of its own (Parquet). Figures of the parsers
-that are not named stay as they are. Run: ``python benchmarks/faults/fuzz.py [COUNT] [PARSER …]``
+another exception, more than ten seconds, a file outside its folder. The peak memory is reported,
+except for what a parser does in a process of its own (Parquet). Figures of parsers that are not
+named stay as they are. Run: ``python benchmarks/faults/fuzz.py [COUNT] [PARSER …]``
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def fuzz(
     Args:
         where: an empty folder.
         count: inputs for each parser.
-        seed: of the damage.
+        seed: seed of the damage.
         only: the parsers to try; all by default.
-        tell: is told the figures so far, after each parser.
+        tell: called with the figures so far, after each parser.
     """
     prepare(where)
     figures: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def _one(
     rng: random.Random,
 ) -> dict[str, Any]:
     for sound in seeds:
-        parse(sound, sandbox(where))  # raises if it is not
+        parse(sound, sandbox(where))  # raises if it is not sound
     figures: dict[str, Any] = {"inputs": 0, "taken": 0, "refused": 0, "failures": []}
     slowest, before = 0.0, _most_memory(anew=True)
     for number in range(count):
@@ -112,14 +112,14 @@ def _one(
 
 
 def damaged(sound: bytes, rng: random.Random) -> bytes:
-    """A sound file, damaged in one to four places."""
+    """A valid file, damaged in one to four places."""
     if rng.random() < 0.3:
         with contextlib.suppress(ValueError):
             return _odd_json(sound, rng)
     content = bytearray(sound)
     for _ in range(rng.randint(1, 4)):
         at, to = sorted(rng.randrange(len(content) + 1) for _ in range(2))
-        if rng.random() < 0.5:  # headers are what parsers believe
+        if rng.random() < 0.5:  # parsers believe headers
             at, to = min(at, rng.randrange(256)), min(to, rng.randrange(256))
         at, to = min(at, to), max(at, to)
         kind = rng.randrange(7)
@@ -141,10 +141,10 @@ def damaged(sound: bytes, rng: random.Random) -> bytes:
 
 
 def _odd_json(sound: bytes, rng: random.Random) -> bytes:
-    """JSON with one value exchanged for another; of a file of lines, in one line.
+    """JSON with one value exchanged for another; in a file of JSON lines, in one of them.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
     """
     lines = sound.rstrip(b"\n").split(b"\n") if sound.startswith(b'{"') else [sound]
     k = rng.randrange(len(lines))
@@ -165,13 +165,13 @@ def _odd_json(sound: bytes, rng: random.Random) -> bytes:
 
 
 def prepare(where: Path) -> None:
-    """Have what the parsers leave beside their files, a cache, lie in a folder."""
+    """Put the cache that parsers leave beside their files into the sandbox."""
     torch.set_num_threads(1)
     os.environ["AAE_CACHE_DIR"] = str(where / "sandbox" / "cache")
 
 
 def is_clean(where: Path) -> bool:
-    """Whether there is nothing but what belongs there."""
+    """Whether a folder holds only what belongs there."""
     return not {path.name for path in where.iterdir()} - {"sound", "sandbox"}
 
 
@@ -184,7 +184,7 @@ def sandbox(where: Path) -> Path:
 
 
 def _most_memory(*, anew: bool = False) -> int:
-    """Bytes of memory that this process had at most; on Linux since it was last asked anew."""
+    """Peak memory of this process in bytes; on Linux since the last call with ``anew``."""
     status = Path("/proc/self/status")
     if not status.exists():
         unit = 1 if sys.platform == "darwin" else 1024
@@ -197,7 +197,7 @@ def _most_memory(*, anew: bool = False) -> int:
 
 @contextlib.contextmanager
 def _silence() -> Any:
-    """What is wrong with a checkpoint need not be said a thousand times."""
+    """Do not log a thousand times what is wrong with a checkpoint."""
     logger = logging.getLogger("aae")
     logger.setLevel(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""The parsers that `fuzz` tries: sound files for each, and what is done with a damaged one."""
+"""The parsers that `fuzz` tries: valid files for each, and how a damaged one is parsed."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ OLD = Path(__file__).parents[2] / "tests" / "old_runs" / "format-1"
 
 
 Targets = dict[str, tuple[list[bytes], Parse]]
-"""Sound files and parser, by the name of the format."""
+"""Valid files and parser, by the name of the format."""
 
 
 def targets(where: Path) -> Targets:
     """All parsers.
 
     Args:
-        where: a folder for what sound files are made from.
+        where: a folder for what valid files are made from.
     """
     return {**of_data(), **of_runs(where)}
 
@@ -97,7 +97,7 @@ def of_runs(where: Path) -> Targets:
     (log,) = run.folder.glob("events*")
 
     def in_place(name: str, then: Callable[[Run], object]) -> Parse:
-        """Exchange a file of a run folder, its checksums made right where it has one."""
+        """Replace a file of a run folder, and correct its checksum if it has one."""
 
         def parse(content: bytes, folder: Path) -> object:
             copy = folder / "run"
@@ -148,7 +148,7 @@ def of_runs(where: Path) -> Targets:
 
 
 def _unzip(path: Path) -> None:
-    """Read all that a zip of pictures holds, but for what cannot be."""
+    """Read all of a zip of pictures, except for what cannot be read."""
     files = folders._open(path)
     for name in files.names:
         with contextlib.suppress(UnreadableError), files.open(name) as member:
@@ -156,7 +156,7 @@ def _unzip(path: Path) -> None:
 
 
 def _member(path: Path) -> object:
-    """Have the bytes of a file read as an array in an archive."""
+    """Read the bytes of a file as an array in an archive."""
     content = path.read_bytes()
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("x.npy", content)
@@ -181,7 +181,7 @@ def _npz(*, compressed: bool, **arrays: np.ndarray) -> bytes:
 
 
 def _tables(write: str) -> list[bytes]:
-    """A table of numbers, gaps, text and truth values, as polars writes it; and a plain one."""
+    """A table of numbers, gaps, text and booleans, as polars writes it; and a plain one."""
     rng = np.random.default_rng(0)
     mixed = polars.DataFrame({
         "length": [None if k % 7 == 0 else float(v) for k, v in enumerate(rng.random(60))],

@@ -1,11 +1,11 @@
-"""Files from a stranger once more, made by a fuzzer that coverage guides.
+"""Untrusted files once more, made by a coverage-guided fuzzer.
 
-Where `fuzz` damages sound files at random, atheris (libFuzzer for Python; ``pip install atheris``)
-keeps what led a parser to lines that nothing led to before, and changes that further; every other
-change is one of `fuzz.damaged`. It sees Python alone: ours, Pillow's, numpy's readers, zipfile and
-the like, not what is compiled; and not Parquet, which is read in another process. The errors that
-are allowed are those of `fuzz`; a parser's first failure ends its turn.
-Run: ``python benchmarks/faults/guided.py [SECONDS] [PARSER …]``, the seconds being for each parser.
+`fuzz` damages valid files at random. atheris (libFuzzer for Python; ``pip install atheris``) keeps
+those inputs that led a parser to new lines, and changes them further; every other change is one of
+`fuzz.damaged`. It only sees Python (ours, Pillow's, numpy's readers, zipfile and the like), nothing
+compiled, and not Parquet, which is read in another process. The same errors are allowed as in
+`fuzz`; a parser's first failure ends its turn.
+Run: ``python benchmarks/faults/guided.py [SECONDS] [PARSER …]``, with the seconds for each parser.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def guided(
     seconds: float,
     tell: Callable[[dict[str, Any]], object] = lambda figures: None,
 ) -> dict[str, Any]:
-    """Fuzz each parser for so many seconds, in a process of its own; see the module.
+    """Fuzz each parser for some seconds, in a process of its own; see the module.
 
     Args:
         where: an empty folder.
         names: the parsers, see `fuzz_targets.targets`.
-        seconds: for each.
-        tell: is told the figures so far, after each parser.
+        seconds: for each parser.
+        tell: called with the figures so far, after each parser.
     """
     figures: dict[str, Any] = {}
     for number, name in enumerate(names):
@@ -53,7 +53,7 @@ def guided(
 
 
 def _figures(said: str, code: int) -> dict[str, Any]:
-    """What libFuzzer said, in numbers; of a failure, what it was."""
+    """What libFuzzer said, in numbers, and its failures in words."""
     covered = [int(count) for count in re.findall(r"cov: (\d+)", said)]
     inputs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", said)
     memory = re.findall(r"stat::peak_rss_mb:\s*(\d+)", said)
@@ -87,7 +87,7 @@ def _one(name: str, seconds: int, where: Path) -> None:
                 known = fuzz_targets.of_runs(where / "sound")
         seeds, parse = known[name]
         for sound in seeds:
-            parse(sound, fuzz.sandbox(where))  # what is imported within is seen, too
+            parse(sound, fuzz.sandbox(where))  # so that what it imports is seen, too
     logging.getLogger("aae").setLevel(logging.ERROR)
     corpus = where.with_name(f"{where.name}-corpus")
     corpus.mkdir()

@@ -1,11 +1,11 @@
 """SIGKILL at random moments: each training, killed and resumed until its end, loses nothing.
 
-A training on the digits is begun in a process of its own and killed after a random time, at most as
-long as it takes in all; it is resumed and killed again until it ends by itself. After every kill
-what was whole before must be whole, and no more than one interval between checkpoints may be lost;
-at the end weights, training state, metrics and TensorBoard's points must be those of a training
-that nobody killed, to the bit. A checkpoint's write is too short to be hit that way: with
-``writes`` the kill comes a few milliseconds after one has begun, until COUNT fell within one.
+A training on the digits starts in a process of its own and is killed after a random time, at most
+as long as a whole training takes. It is resumed and killed again until it ends by itself. After
+every kill, what was whole before must be whole, and no more than one interval between checkpoints
+may be lost. At the end, weights, training state, metrics and TensorBoard's points must equal those
+of a training never killed, bit for bit. A checkpoint's write is too short to be hit that way: with
+``writes``, the kill comes a few milliseconds after a write begins, until COUNT fell within one.
 Run: ``python benchmarks/faults/kills.py [COUNT] [writes]``
 """
 
@@ -38,7 +38,7 @@ Moment = Callable[[], bool]
 WRITE = "in a checkpoint's write"
 REMOVAL = "in the removal of an old one"
 _LAST = 3
-"""Of so many writes to come, one is chosen to be killed in."""
+"""The kill comes in one of the next writes, chosen from this many."""
 
 
 def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[s
 
     Args:
         where: an empty folder.
-        count: how many kills; where ``writes`` is asked for, how many within a write.
-        seed: of the moments.
-        writes: whether to kill as checkpoints are written.
+        count: how many kills; with ``writes``, how many within a write.
+        seed: seed of the moments.
+        writes: whether to kill while checkpoints are written.
     """
     rng = random.Random(seed)
     torch.set_num_threads(1)  # a process that forks must not have threads
@@ -105,7 +105,7 @@ def kills(where: Path, *, count: int, seed: int, writes: bool = False) -> dict[s
 
 
 def _steps(folder: Path) -> int:
-    """Steps that a training told of, finished or not."""
+    """The last step that a training recorded, finished or not."""
     records = Run(folder).records() if (folder / "config.json").exists() else []
     return max((record["step"] for record in records), default=0)
 
@@ -115,7 +115,7 @@ def _never() -> bool:
 
 
 class _After:
-    """So many seconds from now."""
+    """The moment some seconds from now."""
 
     def __init__(self, seconds: float):
         self.until = time.perf_counter() + seconds
@@ -126,11 +126,11 @@ class _After:
 
 
 class _Writes:
-    """So many seconds after a number of checkpoints' writes have begun; sees how long they take."""
+    """The moment some seconds after the ``number``-th checkpoint write begins; times each write."""
 
     def __init__(self, folder: Path, number: int = sys.maxsize, seconds: float = 0.0):
         self.folder, self.number, self.seconds = folder, number, seconds
-        self.left = _asides(folder)  # by whoever was killed before
+        self.left = _asides(folder)  # by processes killed before
         self.seen: set[str] = set()
         self.begun, self.since = 0, 0.0
         self.took: list[float] = []
@@ -147,7 +147,7 @@ class _Writes:
 
 
 def _asides(folder: Path) -> dict[str, int]:
-    """Folders of checkpoints being written or removed, by name; when they last changed."""
+    """When each folder of a checkpoint being written or removed last changed, by its name."""
     found = {}
     for place in folder.glob("checkpoints/.epoch-*"):
         with contextlib.suppress(FileNotFoundError):
@@ -156,7 +156,7 @@ def _asides(folder: Path) -> dict[str, int]:
 
 
 def _in_a_child(work: Callable[[], object], moment: Moment) -> bool:
-    """Do some work in a process, killed when it is time; whether it was."""
+    """Do some work in a process, which is killed when it is time; whether it was killed."""
     child = os.fork()
     if child == 0:
         try:

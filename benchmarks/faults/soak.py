@@ -1,7 +1,7 @@
 """Trainings one after the other in one process: memory and file descriptors stay flat.
 
-The first trainings warm up caches and the allocator; growth is what comes after them: the slope of
-a line through resident memory, and the last count of descriptors over the first.
+The first trainings warm up caches and the allocator. Growth is measured after them: the slope of a
+line through resident memory, and the last count of descriptors minus the first.
 Run: ``python benchmarks/faults/soak.py [SECONDS]``
 """
 
@@ -25,11 +25,11 @@ from aae import fit
 from aae.evaluate import evaluate, write_report
 
 WARM = 1 / 6
-"""Share of the time, or of the trainings, that is not looked at."""
+"""Share of the trainings, the first ones, that is left out."""
 
 
 def soak(where: Path, *, seconds: float, least: int = 20) -> dict[str, Any]:
-    """Train for so many seconds, and at least so often; see the module."""
+    """Train for some seconds, and at least ``least`` times; see the module."""
     torch.set_num_threads(1)
     config = replace(SMALL, epochs=2, sample_every=2)
     since, seen = time.perf_counter(), []
@@ -62,10 +62,10 @@ def soak(where: Path, *, seconds: float, least: int = 20) -> dict[str, Any]:
 
 
 def _resident() -> int:
-    """Bytes of this process in memory."""
+    """Resident memory of this process, in bytes."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except FileNotFoundError:  # no Linux: the most so far
+    except FileNotFoundError:  # not Linux: the peak so far
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -1,4 +1,4 @@
-"""The table in docs/reliability.md, from the figures that the other scripts left."""
+"""The table in docs/reliability.md, from the figures that the other scripts saved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _START, _END = "<!-- table.py writes from here -->\n", "<!-- to here -->"
 
 
 def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Fault, how often, and what came of it, for each script whose figures are there."""
+    """Fault, how often, and what came of it, for each script with figures."""
     made = []
     if seen := figures.get("kills"):
         made.append((

@@ -1,4 +1,4 @@
-"""What a run folder says of itself: its format, and what earlier ones said, brought to today's."""
+"""What a run folder says about itself: its format; earlier formats are brought to today's."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 2
-"""Version of the run folder's layout: 1 kept a training's state in a file of torch's (`STATE` in
-`aae.training.old_formats`), 2 as safetensors."""
+"""Version of the run folder's layout: 1 kept a training's state in a torch file (`STATE` in
+`aae.training.old_formats`), 2 keeps it as safetensors."""
 KINDS = ["mlp", "conv"]
 """Kinds of network that a run folder may name."""
 
 
 def of_today(about: Any, folder: Path) -> dict[str, Any]:
-    """What a run folder says of itself, brought to today's format.
+    """What a run folder says about itself, brought to today's format.
 
     Raises:
         ValueError: it is of a later format, or of none.
@@ -37,7 +37,7 @@ def of_today(about: Any, folder: Path) -> dict[str, Any]:
         raise none_of_ours(folder, "no config, or no data")
     if not are(str, about.get("networks", [])) or about.get("network", "mlp") not in KINDS:
         raise none_of_ours(folder, "its networks are none")
-    # 1 and 2 differ by what is in a checkpoint, which is looked at there.
+    # 1 and 2 differ in what a checkpoint holds, which is handled there.
     return {**about, "format": FORMAT}
 
 
@@ -47,5 +47,5 @@ def none_of_ours(folder: Path, why: str) -> ValueError:
 
 
 def are(kind: type, values: object) -> bool:
-    """Whether a value of JSON is a list of values of one kind."""
+    """Whether a JSON value is a list whose values are all of one type."""
     return isinstance(values, list) and all(type(value) is kind for value in values)

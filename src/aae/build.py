@@ -1,4 +1,4 @@
-"""From a config to a model: each variant is a choice of nouns."""
+"""From a config to a model: each variant is a choice of parts."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ def build(
         shape: (channels, height, width) of a picture, or (d,) of a row of features.
         n_classes: classes of the data's labels.
         generator: source of the initial weights, on the CPU.
-        networks: a user's own, in place of ours.
-        columns: what the cells of a row stand for, where the data are a table.
+        networks: the user's own, in place of ours.
+        columns: what the cells of a row stand for, if the data are a table.
 
     Returns:
         The model, on the CPU.
 
     Raises:
-        ValueError: labels are to name parts of a prior that has too few of them, or a network of
-            one's own does not fit.
+        ValueError: the prior has too few parts for labels to name, or a network of the user's own
+            does not fit.
     """
     if networks.encoder is not None and config.posterior == "universal":
         raise ValueError(
@@ -76,7 +76,7 @@ def build(
         )
     if len(shape) == 1:
         _refuse_for_rows(config)
-    # Layers draw weights when they are made, only to have them overwritten: not from torch's own.
+    # Layers draw weights that are then overwritten; torch's own generator must not be moved by it.
     with torch.random.fork_rng(devices=[]):
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
@@ -103,10 +103,10 @@ def _refuse_for_rows(config: Config) -> None:
 
 
 def _narrow(model: Autoencoder, dim: int, std: float) -> None:
-    """Have layers that read codes of a standard deviation start as if it were 1.
+    """Make layers that read codes of standard deviation ``std`` start as if it were 1.
 
-    Else units bend far within the codes, and die. What is read beside codes, labels, comes after
-    them, and is left as it is; so is the critic of y.
+    Otherwise units bend far within the codes, and die. Labels, which come after the codes in such
+    layers' input, are left as they are; so is the critic of y.
     """
     for name, layer in model.named_modules():
         own = isinstance(layer, FullLinear) and layer.bias is not None
@@ -115,7 +115,7 @@ def _narrow(model: Autoencoder, dim: int, std: float) -> None:
 
 
 def reconstruction_share(shape: Sequence[int]) -> float:
-    """What part of its weight the reconstruction has beside a critic, by the shape of an example.
+    """Factor on the reconstruction's weight beside a critic, by the shape of an example.
 
     >>> reconstruction_share((1, 28, 28)), reconstruction_share((3, 28, 28)) == 1 / 3
     (1.0, True)
@@ -124,15 +124,15 @@ def reconstruction_share(shape: Sequence[int]) -> float:
 
 
 BALANCED = 28 * 28
-"""Values of a picture, each colour of a pixel being one, up to which its reconstruction error has
-its full weight. The error is summed over them, and the recipes' weights hold for MNIST's sum: a
-larger picture's counts as much. Not so in a VAE, whose two losses are one likelihood."""
+"""Values of a picture (one for each colour of a pixel) up to which its reconstruction error has its
+full weight. The error is summed over them, and the recipes' weights are made for MNIST's sum: a
+larger picture's counts as much. This is not so in a VAE, whose two losses are one likelihood."""
 LARGEST_GREY = 32 * 32
 """Pixels of a grey picture up to which ``--network auto`` takes fully connected layers."""
 
 
 def choose_network(name: str, shape: Sequence[int]) -> Literal["mlp", "conv"]:
-    """The kind of network that a config's name stands for, for examples of a shape.
+    """The kind of network that a config's name for it stands for, given the shape of an example.
 
     Raises:
         ValueError: convolutions are asked for where there is nothing to convolve.
@@ -150,13 +150,13 @@ def choose_network(name: str, shape: Sequence[int]) -> Literal["mlp", "conv"]:
 def row_error(
     columns: Columns, of_numbers: Callable[[Tensor, Tensor], Tensor] = losses.squared_error
 ) -> losses.RowError:
-    """The error of rows whose cells stand for columns, with a loss on their numbers."""
+    """The error of a table's rows, with the given loss on their numbers."""
     numbers, masks = len(columns.numeric), columns.masks
     return losses.RowError(numbers, masks.stop - masks.start, of_numbers)
 
 
 def cells_of(columns: Columns) -> Cells:
-    """The last activation of a decoder of such rows."""
+    """The last activation of a decoder of a table's rows."""
     numbers, masks = len(columns.numeric), columns.masks
     widths = [block.width for block in columns.categorical]
     return Cells(numbers, masks.stop - masks.start, widths)
@@ -226,7 +226,7 @@ class _Nouns:
         return Critic(dim, n_labels=n_labels, hidden=c.hidden, layers=c.layers, given=own)
 
     def reader(self) -> Reader:
-        """Half as wide as the others, for it is easier to tell classes than to draw them."""
+        """Half as wide as the others, as it is easier to tell classes than to draw them."""
         c, front, values = self.config, None, math.prod(self.shape)
         if self.convolutional:
             front, values = conv.features(self.shape, c.width)
@@ -235,7 +235,7 @@ class _Nouns:
         )
 
     def terms(self) -> tuple[Term, ...]:
-        """Those on y that have a weight."""
+        """The terms on y that have a weight."""
         c = self.config
         terms: tuple[Term, ...] = (
             VirtualAdversarial(c.vat_radius), TangentAdversarial(c.tangent_radius),
@@ -257,7 +257,7 @@ class _Nouns:
         return Denoiser(math.prod(self.shape), hidden, self.n_classes, c.denoising_std)
 
     def clusters(self) -> Clusters:
-        """Those to find, some of them merged if that is asked for."""
+        """The clusters to find, some of them merged if that is asked for."""
         c = self.config
         if not c.merged_from:
             return Clusters(c.clusters)

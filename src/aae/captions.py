@@ -18,7 +18,7 @@ CAPTIONS = {
     "style": "Class by row, style by column",
     "reconstructions": "Held-out pictures and their reconstructions",
 }
-"""By how their files' names begin, in the order in which they are shown."""
+"""Captions by the start of a file's name, in the order in which pictures are shown."""
 
 
 def captioned(run: Run) -> Iterator[tuple[str, Path]]:

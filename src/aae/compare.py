@@ -28,12 +28,12 @@ def compare(
         Plain values, ready for JSON:
 
         - ``split``.
-        - ``settings``: by flag, for each run its value; those that are not the same in all.
-        - ``runs``: by name (of its folder, where that is its alone), what `aae.evaluate.evaluate`
-          gave.
+        - ``settings``: by flag, each run's value; only settings that are not the same in all.
+        - ``runs``: by name (the folder's, if no other run has the same), what
+          `aae.evaluate.evaluate` gave.
 
     Raises:
-        ValueError: fewer than two runs, or one of them twice.
+        ValueError: there are fewer than two runs, or one is given twice.
     """
     places = [run.folder.resolve() for run in runs]
     if len(set(places)) < max(2, len(places)):
@@ -55,7 +55,7 @@ def compare(
 
 
 def figures(compared: dict[str, Any]) -> dict[str, list[str | int | None]]:
-    """What `compare` measured, by figure: for each run its value ± standard error, or None."""
+    """What `compare` measured, by figure: each run's value ± standard error, or None."""
     runs = [
         {"health": run["health"], "epochs": run["epochs"], **with_errors(run)}
         for run in compared["runs"].values()

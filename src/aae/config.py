@@ -54,8 +54,8 @@ class Config:
     """Column of a table that holds the class of each row; a row without a class has an empty cell
     there. Without this flag, every column is learned from."""
     missing: Literal["refuse", "impute"] = "refuse"
-    """Missing values in a table: say where they are and stop (refuse); or take the mean of a number
-    and no category, and leave both out of the reconstruction loss (impute)."""
+    """Missing values in a table: say where they are and stop (refuse); or use the mean for a number
+    and none of the categories, and leave them out of the reconstruction loss (impute)."""
     categorical_columns: tuple[str, ...] = ()
     """Numeric columns of a table that stand for categories. Text columns always do."""
     ignore_columns: tuple[str, ...] = ()
@@ -182,9 +182,8 @@ class Config:
     terms; without this flag, 0 as in the paper, and 1 for a VAE. It keeps posteriors wide where
     pictures differ in less than the code has room for."""
     reading_weight: float = 0.0
-    """Weight of a classifier's verdict (style): it is trained beside the decoder, and must read what
-    the decoder draws for a prior sample and a label as that label. 0 leaves it out, as in the
-    paper."""
+    """Weight of legibility (style): a classifier, trained beside the decoder, must read what that
+    draws for a prior sample and a label as that label. 0 leaves it out, as in the paper."""
     tangent_weight: float = 0.0
     """Weight of virtual adversarial training along the style (semi-supervised, clustering): a
     picture must keep its class when z moves. 0 leaves it out, as in the paper."""

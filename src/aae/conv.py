@@ -15,19 +15,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAST = 8
-"""Pixels that a side must have at least."""
+"""Least number of pixels that a side must have."""
 SMALLEST = 4
-"""Pixels that the larger side is halved to."""
+"""Pixels that the larger side has at most once it is halved often enough."""
 DOUBLINGS = 3
-"""How often channels double at most: deep levels are small, and their weights many."""
+"""How often channels double, at most: deep levels are small, and their weights many."""
 GROUPS = 8
-"""Groups of channels, each normalised by itself; a network's width is a multiple of it."""
+"""Groups of channels, each normalised by itself; a network's width is a multiple of this."""
 
 Size = tuple[int, int]
 
 
 class Convolution(nn.Conv2d):
-    """A convolution of 3×3 that knows how large its output is.
+    """A 3×3 convolution that knows how large its output is.
 
     Args:
         inputs: channels of the input.
@@ -39,7 +39,7 @@ class Convolution(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, size: Size, *, stride: int = 1):
         super().__init__(inputs, outputs, 3, stride=stride, padding=1)
         self.places = math.prod(size)
-        """Pixels of the output: each weight is used once for each."""
+        """Pixels of the output; each weight is used once for each of them."""
 
 
 class Residual(nn.Module):
@@ -57,7 +57,7 @@ class Residual(nn.Module):
 
 
 class Enlarging(Convolution):
-    """A convolution of what was enlarged to the output's size, each pixel to a rectangle."""
+    """A convolution of its input enlarged to the output's size, each pixel to a rectangle."""
 
     def __init__(self, inputs: int, outputs: int, size: Size):
         super().__init__(inputs, outputs, size)

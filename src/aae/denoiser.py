@@ -1,9 +1,9 @@
-"""A decoder with lateral connections, by which classes get help in taking noise off ([LADDER]).
+"""A decoder with lateral connections that removes noise with the help of the classes ([LADDER]).
 
-A decoder that has y alone can draw a mean picture of each class. This one also sees each of the
-encoder's noisy layers: what those keep of a picture it has from there, so y need not carry it; and
-what noise has taken it must guess, for which it has y. So pictures without a label, too, ask of y
-what those of a kind share.
+A decoder that has only y can draw a mean picture of each class. This one also sees each of the
+encoder's noisy layers. It takes from there what they keep of a picture, so y need not carry that;
+what the noise has taken it must guess, with the help of y. So pictures without a label, too, ask of
+y what pictures of a kind share.
 
 Source: [LADDER] Rasmus et al., Semi-Supervised Learning with Ladder Networks, arXiv:1507.02672; the
 cost here is that of the lowest layer alone, their "bottom-layer" variant.
@@ -22,9 +22,9 @@ from aae.nn import MLP, Encoder, FullLinear
 
 
 class Combination(nn.Module):
-    """A noisy unit, and what is expected of it from above → the unit without noise.
+    """A noisy unit z, and what the layer above expects of it, u → the unit without noise.
 
-    If both are Gaussian the best guess weighs the two; how, depends on what is expected:
+    If both are Gaussian, the best guess weighs the two, by weights that depend on u:
     (z - m(u)) v(u) + m(u), where m and v are a bent line each ([LADDER]).
 
     Args:
@@ -33,12 +33,12 @@ class Combination(nn.Module):
 
     def __init__(self, units: int):
         super().__init__()
-        # What is expected counts a little from the start, so that layers above learn with it.
+        # u counts a little from the start, so that the layers above learn by it.
         start = torch.tensor([[0.0, 1.0, 0.0, 0.1, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0]])
         self.lines = nn.Parameter(start.view(10, 1).repeat(1, units))
 
     def forward(self, z: Tensor, u: Tensor) -> Tensor:
-        """Noisy units and what is expected of them, [n, units] each → [n, units]."""
+        """Noisy units z and what is expected of them u, [n, units] each → [n, units]."""
         of_mean, of_share = self.lines.chunk(2)
         mean, share = _bent(u, of_mean), _bent(u, of_share)
         return (z - mean) * share + mean
@@ -49,7 +49,7 @@ def _bent(u: Tensor, a: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """Noise on an encoder's layers, and what takes it off again.
+    """Puts noise on an encoder's layers, and removes it again.
 
     Args:
         values: values of a picture, or features of a row.
@@ -63,7 +63,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.std = std
         units = [values, *hidden]
-        # Noise has statistics of its own, which the encoder in use must not get to know.
+        # Noisy layers have statistics of their own, which the encoder in use must not get.
         self.norms = nn.ModuleList(map(_norm, hidden))
         kinds = [nn.Linear] * len(hidden) + [FullLinear]
         self.down = nn.ModuleList(
@@ -75,7 +75,7 @@ class Denoiser(nn.Module):
     def disturb(
         self, encoder: Encoder, x: Tensor, generator: torch.Generator
     ) -> tuple[list[Tensor], Tensor]:
-        """An encoder's way with noise on each layer.
+        """Run an encoder with noise on each layer.
 
         Args:
             encoder: fully connected, with batch normalisation and classes.
@@ -112,5 +112,5 @@ class Denoiser(nn.Module):
 
 
 def _norm(units: int) -> nn.Module:
-    """Every unit at mean 0 and standard deviation 1 over the batch, and nothing remembered."""
+    """Brings every unit to mean 0 and standard deviation 1 over the batch; remembers nothing."""
     return nn.BatchNorm1d(units, affine=False, track_running_stats=False)

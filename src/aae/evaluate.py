@@ -20,7 +20,7 @@ from aae.recipes import command
 from aae.run import Part, Run, Splits
 
 MEASURED = 100_000
-"""Pictures that a figure is measured on, at most; of more, so many are taken, evenly spaced."""
+"""Most pictures that a figure is measured on; of more, this many are taken, evenly spaced."""
 
 _OF_LABELLED = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
 
@@ -43,38 +43,40 @@ def evaluate(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
         judge: whether an independent classifier reads generated pictures; it is trained at first
-            use, which takes minutes. By default only where a decoder of pictures is told the class,
-            and there are pictures and labels that it can learn from and be tried on.
+            use, which takes minutes. By default only if a decoder of pictures is told the class,
+            and there are pictures and labels to train and test the classifier on.
 
     Returns:
         Plain values, ready for JSON:
 
-        - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``; ``examples``, how many
-          of it.
-        - ``reconstruction_error``: half the squared error, summed over pixels in [-1, 1] or over
-          the features of a row, from mean codes; in a table over standardised numbers that are
-          there, and for categories the cross-entropy in nats; ``reconstruction_error_of_mean``: the
-          same for the training set's mean.
+        - ``recipe``, ``data``, ``epochs`` (finished), ``seed``, ``split``; ``examples``: how many
+          of the split were measured.
+        - ``reconstruction_error``: half the squared error from mean codes, summed over pixels in
+          [-1, 1] or over the features of a row; in a table, over the standardised numbers that are
+          not missing, plus the cross-entropy of categories in nats;
+          ``reconstruction_error_of_mean``: the same for the training set's mean.
         - ``prior_distance``: energy distance of codes drawn from the posterior to the prior;
           ``prior_distance_error``: its sampling error.
-        - ``component_accuracy``: share of mean codes nearest to their own label's part of prior.
+        - ``component_accuracy``: share of mean codes nearest to their own label's part of the
+          prior.
         - ``error``: share wrongly classified.
-        - ``cluster_error``: share of pictures whose class is not their cluster's, which is that of
-          the validation picture that the cluster is most sure of ([AAE], section 6);
-          ``cluster_error_majority``: with clusters named by their most frequent class there.
+        - ``cluster_error``: share of pictures whose class is not their cluster's. A cluster has the
+          class of the validation picture that it is most sure of ([AAE], section 6);
+          ``cluster_error_majority``: the same, with the most frequent class there.
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
-          ``style_variety``: pixel variance within a generated class, over the real one, where
-          each class has two test pictures or more. Clusters have a class where it can be named.
+          ``style_variety``: pixel variance within a generated class over that within the real one,
+          if each class has two test pictures or more. Clusters have a class if it can be named.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
-          least share of a class among them; ``classes_drawn``: classes that any sample is read as.
-        - ``column_distance``: how far generated rows of a table are from these, the mean over its
-          columns, see `aae.data.column_distances`; ``column_distance_of_training``: the same of the
-          training rows.
+          smallest share of a class among them; ``classes_drawn``: how many classes any sample is
+          read as.
+        - ``column_distance``: how far generated rows of a table are from the held-out ones, the
+          mean over its columns, see `aae.data.column_distances`; ``column_distance_of_training``:
+          the same for the training rows.
         - ``health``, ``health_checks``: see `aae.health`.
-        - ``standard_errors``: by figure, how far it would move on other examples. Of a mean over
-          examples its standard error, of a share √(p(1 - p)/n), of ``style_variety`` that of a
-          quotient; of column distances by 50 bootstrap samples; of ``prior_distance`` what prior
-          samples show against one another.
+        - ``standard_errors``: by figure, how far it would move on other examples. For a mean over
+          examples this is its standard error, for a share √(p(1 - p)/n), for ``style_variety`` that
+          of a quotient; for column distances it comes from 50 bootstrap samples; for
+          ``prior_distance`` it is what prior samples show against one another.
 
     Raises:
         ValueError: there are fewer than two examples, or the judge is asked for and cannot learn.
@@ -149,7 +151,7 @@ def _mean(model: Autoencoder, part: Part) -> Tensor:
 
 
 def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
-    """What the codes tell of the labels, where the model was to put it there."""
+    """What the codes tell about the labels, if the model was meant to put that there."""
     labels = torch.from_numpy(part.labels)
     figures: dict[str, float] = {}
     if (part.labels < 0).all():
@@ -165,7 +167,7 @@ def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:
 def _column_distances(
     columns: Columns, model: Autoencoder, train: Part, part: Part, errors: dict[str, float]
 ) -> dict[str, float]:
-    """How far generated rows and training rows are from held-out ones, the mean over columns."""
+    """How far generated rows and training rows are from held-out ones, averaged over columns."""
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.nanmean([*column_distances(columns, a, b).values()]))
@@ -216,7 +218,7 @@ def _measurements(
     figures: dict[str, Any],
     generator: torch.Generator,
 ) -> health.Measurements:
-    """What the verdict on a training rests on."""
+    """The measurements that the verdict on a training rests on."""
     accuracy = shares = expected = None
     if model.adversaries:
         size = inference.batch_size(model)
@@ -234,7 +236,7 @@ def _measurements(
         known = part.labels[part.labels >= 0]
         if len(known) and not model.finds_clusters:
             expected = (np.bincount(known, minlength=model.n_classes) / len(known)).tolist()
-    # A generator of its own: figures drawn after this one stay what they were before it was.
+    # A generator of its own, so that figures drawn after this one do not depend on it.
     drawn = model.prior.sample(MEASURED, generator=torch.Generator().manual_seed(0))
     variances = codes.mean.var(0, correction=0) / drawn.var(0)
     return health.Measurements(
@@ -283,7 +285,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
 
 
 def with_errors(figures: dict[str, Any]) -> dict[str, str]:
-    """The numbers among what `evaluate` gave, in words, with their standard errors."""
+    """The numbers that `evaluate` gave, in words, with their standard errors."""
     errors = figures["standard_errors"]
     return {
         name: uncertainty.in_words(value, errors.get(name))

@@ -1,4 +1,4 @@
-"""TensorBoard's event files: what was written of later than a checkpoint is taken back."""
+"""TensorBoard's event files: what was written after a checkpoint is taken back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from aae.storage import flush, written
 
 _LENGTH, _CHECKSUM = struct.Struct("<Q"), 4
-"""A record is a length, its checksum, so many bytes, and theirs (the TFRecord format)."""
+"""A record is a length, its checksum, that many bytes, and their checksum (TFRecord format)."""
 
 
 def undo(folder: Path, is_past: Callable[[int, str], bool]) -> None:
-    """Rewrite the event files in a folder without what is not past, and without a torn end.
+    """Rewrite the event files in a folder: only what is past stays, and no torn end.
 
     Args:
         folder: where they lie.
@@ -37,7 +37,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _records(file: Path) -> Iterator[bytes]:
-    """The records of a file, with all that frames them, up to the first that is cut short."""
+    """The records of a file, with their framing, up to the first that is cut short."""
     left = file.stat().st_size
     with file.open("rb") as stream:
         while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:

@@ -1,8 +1,8 @@
 """A run's networks as files for other programs: ONNX, torch.export, or weights alone.
 
-What goes in and comes out is what those programs have at hand: pictures are float32 in [0, 1],
-whatever the model was trained on; rows of features are as the data set has them. All networks
-take any number of rows at once and draw nothing.
+Inputs and outputs are what those programs have at hand: pictures are float32 in [0, 1], whatever
+the model was trained on; rows of features are as the data set has them. All networks take any
+number of rows at once and draw nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from aae.training.batches import from_model
 Format = Literal["onnx", "torch-export", "safetensors"]
 
 TOLERANCE = 1e-4
-"""How far the outputs of an ONNX file may be from the model's, as a share of the largest where that
-is above 1: each is tried once it is written."""
+"""How far the outputs of an ONNX file may be from the model's, as a share of the largest if that is
+above 1. Each file is tested once it is written."""
 
 
 class _Scale(nn.Module):
-    """`aae.scaling.Rows` of tensors [n, d]; without one, rows stay as they are."""
+    """`aae.scaling.Rows` for tensors [n, d]; without one, rows stay as they are."""
 
     centre: Tensor
     unit: Tensor
@@ -60,9 +60,9 @@ class _Scale(nn.Module):
 
 
 class Encoding(nn.Module):
-    """Pictures [n, c, h, w] in [0, 1], or rows → z [n, d] and, of models with classes, y [n, K].
+    """Pictures [n, c, h, w] in [0, 1], or rows → z [n, d] and, if the model has classes, y [n, K].
 
-    z is the posterior's mean; in an embedding, the place that `Autoencoder.embed` gives it.
+    z is the posterior's mean or, in an embedding, the point that `Autoencoder.embed` gives.
     """
 
     def __init__(self, model: Autoencoder, rows: Rows | None = None):
@@ -87,7 +87,7 @@ class Classification(Encoding):
 class Decoding(nn.Module):
     """What `Encoding` gives → pictures [n, c, h, w] in [0, 1], or rows.
 
-    Without y where the decoder knows no class; where it is told a label, y is that label, one-hot.
+    There is no y if the decoder knows no class; if it is told a label, y is that label, one-hot.
     """
 
     def __init__(self, model: Autoencoder, rows: Rows | None = None):
@@ -102,7 +102,7 @@ class Decoding(nn.Module):
 
 @dataclass(frozen=True)
 class Network:
-    """One of a model's networks as others see it."""
+    """One of a model's networks as other programs see it."""
 
     module: nn.Module
     inputs: dict[str, Tensor]
@@ -111,11 +111,11 @@ class Network:
 
 
 def networks(model: Autoencoder, rows: Rows | None = None) -> dict[str, Network]:
-    """The encoder, the decoder and, of models with classes, the classifier.
+    """The encoder, the decoder and, if the model has classes, the classifier.
 
     Args:
         model: a trained model in float32, on the CPU.
-        rows: how the rows that it learned had been scaled.
+        rows: how the rows that it was trained on were scaled.
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(2, *model.decoder.shape, generator=generator)
@@ -139,8 +139,8 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
 
     Args:
         run: the run; the weights it uses are taken (`Run.in_use`).
-        folder: where to write; made if it is not there. Networks of another run of the same format
-            do not stay there.
+        folder: where to write; made if it is not there. Networks of another run in the same format
+            are removed from it.
         form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights
             of encoder and decoder by their names in `aae.nn`, and which clusters were merged.
 
@@ -149,7 +149,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
 
     Raises:
         ValueError: a package that the format needs is not installed.
-        RuntimeError: ONNX Runtime does not give what the model gives.
+        RuntimeError: ONNX Runtime gives other outputs than the model.
     """
     model, folder = run.model(), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
 
 
 def _alone(files: list[Path]) -> list[Path]:
-    """Some files, from whose folder those of another run's networks were taken."""
+    """The same files, after removing those of another run's networks from their folder."""
     for name in ("encoder", "decoder", "classifier", "clusters"):
         if (old := files[0].with_stem(name)) not in files:
             old.unlink(missing_ok=True)
@@ -183,7 +183,7 @@ def _alone(files: list[Path]) -> list[Path]:
 
 
 def about(run: Run, model: Autoencoder) -> dict[str, str]:
-    """What a stranger must know of a run's networks; texts, for that is what all formats hold."""
+    """What a stranger must know about a run's networks, as texts, which all formats can hold."""
     config = run.config
     values: dict[str, Any] = {
         "program": f"aae {aae.__version__}",
@@ -208,7 +208,7 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
 
 
 def write_program(network: Network, path: Path, told: dict[str, str]) -> None:
-    """Write a network for `torch.export.load`; what is told of it becomes the file's extra files.
+    """Write a network for `torch.export.load`; ``told`` becomes the file's extra files.
 
     Args:
         network: the network.
@@ -220,7 +220,7 @@ def write_program(network: Network, path: Path, told: dict[str, str]) -> None:
 
 
 def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
-    """Write a network as ONNX, and see that ONNX Runtime gives what it gives.
+    """Write a network as ONNX, and check that ONNX Runtime gives the same outputs.
 
     Args:
         network: the network.
@@ -261,7 +261,7 @@ def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
     onnx.checker.check_model(made)
     with torch.inference_mode():
         expected = network.module(*network.inputs.values())
-    with written(path) as new:  # whose name it gets only if it is sound
+    with written(path) as new:  # it gets its name only if it is sound
         onnx.save(made, new)
         session = onnxruntime.InferenceSession(new, providers=["CPUExecutionProvider"])
         given = session.run(None, {name: value.numpy() for name, value in network.inputs.items()})
@@ -283,7 +283,7 @@ def _program(network: Network) -> torch.export.ExportedProgram:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Torch's exporter warns of its own past, and of torchvision, which is not needed."""
+    """Hide the exporter's warnings of torch's own past, and of torchvision, which is not needed."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

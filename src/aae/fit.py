@@ -1,4 +1,4 @@
-"""Train a config into a run folder: data, model, trainer and whoever watches, put together."""
+"""Train a config into a run folder: puts data, model, trainer and observers together."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def fit(
     """Train a config into a new run folder.
 
     Processes that a launcher such as torchrun started train it together, each on a part of every
-    batch. The first of them keeps the folder; in the others the run that comes back is of no use.
-    Where one was lost and all are started again, they go on with the run that they began.
+    batch. The first of them keeps the folder; the run that the others return is of no use. If one
+    is lost and all are started again, they go on with the run that they began.
 
     Args:
         config: what to train.
-        folder: where to; it must not exist, or be empty.
+        folder: the run folder; it must not exist yet, or be empty.
         observers: who else is told how it goes.
         dataset: the data set, if it is loaded already.
         networks: the user's own, in place of ours.
@@ -75,7 +75,7 @@ def fit(
     config = replace(config, data=in_full(config.data))
     with ExitStack() as working:
         world = working.enter_context(joined())
-        begun = launch.restarts() and not world.rank and _began(Path(folder), config)
+        begun = launch.restarts() > 0 and not world.rank and _began(Path(folder), config)
         if world.same(b"begun" if begun else b"new") == b"begun":
             return resume(folder, observers, dataset=dataset, networks=networks)
         own = _own(Path(folder), world, working)
@@ -104,8 +104,8 @@ def resume(
         dataset: the run's data set, if it is loaded already.
         data_dir: where the data set lies now, if elsewhere than the config says.
         device: where to go on, if elsewhere than the config says.
-        stop: whether to save a checkpoint and stop, asked after each step; by default Ctrl-C or
-            SIGTERM is what asks for it.
+        stop: asked after each step whether to save a checkpoint and stop; by default, Ctrl-C or
+            SIGTERM asks for that.
         networks: the user's own, as when it began.
 
     Raises:
@@ -125,14 +125,14 @@ def resume(
 
 
 def _own(folder: Path, world: World, working: ExitStack) -> Path:
-    """The run folder in the first process; a passing one in the others, who keep nothing."""
+    """The run folder in the first process; a temporary one in the others, which keep nothing."""
     if not world.rank:
         return folder
     return Path(working.enter_context(TemporaryDirectory(prefix="aae-")))
 
 
 def _send(folder: Path, world: World) -> None:
-    """Give every process what the first one's run folder says, and its newest checkpoint."""
+    """Give every process the config and newest checkpoint of the first one's run folder."""
     if world.size == 1:
         return
     files: dict[str, Path] = {}
@@ -160,7 +160,7 @@ def make_trainer(
     step: Callable[[Autoencoder, Config], Step] = make_step,
     world: World = ALONE,
 ) -> Trainer:
-    """A trainer for a run, standing at its newest checkpoint or at the start."""
+    """A trainer for a run, at its newest checkpoint or at the start."""
     model = run.new_model().to(choose_device(run.config.device))
     trainer = new_trainer(model, run.config, splits.train, observers, step, world)
     if place := checkpoint.newest(run.checkpoints):
@@ -176,7 +176,7 @@ def new_trainer(
     step: Callable[[Autoencoder, Config], Step] = make_step,
     world: World = ALONE,
 ) -> Trainer:
-    """A trainer at the start, with as many of the labels as the model is to see.
+    """A trainer at the start, which shows the model only the labels that it is to see.
 
     Args:
         model: the model, on its device.
@@ -216,7 +216,7 @@ def new_trainer(
 
 @torch.inference_mode()
 def validation_figures(model: Autoencoder, part: Part) -> Record:
-    """Losses on held-out pictures, from mean codes and clean input; the share misclassified."""
+    """Losses on held-out pictures, from mean codes and clean input, and the share misclassified."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
 
@@ -242,11 +242,11 @@ def watched(
 ) -> Iterator[Keeper]:
     """Have a run's own observers watch its training for as long as the context lasts.
 
-    The folder must be `locked` by then, and the trainer made since: another training may have gone
-    on in it.
+    The folder must be `locked` first, and the trainer made after that, as another training may have
+    gone on in the folder.
 
     Yields:
-        Who can save a checkpoint.
+        The observer that can save a checkpoint.
     """
     run.renew()
     with Recorder(run, trainer.progress) as recorder:
@@ -296,7 +296,7 @@ class _Stopper(Observer):
 
 
 class _WayBack(Observer):
-    """Knows how it was before the step under way, which may be lost with another process."""
+    """Knows the state before the current step, which may be lost with another process."""
 
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
@@ -306,7 +306,7 @@ class _WayBack(Observer):
         self.moves, self.drawn = trainer.step.moves, trainer.generator.get_state()
 
     def saved(self, keeper: Keeper) -> str:
-        """Save a checkpoint of how it was, unless a part of the step was made already."""
+        """Save a checkpoint of that state, unless a part of the step was made already."""
         trainer = self.trainer
         if trainer.step.moves != self.moves:
             return "the last checkpoint is kept, go on with --resume"

@@ -1,6 +1,6 @@
 """The pictures of a model: what its codes look like, and what its decoder makes of codes.
 
-A model of rows shows its codes alone, and one of a table its columns; tiles are for pictures.
+A model of rows shows only its codes, and one of a table its columns, too; tiles are for pictures.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from aae.priors import Prior
 from aae.run import Part, Run, Splits
 
 CODES = 10_000
-"""Pictures whose codes are drawn, at most."""
+"""Most pictures whose codes are drawn."""
 ROWS, SHOWN = 10_000, 1_000
-"""Rows that a model of a table generates to be measured, and rows that are drawn as points."""
+"""Rows that a model of a table generates to be measured, and rows drawn as points."""
 SIDE = 20
 """Tiles along each side of a manifold or a sheet of samples."""
 
@@ -31,7 +31,7 @@ SIDE = 20
 def pictures(
     model: Autoencoder, part: Part, classes: tuple[str, ...], *, seed: int = 0
 ) -> dict[str, Figure]:
-    """All the pictures that make sense for a model, by file name without ending.
+    """All the pictures that make sense for a model, by file name without extension.
 
     Args:
         model: the model.
@@ -49,7 +49,7 @@ def pictures(
 def _tiles(
     model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
 ) -> dict[str, Figure]:
-    """Those of `pictures` that are made of pictures."""
+    """Those of `pictures` that are tiled from the model's pictures."""
     figures = manifold(model)
     rows = classes
     if model.finds_clusters:
@@ -75,7 +75,7 @@ def draw(run: Run, model: Autoencoder, splits: Splits) -> dict[str, Figure]:
 def of_table(
     columns: Columns, model: Autoencoder, splits: Splits, *, seed: int = 0
 ) -> dict[str, Figure]:
-    """Generated rows beside the training rows, in pairs of columns and by the column's distance."""
+    """Generated rows beside training rows, in pairs of columns, and each column's distance."""
     train, held_out, shown = (
         np.asarray(part.images, np.float32)
         for part in (
@@ -97,7 +97,7 @@ def of_table(
 
 
 def _with_gaps(columns: Columns, rows: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """The table of encoded rows, with nothing where nothing was."""
+    """The table of encoded rows, with gaps where values were missing."""
     table = columns.decode(rows)
     for block in columns.blocks:
         numeric = block.kind == "numeric"
@@ -110,7 +110,7 @@ def _with_gaps(columns: Columns, rows: NDArray[np.float32]) -> dict[str, NDArray
 def latent(
     model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
 ) -> Figure:
-    """The codes (posterior means) over the prior: a scatter in 2-D, else a histogram for each."""
+    """The codes (posterior means) over the prior: a scatter plot in 2-D, else histograms."""
     codes, prior = model.embed(inference.encode(model, part.images)), model.embedded_prior
     if codes.shape[1] == 2:
         return plots.latent(
@@ -183,7 +183,7 @@ def style(
 
 
 def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
-    """A cluster a row: what it is with no style, then held-out pictures of it ([AAE], Fig. 9)."""
+    """One cluster a row: its head with no style, then held-out pictures of it ([AAE], Fig. 9)."""
     count = model.n_classes
     heads = inference.decode(model, torch.zeros(count, model.prior.dim), torch.arange(count))
     y = inference.encode(model, part.images).y
@@ -202,7 +202,7 @@ def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
 
 
 def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
-    """Held-out pictures, and what comes back through the code."""
+    """Held-out pictures and their reconstructions from the code."""
     some = part.some(count)
     columns = min(10, len(some.images))
     shown: NDArray[Any] = np.asarray(some.images)

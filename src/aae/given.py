@@ -1,8 +1,9 @@
 """A user's own networks in place of ours: any `torch.nn.Module` that keeps to a contract.
 
 They are tried on two examples when a model is built, and work in every variant and every kind of
-step. The model has a copy of them, whose weights are as their maker drew them. What they draw by
-themselves, in a dropout say, comes from torch's global randomness, and no seed of ours repeats it.
+step. The model has a copy of them, with the weights that their maker drew. What they draw by
+themselves, in dropout for example, comes from torch's global generator, and no seed of ours repeats
+it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """Networks of one's own; those that are None are ours.
+    """The user's own networks; where one is None, ours is used.
 
     Attributes:
-        encoder: pictures [n, c, h, w] in [-1, 1], or rows [n, d] → features [n, f], of any number
-            f. The heads that make codes and classes of them are ours.
-        decoder: codes [n, d] → pictures [n, c, h, w] in [-1, 1], or rows. Where the recipe decodes
-            a class, too, it has K columns more: a one-hot label, or probabilities.
-        critic: codes z [n, d] → logits [n] of "drawn from the prior". Where the recipe shows it the
-            label, it has K + 1 columns more: that label one-hot, the last one for "none".
+        encoder: pictures [n, c, h, w] in [-1, 1], or rows [n, d] → features [n, f], for any f. The
+            heads that make codes and classes of them are ours.
+        decoder: codes [n, d] → pictures [n, c, h, w] in [-1, 1], or rows. If the recipe also
+            decodes a class, the input has K more columns: a one-hot label, or probabilities.
+        critic: codes z [n, d] → logits [n] of "drawn from the prior". If the recipe shows it the
+            label, the input has K + 1 more columns: that label one-hot, the last one for "none".
 
     Examples:
         >>> Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU())).names
@@ -38,7 +39,7 @@ class Networks:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Which ones there are."""
+        """The names of those that are given."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
 
@@ -46,26 +47,26 @@ OURS = Networks()
 
 
 class Given(nn.Module):
-    """A user's module, as a part of ours: it stands where hidden layers do.
+    """A user's module as a part of our network, in place of hidden layers.
 
     Args:
         module: the module; this one works on a copy.
-        low: whether its products may be of the training's type, by autocast. Those of what reads a
-            code are float32, for a code needs all its digits.
+        low: whether autocast may take its products in the training's type. A module that reads a
+            code has float32 products, as a code needs all its digits.
     """
 
     def __init__(self, module: nn.Module, *, low: bool = False):
         super().__init__()
         self.module, self.low = copy.deepcopy(module), low
         self.dtype = torch.float32
-        """The type of products, which a twin sets."""
+        """The type of its products, which a twin sets."""
         self.values = 0
-        """Numbers that it and its parts make of an example, as it was `given`."""
+        """Numbers that it and its parts made of one example when it was `given`."""
 
     def forward(
         self, x: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What the module makes of x, in float32."""
+        """The module's output for x, in float32."""
         low = self.dtype != torch.float32
         with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
             y: Tensor = self.module(x)
@@ -83,14 +84,14 @@ def given(
     """A user's module, tried on two examples; None where there is none.
 
     Args:
-        name: what it is given as.
+        name: which network it is given as.
         module: the module.
         inputs: the shape of an example.
         outputs: the shapes that the result for an example may have; None is any number.
         low: see `Given`.
 
     Raises:
-        ValueError: it does not take such examples, or makes something else of them.
+        ValueError: it does not take such examples, or its result has another shape.
     """
     if module is None:
         return None

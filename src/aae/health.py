@@ -12,25 +12,25 @@ from typing import Literal
 
 DISCRIMINATOR_BEHIND, DISCRIMINATOR_BLIND = 0.4, 0.55
 DISCRIMINATOR_AHEAD, DISCRIMINATOR_WON = 0.8, 0.95
-"""Accuracy: 0.5 is a guess, and what a perfect match of codes and prior leads to."""
+"""Accuracy: 0.5 is guessing, which is what a perfect match of codes and prior leads to."""
 DISTANCE_FINE, DISTANCE_LOOSE, DISTANCE_LOST = 0.02, 0.1, math.sqrt(2) - 1
 """Energy distance over the prior's mean pairwise distance. For a Gaussian prior, in any number of
 dimensions, codes s times as wide give √(2 + 2s²) - 1 - s: 0.02 is a width of 0.74 or 1.3, 0.1 one
-of 0.46 or 1.7, and √2 - 1 is all codes in one point at the prior's centre. It sees where codes are,
-not small gaps between them."""
+of 0.46 or 1.7, and √2 - 1 is all codes in one point at the prior's centre. The distance shows where
+codes are, not small gaps between them."""
 OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
 """Offset of the codes' mean in standard deviations of the prior, beyond two sampling errors: with
-few codes chance alone gives as much."""
+few codes, chance alone gives that much."""
 BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
-"""Predicted share of the class that is most neglected, over its expected share. Of clusters only
-the second counts: theirs may differ."""
+"""Predicted share of the most neglected class over its expected share. For clusters only the second
+threshold counts, as their shares may differ."""
 UNUSED = 0.1
-"""Variance of a code dimension's mean over the prior's, below which it says next to nothing of the
-picture: of a Gaussian it is 0.08 bits. On MNIST the dimensions of codes of two and of ten have 0.93
-and more."""
+"""Variance of a code dimension's mean over the prior's, below which it says next to nothing about
+the picture: for a Gaussian, 0.08 bits. On MNIST, codes of two and of ten dimensions have 0.93 and
+more in each."""
 RECONSTRUCTION_FINE, RECONSTRUCTION_LOST, RECONSTRUCTION_WORSE = 0.8, 0.95, 1.05
-"""Reconstruction error over the error of the mean image, which needs no code. On MNIST, as half the
-squared error summed over pixels in [-1, 1], the mean image has 106; codes of two dimensions come to
+"""Reconstruction error over the error of the mean image, which needs no code. On MNIST, in half the
+squared error summed over pixels in [-1, 1], the mean image has 106; codes of two dimensions get to
 70 within a few epochs, a ratio of 0.66; the reference program's collapsed run had 101, or 0.955."""
 
 
@@ -50,9 +50,9 @@ class Measurements:
         code_variances: for each code dimension, the variance of its mean over pictures, over the
             prior's variance.
         class_shares: share of the pictures predicted to be of each class.
-        expected_shares: the shares that they should have; by default all the same.
-        of_clusters: whether those are clusters, which the model found itself.
-        reconstruction_error: on pictures not trained on.
+        expected_shares: the shares that the classes should have; by default all the same.
+        of_clusters: whether the classes are clusters, which the model found itself.
+        reconstruction_error: error on pictures that were not trained on.
         mean_image_error: error of the mean training picture on the same pictures, in the same
             units.
     """
@@ -115,12 +115,12 @@ def examine(measured: Measurements) -> list[Check]:
 def verdict(checks: Sequence[Check]) -> Literal["fine", "check", "collapsed"]:
     """The word for a whole training.
 
-    - "collapsed": a check says so. That is a value that is not finite, codes that lie no nearer to
-      the prior than a single point would, or off its centre by more than a standard deviation, a
-      discriminator that has won while the codes do not match the prior, or a decoder no better
+    - "collapsed": a check says so. That is: a value is not finite; codes lie no nearer to the prior
+      than a single point would, or are off its centre by more than a standard deviation; the
+      discriminator has won while the codes do not match the prior; or the decoder is no better
       than the training set's mean.
-    - "check": not that, but a check is not fine, or there is none.
-    - "fine": all checks are.
+    - "check": not collapsed, but a check is not fine, or there is none.
+    - "fine": all checks are fine.
     """
     if any(check.collapsed for check in checks):
         return "collapsed"

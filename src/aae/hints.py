@@ -1,4 +1,4 @@
-"""What a field of the config is: whether a value is what its annotation says, and its flag."""
+"""What a field of the config is: whether a value fits its annotation, and its flag."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs on the Hugging Face Hub: what is shared of a run folder, its model card, and the way back.
 
-What goes there and what is taken from there is JSON, safetensors and pictures: nothing is pickled,
-and nothing that came from there is run.
+Only JSON, safetensors and pictures go there and are taken from there: nothing is pickled, and
+nothing that came from there is run.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ except ImportError:
     ) from None
 
 SCHEME = "hf:"
-"""What a name on the Hub begins with, where a folder could stand."""
+"""Prefix of a name on the Hub, where a folder could stand instead."""
 FILES = ("config.json", "estimator.json", "metrics.jsonl")
-"""Of a run folder, beside the checkpoint in use and the pictures."""
+"""Files of a run folder that are shared, beside the checkpoint in use and the pictures."""
 TAKEN = (*FILES, "checkpoints/*/*.json", "checkpoints/*/*.safetensors")
-"""What is downloaded; whatever else lies there is left there."""
+"""Patterns of the files that are downloaded; all others are left there."""
 MOST_BYTES, MOST_FILES = 4 * 2**30, 1000
-"""What is downloaded of one run, at most. A training of 100 million weights leaves 1.2 GB."""
+"""Most that is downloaded of one run. A training of 100 million weights leaves 1.2 GB."""
 PAPER = "https://arxiv.org/abs/1511.05644"
 _NETWORK: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
-"""Errors of the network, those of the HTTP library that the Hub's client has among them."""
+"""Errors of the network, including those of the HTTP library that the Hub's client uses."""
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class Shared(ModelHubMixin):
-    """A run as huggingface_hub shares models.
+    """A run in the form in which huggingface_hub shares models.
 
     Args:
         run: the run.
         license: of the weights, as the Hub abbreviates it (``mit``, ``cc-by-4.0``); None says
-            nothing of it.
+            nothing about it.
         name: USER/NAME, for the card.
 
     Raises:
-        ValueError: it has no checkpoint, or networks of the user's own, whose code it does not
-            hold.
+        ValueError: the run has no checkpoint, or has the user's own networks, whose code it does
+            not hold.
     """
 
     def __init__(self, run: Run, license: str | None = None, name: str = "USER/NAME"):
@@ -172,7 +172,7 @@ class Shared(ModelHubMixin):
             yield "No licence has been stated for these weights."
 
     def _figures(self) -> dict[str, float]:
-        """What was last measured on the validation set by the epoch in use."""
+        """The figures last measured on the validation set, up to the epoch in use."""
         until = self.run.epochs_in_use
         found = [
             r for r in self.run.records() if r["split"] == "validation" and r["epoch"] <= until
@@ -194,7 +194,7 @@ def push(run: Run, name: str, *, private: bool | None = None, license: str | Non
         The address of the commit.
 
     Raises:
-        ValueError: see `Shared`; or the name is none, or may not be written to.
+        ValueError: see `Shared`; or the name is not valid, or may not be written to.
         OSError: the Hub cannot be reached.
     """
     _refuse_no_name(name)
@@ -214,11 +214,11 @@ def fetch(name: str) -> Path:
         name: ``hf:USER/NAME``, or ``hf:USER/NAME@REVISION`` for a branch, tag or commit of it.
 
     Returns:
-        The folder; the one in the cache where the Hub cannot be reached.
+        The folder; the one in the cache if the Hub cannot be reached.
 
     Raises:
-        ValueError: the name is none, or there is nothing of that name; or it is larger than
-            `MOST_BYTES` or `MOST_FILES`, by what the Hub says before anything is downloaded.
+        ValueError: the name is not valid, or there is nothing of that name; or, as the Hub says
+            before anything is downloaded, it is larger than `MOST_BYTES` or `MOST_FILES`.
         OSError: the Hub cannot be reached, and it is not in the cache.
     """
     repository, _, revision = name.removeprefix(SCHEME).partition("@")
@@ -238,13 +238,13 @@ def fetch(name: str) -> Path:
             except LocalEntryNotFoundError:
                 raise error.__cause__ or error from None
         _refuse_large(repository, found)
-        # Of the commit that was looked at, whatever the revision has become since.
+        # Take the commit that was looked at, whatever the revision has become since.
         commit = found[0].commit_hash
         return Path(snapshot_download(repository, revision=commit, allow_patterns=taken))
 
 
 def _refuse_large(name: str, files: Sequence[DryRunFileInfo]) -> None:
-    """Refuse what is too much to be downloaded, or nothing, before anything is."""
+    """Refuse, before anything is downloaded, what is too much to download, or nothing."""
     size = sum(math.inf if file.file_size is None else file.file_size for file in files)
     if size > MOST_BYTES or len(files) > MOST_FILES:
         raise ValueError(

@@ -1,9 +1,9 @@
 """A trained model applied to many examples or codes, in batches, in memory or in files.
 
-Examples are pictures, uint8 [n, c, h, w], of which [0, 1] comes back; or rows, float32 [n, d].
+Examples are pictures, uint8 [n, c, h, w], which come back in [0, 1]; or rows, float32 [n, d].
 
-What is named in the plural of its results (`codes`, `samples`) gives them piece by piece, so that
-they need not fit into memory; `encode`, `decode` and `sample` give them whole.
+A function that is named in the plural, after its results (`codes`, `samples`), gives them piece by
+piece, so that they need not fit into memory; `encode`, `decode` and `sample` give them whole.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from aae.training.device import choose_precision
 from aae.training.twin import twin
 
 WORKING_BYTES = {"cpu": 32 * 2**20, "cuda": 2**30}
-"""What a batch may take with all that is computed of it, by kind of device. On a processor the
-speed is level from 500 pictures of 28×28 to 4,000; this makes them 1,100."""
+"""Bytes that a batch and all that is computed from it may take, by kind of device. On a processor,
+the speed is level from 500 to 4,000 pictures of 28×28; this makes them 1,100."""
 
 
 def ready(model: Autoencoder, precision: str) -> Autoencoder:
-    """The same model for use, its large products in the type that trainings take.
+    """The same model for use, with its large products in the type that trainings take.
 
     It shares float32 weights with the original, and is a snapshot of the rest. Codes, class logits
     and pictures stay float32.
@@ -47,7 +47,7 @@ def ready(model: Autoencoder, precision: str) -> Autoencoder:
 
 
 def batch_size(model: Autoencoder) -> int:
-    """Pictures or codes that a model is given at a time: as many as keep to `WORKING_BYTES`."""
+    """How many pictures or codes a model is given at a time, to keep to `WORKING_BYTES`."""
     values = math.prod(model.decoder.shape)
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
@@ -61,7 +61,7 @@ def batch_size(model: Autoencoder) -> int:
 
 
 def in_batches(model: Autoencoder, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
-    """Examples as a model takes them with their labels, on its device."""
+    """Examples as a model takes them, with their labels, on its device."""
     device, size = _device(model), batch_size(model)
     for i in range(0, len(part.labels), size):
         images = torch.from_numpy(np.asarray(part.images[i : i + size]))
@@ -88,7 +88,7 @@ def encode(model: Autoencoder, images: Examples, generator: torch.Generator | No
         end = start + len(some.z)
         for name, value in vars(some).items():
             if value is not None:
-                # Made once: many small tensors among large ones would hold the memory in pieces.
+                # Made once: many small tensors among large ones would fragment the memory.
                 shape = len(images), *value.shape[1:]
                 whole.setdefault(name, value.new_empty(shape))[start:end] = value
         start = end
@@ -96,7 +96,7 @@ def encode(model: Autoencoder, images: Examples, generator: torch.Generator | No
 
 
 def decode(model: Autoencoder, z: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Codes [n, d], and labels [n] where the decoder sees them → examples on the CPU."""
+    """Codes [n, d], and labels [n] if the decoder sees them → examples on the CPU."""
     device, size = _device(model), batch_size(model)
     parts = []
     with torch.inference_mode():
@@ -141,7 +141,7 @@ def samples(
 
     Args:
         model: the model.
-        labels: [count] what each shall be: the decoder's label, or the part of the prior; -1 or
+        labels: [count], what each is to be: the decoder's label, or the part of the prior; -1 or
             None leaves it to chance.
         count: how many in all.
         generator: source of randomness, on the CPU.
@@ -195,13 +195,13 @@ def errors(
     guess: Callable[[Tensor, Tensor], Tensor],
     columns: Columns | None = None,
 ) -> Tensor:
-    """The error of a guess at each example, made from it and its label: float64 [n], on the CPU.
+    """The error of a guess at each example from it and its label: float64 [n], on the CPU.
 
     Args:
         model: the model.
         part: the examples.
         guess: examples as the model takes them and labels → examples, such as its `reconstruct`.
-        columns: what the cells of a row stand for, where they are a table's.
+        columns: what the cells of a row stand for, if the rows are a table's.
     """
     error = row_error(columns) if columns else losses.squared_error
     of_each = torch.vmap(lambda x_hat, x: error(x_hat[None], x[None]))

@@ -31,10 +31,17 @@ Progress = Callable[[int, int], None]
 RECIPE = "1"
 """Version of architecture and schedule: a cached judge of another version is trained again."""
 WIDTH = 24
+"""Channels of the first two convolutions; later pairs have twice and four times as many."""
 EPOCHS, LEAST_STEPS = 6, 400
+"""Passes over the pictures, and steps that are made at least: few pictures get more passes."""
 LARGEST_BATCH, LEARNING_RATE, WEIGHT_DECAY = 256, 1e-2, 0.05
+"""Pictures of a batch, at most; highest rate of the one-cycle schedule; AdamW's weight decay."""
 ROTATION, SCALE, SHEAR, SHIFT = math.radians(12), 0.1, 0.1, 0.15
+"""Largest change of a training picture, either way: radians; of width and of height, each on its
+own; sideways move of a line for each line that it is above another, on a square picture; across
+and along, in halves of a side, so about two pixels of 28."""
 SMALLEST = 8
+"""Pixels of a picture's shorter side, at least."""
 
 
 class Judge(nn.Module):
@@ -45,7 +52,7 @@ class Judge(nn.Module):
         n_classes: number of classes K.
 
     Attributes:
-        test_accuracy: share of the data set's test pictures read rightly; NaN if not measured.
+        test_accuracy: share of the data set's test pictures read correctly; NaN if not measured.
 
     Raises:
         ValueError: there are no pictures, they are too small, or there are fewer than two classes.
@@ -91,7 +98,7 @@ class Judge(nn.Module):
 
         Args:
             images: float [n, channels, height, width] in [0, 1], or uint8; on any device.
-            batch_size: pictures that are read at once. MNIST on two cores is read three times as
+            batch_size: pictures that are read at once. On two cores, MNIST is read three times as
                 fast by 128 as by 1,000.
 
         Returns:
@@ -134,8 +141,8 @@ def train_judge(
         labels: int64 [n]; pictures with label -1 (no label) are left out.
         n_classes: number of classes.
         seed: of weights, batches and augmentation.
-        epochs: passes over the pictures; by default 6, or what makes 400 steps if that is more.
-        device: to train on, and where the judge stays.
+        epochs: passes over the pictures; by default 6, or enough for 400 steps if that is more.
+        device: where to train, and where the judge stays.
         progress: called with the steps done and the steps in all, after each step.
 
     Raises:
@@ -202,7 +209,7 @@ def judge_for(
 
     Args:
         dataset: with all its labels, in memory.
-        cache_dir: folder, made where it is missing.
+        cache_dir: folder, made if it is missing.
         device: where the judge is put.
         progress: as in `train_judge`.
 
@@ -239,7 +246,7 @@ def read_as(judge: Judge, images: Tensor, asked: Tensor) -> float:
     """Share of pictures that the judge reads as the class that was asked for.
 
     Args:
-        judge: that reads.
+        judge: the one that reads.
         images: as in `Judge.probabilities`; pictures that are not finite are read as nothing.
         asked: class of each picture, int64 [n].
 
@@ -257,7 +264,7 @@ def readable(judge: Judge, images: Tensor, confidence: float = 0.9) -> tuple[flo
     """Share of pictures that the judge reads with confidence, and what it reads.
 
     Args:
-        judge: that reads.
+        judge: the one that reads.
         images: as in `Judge.probabilities`.
         confidence: least probability of the class that is read.
 
@@ -318,7 +325,7 @@ def _description(dataset: Dataset) -> dict[str, str]:
 
 
 def _load(path: Path, made_from: dict[str, str], dataset: Dataset) -> Judge | None:
-    """The cached judge, or None where there is none, it is damaged, or made from something else."""
+    """The cached judge; None if there is none, or it is damaged or made from something else."""
     judge = _new_judge(dataset.shape, dataset.n_classes, seed=0)
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""What a launcher of several processes, such as torchrun, says to each of them."""
+"""What a launcher of several processes, such as torchrun, tells each of them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def several() -> bool:
 
 
 def restarts() -> int:
-    """How often they were started again since one of them was lost."""
+    """How often the processes were started again because one of them was lost."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) if several() else 0
 
 
 def fails_first() -> bool:
-    """Whether of several processes this is the first to say that it fails, or it cannot know.
+    """Whether this is the first of several processes to say that it fails, or cannot know that.
 
-    All fail for what is wrong with a flag, and one line is enough.
+    If a flag is wrong all of them fail, and one line is enough.
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 

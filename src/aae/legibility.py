@@ -15,13 +15,13 @@ from aae.run import Part
 GENERATED = 10_000
 """Pictures generated to judge a model by."""
 JUDGED = 2**28
-"""Bytes of pictures that the judge learns from, where they do not fit into memory."""
+"""Bytes of pictures that the judge learns from, if they do not all fit into memory."""
 
 Figures = dict[str, float | int]
 
 
 def can_be_judged(dataset: Dataset) -> bool:
-    """Whether there are pictures and labels for a judge to learn from, and to be tried on."""
+    """Whether there are pictures and labels for a judge to learn from, and to be tested on."""
     labels = dataset.train_labels, dataset.test_labels
     legible = len(dataset.shape) == 3 and min(dataset.shape[1:]) >= SMALLEST
     return legible and dataset.n_classes > 1 and all((known >= 0).any() for known in labels)
@@ -34,18 +34,18 @@ def judged(
     meant: Tensor | None,
     errors: dict[str, float],
 ) -> Figures:
-    """Measure what a judge reads; see ``style_accuracy`` and those after it in `aae.evaluate`.
+    """Measure what a judge reads; see ``style_accuracy`` and what follows it in `aae.evaluate`.
 
     Args:
         model: the model.
-        dataset: what the judge learns from, at its first use, and is tried on.
-        generator: of codes and samples.
-        meant: the class that each class or cluster of the decoder's stands for, int64 [k]; None
-            where the decoder is told none, or it is not known.
-        errors: is told the figures' standard errors.
+        dataset: what the judge learns from at its first use, and is tested on.
+        generator: draws codes and samples.
+        meant: the class that each of the decoder's classes or clusters stands for, int64 [k]; None
+            if the decoder is told none, or it is not known.
+        errors: the figures' standard errors are added to it.
 
     Raises:
-        ValueError: the judge cannot learn from these data, or cannot be tried on them.
+        ValueError: the judge cannot learn from these data, or cannot be tested on them.
     """
     sample = dataset.sample(JUDGED)
     if (sample.test_labels < 0).all():
@@ -71,7 +71,7 @@ def _styles(
     meant: Tensor,
     errors: dict[str, float],
 ) -> Figures:
-    """Are pictures read as was asked for, and do those of a class differ as real ones do?"""
+    """Are pictures read as what was asked for, and do those of a class vary as real ones do?"""
     told = torch.arange(GENERATED) % model.n_classes
     images, asked = inference.sample(model, told, GENERATED, generator), meant[told]
     figures: Figures = {"style_accuracy": read_as(judge, images, asked)}
@@ -85,7 +85,7 @@ def _styles(
 
 
 def _samples(model: Autoencoder, judge: Judge, generator: torch.Generator) -> Figures:
-    """What is read in random samples."""
+    """What the judge reads in random samples."""
     images = inference.sample(model, None, GENERATED, generator)
     share, counts = readable(judge, images)
     anyhow = judge.probabilities(images).argmax(1).unique()

@@ -24,8 +24,8 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """Half the squared error, summed over pixels, averaged over the batch ([AAE], phase 1).
 
     It is the negative log-likelihood of a unit Gaussian around ``x_hat``, up to a constant; the
-    best ``x_hat`` is a mean, so what a code leaves open is blurred. The sum over pixels is what the
-    weights of the adversarial terms are balanced against.
+    best ``x_hat`` is a mean, so what a code leaves open is blurred. The weights of the adversarial
+    terms are balanced against the sum over pixels.
 
     Args:
         x_hat: reconstructions, [n, …].
@@ -55,18 +55,18 @@ def batch_mean(x: Tensor) -> Tensor:
 def harmonic_error(
     x_hat: Tensor, x: Tensor, mean: Callable[[Tensor], Tensor] = batch_mean
 ) -> Tensor:
-    """The harmonic mean over the batch of pictures' absolute errors, summed over pixels.
+    """The harmonic mean, over the batch, of pictures' absolute errors summed over pixels.
 
-    A picture's gradient is weighed by the square of (this mean / its error). Where one code stands
-    for pictures of two kinds, the best guess is a mode, one of the kinds, and the other's pictures
-    are let go; a mean blurs the two, and a median mixes their strokes. So that a single picture
-    cannot outweigh all others, an error of `AS_GOOD_AS_NONE` a pixel is added to each, and taken
-    from the mean.
+    A picture's gradient is weighted by the square of (this mean / its error). If one code stands
+    for pictures of two kinds, the best guess is a mode, which is one of the kinds, and the other's
+    pictures are let go; a mean blurs the two, and a median mixes their strokes. An error of
+    `AS_GOOD_AS_NONE` a pixel is added to each picture's and taken from the mean again, so that no
+    single picture outweighs all others.
 
     Args:
         x_hat: reconstructions, [n, …].
         x: the clean pictures, of the same shape.
-        mean: see `batch_mean`, which stands for any other that gives the same.
+        mean: `batch_mean`, or another function that gives the same.
     """
     errors = (x_hat.float() - x).abs().flatten(1)
     floor = AS_GOOD_AS_NONE * errors.shape[1]
@@ -76,9 +76,9 @@ def harmonic_error(
 def cross_entropy(x_hat: Tensor, x: Tensor) -> Tensor:
     """The cross-entropy of pixels in nats, summed over pixels, averaged over the batch.
 
-    It is the negative log-likelihood of a Bernoulli distribution for each pixel, the share of white
-    that ``x_hat`` says ([VAE], appendix C.1). As with the squared error the best ``x_hat`` is a
-    mean, but where it is sure, an error counts for more.
+    It is the negative log-likelihood of a Bernoulli distribution for each pixel, with the share of
+    white that ``x_hat`` stands for ([VAE], appendix C.1). As with the squared error, the best
+    ``x_hat`` is a mean, but an error counts for more where ``x_hat`` is sure.
 
     Args:
         x_hat: reconstructions, [n, …] in [-1, 1]; within 1e-6 of the bounds they get no gradient.
@@ -94,22 +94,22 @@ RECONSTRUCTION = {
     "absolute": absolute_error,
     "bernoulli": cross_entropy,
 }
-"""The reconstruction losses by the names that a config has for them."""
+"""The reconstruction losses, by their names in a config."""
 
 
 class Sharpened(nn.Module):
     """A reconstruction loss that gives way to `harmonic_error` late in a training.
 
-    From the start that one would have specks on black for the best guess of all pictures, while
-    codes still say nothing; once they do, it makes strokes sharp.
+    At the start, while codes still say nothing, the best guess of `harmonic_error` for all pictures
+    would be specks on black. Once codes say something, it makes strokes sharp.
 
     Args:
         first: the loss until then.
-        since: the share of a training after which the other one takes its place.
+        since: the share of a training after which `harmonic_error` takes its place.
     """
 
     late: Tensor
-    """1 where it has, else 0: a tensor, so that copies of a model share it."""
+    """1 once `harmonic_error` is the loss, else 0; a tensor, so that copies of a model share it."""
     batch_mean: Callable[[Tensor], Tensor]
     """How the mean over a batch is taken."""
 
@@ -119,12 +119,12 @@ class Sharpened(nn.Module):
         self.register_buffer("late", torch.zeros(()), persistent=False)
 
     def reach(self, share: float) -> None:
-        """Stand where a share of a training is over."""
+        """Choose the loss for when this share of a training is over."""
         self.late.fill_(float(share >= self.since))
 
     def forward(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """See `squared_error`."""
-        # In use a process has examples of its own, and asks no other.
+        # In evaluation each process has its own examples, so the mean is local.
         mean = self.batch_mean if self.training else batch_mean
         last = harmonic_error(x_hat, x, mean)
         return torch.lerp(self.first(x_hat, x), last, self.late)
@@ -132,14 +132,14 @@ class Sharpened(nn.Module):
 
 @dataclass(frozen=True)
 class RowError:
-    """The error of a table's rows: of numbers that are there, and of categories.
+    """The error of a table's rows: of the numbers that are not missing, and of the categories.
 
-    Both are negative log-likelihoods, the second in nats, so that they can be added. Averaged over
-    the batch.
+    Both are negative log-likelihoods, the second in nats, so that they can be added. The error is
+    averaged over the batch.
 
     Attributes:
         numbers: how many cells hold a number; they come first in a row.
-        masks: how many come next, that say by 1 where a number is missing: as many, or none.
+        masks: how many cells come next, each 1 where a number is missing: as many, or none.
         of_numbers: the loss on numbers, `squared_error` or another of its form.
     """
 
@@ -152,11 +152,12 @@ class RowError:
 
         Args:
             x_hat: numbers, and probabilities of categories, [n, d].
-            x: numbers, 0 where missing, masks, and categories one-hot, all 0 where missing, [n, d].
+            x: numbers (0 where missing), masks, and one-hot categories (all 0 where missing),
+                [n, d].
         """
         x_hat, n, rest = x_hat.float(), self.numbers, self.numbers + self.masks
         numbers = x_hat[:, :n] * (1 - x[:, n:rest]) if self.masks else x_hat[:, :n]
-        # What is less probable than this is as wrong as can be told in float32.
+        # Anything less probable than this is as wrong as float32 can express.
         log_p = x_hat[:, rest:].clamp_min(torch.finfo(torch.float32).tiny).log()
         return self.of_numbers(numbers, x[:, :n]) - (x[:, rest:] * log_p).sum(1).mean()
 
@@ -185,7 +186,7 @@ def generator(fake: Tensor) -> Tensor:
 def classification(y_logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of a class head on labelled pictures ([AAE], section 5).
 
-    Averaged over the batch, of which pictures without a label have none.
+    It is averaged over the whole batch; pictures without a label add 0.
 
     Args:
         y_logits: [n, K].
@@ -200,13 +201,14 @@ def imbalance(
 ) -> Tensor:
     """max(0, KL(mean y ‖ uniform) - slack) over a batch, in nats.
 
-    It reaches classes that the critic on y has given up: there its gradient dies with the softmax.
-    A batch of n sure pictures has (K - 1)/(2n) of it on average by chance alone.
+    It also reaches classes that the critic on y has given up: the critic's gradient dies there with
+    the softmax. By chance alone, a batch of n sure pictures has a divergence of (K - 1)/(2n) on
+    average.
 
     Args:
         y_logits: [n, K].
-        mean: see `batch_mean`, which stands for any other that gives the same.
-        slack: how uneven shares may be. Without it the loss is 0 where they are equal.
+        mean: `batch_mean`, or another function that gives the same.
+        slack: how uneven shares may be, in nats. Without it, the loss is 0 where they are equal.
     """
     y = mean(y_logits.float().softmax(1))
     kl: Tensor = math.log(len(y)) - torch.special.entr(y).sum()
@@ -232,8 +234,8 @@ def virtual_adversarial(
 ) -> Tensor:
     """How much class probabilities change in the worst direction ([VAT], section 3.3).
 
-    KL(p(x) ‖ p(x + r)) in nats, averaged over the batch, for the r of norm ``radius`` that a step
-    of the power method finds. Gradients flow through p(x + r) alone.
+    KL(p(x) ‖ p(x + r)) in nats, averaged over the batch, for the r of norm ``radius`` that one step
+    of the power method finds. Gradients flow only through p(x + r).
 
     Args:
         logits_of: pictures → logits [n, K].
@@ -241,8 +243,8 @@ def virtual_adversarial(
         logits: logits at x, [n, K].
         radius: L2 norm of r, in the units of x.
         generator: chooses the direction that the power method starts from.
-        probe: norm of the step that it looks with.
-        gradient: see `gradient`, which stands for any other that gives the same.
+        probe: norm of the power method's trial step, in the same units.
+        gradient: `gradient`, or another function that gives the same.
     """
     divergence = _divergence(logits_of, logits)
     d = _worst_direction(lambda r: divergence(x + r), x, generator, probe, gradient)
@@ -261,12 +263,12 @@ def tangent_adversarial(
     probe: float = 0.1,
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] = gradient,
 ) -> Tensor:
-    """How much class probabilities change where the style does, in the worst direction of it.
+    """How much class probabilities change when the style moves in its worst direction.
 
     As `virtual_adversarial`, but the neighbour lies where the decoder says that pictures lie: at
     x + decode(z + r) - decode(z), for the r of norm ``radius``. This is the tangent part of
     [TNAR], with a decoder that is told the class beside the style, and a finite move instead of a
-    tangent. Gradients flow through the neighbour's class alone, not into the decoder.
+    tangent. Gradients flow only through the neighbour's class, not into the decoder.
 
     Args:
         logits_of: pictures → logits [n, K].
@@ -276,12 +278,12 @@ def tangent_adversarial(
         logits: logits at x, [n, K].
         radius: L2 norm of r, in the units of the code.
         generator: chooses the direction that the power method starts from.
-        probe: norm of the step that it looks with.
-        gradient: see `gradient`, which stands for any other that gives the same.
+        probe: norm of the power method's trial step, in the same units.
+        gradient: `gradient`, or another function that gives the same.
     """
     divergence = _divergence(logits_of, logits)
     z = z.detach()
-    with torch.no_grad():  # what the decoder does not draw; anew, for units may have been dropped
+    with torch.no_grad():  # what the decoder does not draw; decoded anew, with no units dropped
         rest = x - decode(z)
     d = _worst_direction(lambda r: divergence(rest + decode(z + r)), z, generator, probe, gradient)
     with torch.no_grad():
@@ -292,14 +294,14 @@ def tangent_adversarial(
 def inconsistency(
     logits_of: Callable[[Tensor], Tensor], neighbours: Tensor, logits: Tensor
 ) -> Tensor:
-    """How much class probabilities differ at neighbours that someone else chose ([RSTP], eq. 1).
+    """How much class probabilities differ at neighbours that the caller chose ([RSTP], eq. 1).
 
-    KL(p(x) ‖ p(neighbour)) in nats, averaged over the batch, where that paper has a squared
-    difference. Gradients flow through the neighbour's class alone.
+    KL(p(x) ‖ p(neighbour)) in nats, averaged over the batch; that paper has a squared difference
+    instead. Gradients flow only through the neighbour's class.
 
     Args:
         logits_of: pictures → logits [n, K].
-        neighbours: of each picture x one, of x's shape.
+        neighbours: one for each picture x, of x's shape.
         logits: logits at x, [n, K].
     """
     return _divergence(logits_of, logits)(neighbours).mean()
@@ -308,7 +310,7 @@ def inconsistency(
 def _divergence(
     logits_of: Callable[[Tensor], Tensor], logits: Tensor
 ) -> Callable[[Tensor], Tensor]:
-    """How far class probabilities at other pictures are from those of some logits, KL, [n]."""
+    """A function: pictures → KL(classes of ``logits`` ‖ classes of the pictures), in nats, [n]."""
     p = logits.detach().float().log_softmax(1)
 
     def divergence(x: Tensor) -> Tensor:
@@ -325,30 +327,30 @@ def _worst_direction(
     probe: float,
     gradient: Callable[[Callable[[Tensor], Tensor], Tensor], Tensor],
 ) -> Tensor:
-    """Of norm 1 and of a tensor's shape, by one step of the power method."""
+    """The worst direction by one step of the power method: of norm 1, of the shape of ``like``."""
     d = torch.randn(like.shape, generator=generator, device=like.device)
-    # A sum, not a mean: where others have the rest of the batch, it is theirs in equal parts.
+    # A sum, not a mean: an example's gradient is then the same however the batch is shared out.
     return _unit(gradient(lambda r: divergence(r).sum(), probe * _unit(d)))
 
 
 def crowding(heads: Tensor, apart: float) -> Tensor:
-    """How much nearer to each other than ``apart`` the heads are ([AAE], section 7).
+    """How much closer to each other than ``apart`` the heads are ([AAE], section 7).
 
-    The sum over pairs of max(0, apart - distance).
+    It is the sum over pairs of max(0, apart - distance).
 
     Args:
         heads: [K, d].
-        apart: in the units of the code.
+        apart: the least distance wanted, in the units of the code.
     """
     k = len(heads)
     i, j = torch.triu_indices(k, k, 1, device=heads.device)
-    # Two heads in one place have no direction to part in: the little number keeps it finite.
+    # Two heads in one place have no direction to part in: 1e-12 keeps the gradient finite.
     distance = ((heads[i] - heads[j]).square().sum(1) + 1e-12).sqrt()
     return F.relu(apart - distance).sum()
 
 
 def _unit(d: Tensor) -> Tensor:
-    """Each example of d at norm 1."""
+    """Each example of d, scaled to norm 1."""
     flat = d.flatten(1)
     unit: Tensor = flat / (flat.norm(dim=1, keepdim=True) + 1e-12)
     return unit.view_as(d)

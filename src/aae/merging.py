@@ -65,7 +65,7 @@ def _lost(p: Tensor, rows: Tensor) -> Tensor:
     It is twice the entropy of one margin less the joint entropy; ``rows`` is `_rows` of ``p``.
     """
     share, own = p.sum(1), p.diagonal()
-    # The four cells of i and j become one; all others become a row and a column fewer.
+    # The four cells of i and j become one; their other cells merge in pairs: a row and a column.
     others = rows - _less(own[:, None], p) - _less(p, own)
     four = torch.special.entr(p) * 2 + torch.special.entr(own[:, None]) + torch.special.entr(own)
     one = torch.special.entr(own[:, None] + own + 2 * p)

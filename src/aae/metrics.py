@@ -13,7 +13,9 @@ from torch import Tensor
 from aae import uncertainty
 
 CHUNK = 1024
+"""Points whose distances to all others are computed at once, which bounds the memory."""
 MOST_POINTS = 2000
+"""Codes, and prior samples, that `prior_distance` compares, at most: its time is quadratic."""
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
@@ -47,13 +49,13 @@ class PriorDistance:
 
     Attributes:
         value: energy distance between codes and prior samples.
-        floor: what prior samples show against prior samples, the mean over repeats; close to 0.
-        error: standard deviation of the same over repeats: the sampling error of `value` where
+        floor: the same between two sets of prior samples, the mean over repeats; close to 0.
+        error: standard deviation of the latter over repeats: the sampling error of `value` if
             the codes follow the prior.
-        scale: mean distance between two prior samples, which `value` is to be compared with.
-        offset: largest distance, over the dimensions, of the codes' mean from that of the prior,
-            in standard deviations of the prior.
-        offset_error: standard deviation of that distance in one dimension where the codes follow
+        scale: mean distance between two prior samples, to compare `value` with.
+        offset: distance of the codes' mean from that of the prior in the dimension where it is
+            largest, in standard deviations of the prior.
+        offset_error: standard deviation of that distance in one dimension if the codes follow
             the prior: √(2/points).
         points: number of codes, and of prior samples, that were compared.
     """
@@ -68,23 +70,23 @@ class PriorDistance:
 
     @property
     def relative(self) -> float:
-        """`value` in units of `scale`: 0 for a match, and without dimension."""
+        """`value` in units of `scale`: dimensionless, and 0 for a match."""
         return self.value / self.scale
 
     @property
     def indistinguishable(self) -> bool:
-        """Whether so many codes show no more than the prior itself would, within two errors."""
+        """Whether this many codes show no more than the prior itself would, within two errors."""
         return self.value <= self.floor + 2 * self.error
 
 
 def prior_distance(
     codes: Tensor, sample_prior: Callable[[int], Tensor], repeats: int = 10
 ) -> PriorDistance:
-    """Measure how well codes match the prior, and how finely so many codes can tell.
+    """Measure how well codes match the prior, and how finely this many codes can tell.
 
     Args:
-        codes: [n, d]; of more than 2,000, every so many-th is taken.
-        sample_prior: draws that many samples from the prior, [count, d].
+        codes: [n, d]; of more than 2,000, that many are taken, evenly spaced.
+        sample_prior: draws a given number of samples from the prior, [count, d].
         repeats: how often prior samples are compared with one another, at least 2.
 
     Raises:
@@ -125,16 +127,16 @@ def prior_distance(
 def sliced_wasserstein(
     a: Tensor, b: Tensor, generator: torch.Generator, projections: int = 128
 ) -> float:
-    """Sliced 2-Wasserstein distance: root mean square over random directions of the 1-D one.
+    """Sliced 2-Wasserstein distance: root mean square of the 1-D one over random directions.
 
-    Bonneel et al., Sliced and Radon Wasserstein barycenters of measures, 2015, section 3. Exact
-    along a direction for samples of one size; of two sizes, quantiles are compared on the finer
-    grid.
+    Bonneel et al., Sliced and Radon Wasserstein barycenters of measures, 2015, section 3. It is
+    exact along a direction if both samples have the same size; if not, quantiles are compared on
+    the finer grid.
 
     Args:
         a: [n, d].
         b: [m, d].
-        generator: of the directions.
+        generator: draws the directions.
         projections: number of directions.
 
     Raises:
@@ -203,8 +205,8 @@ def cluster_names(
         assignments: cluster of each example, int64 [n].
         labels: int64 [n]; examples with label -1 are left out.
         n_clusters: number of clusters.
-        naming: "majority": the most frequent label in the cluster, of equals the smallest;
-            "confident": the label of the example to which the cluster is most probable, as in the
+        naming: "majority": the most frequent label in the cluster (the smallest of equals);
+            "confident": the label of the example for which the cluster is most probable, as in the
             paper (Makhzani et al., arXiv:1511.05644, section 6).
         confidence: for "confident", the probability of each cluster for each example,
             [n, n_clusters].
@@ -268,11 +270,11 @@ class Estimate:
 def variety(
     generated: Tensor, generated_labels: Tensor, real: Tensor, real_labels: Tensor
 ) -> Estimate:
-    """How much pictures of a class differ, generated over real: 1 as the real ones, 0 all the same.
+    """How much pictures of a class differ, generated over real: 1 is as real, 0 is all the same.
 
-    The variance over the pictures of a class, averaged over pixels, then over the classes that
-    were generated; that of the generated pictures divided by that of the real ones. The error is
-    that of a quotient of two means over pictures, to first order.
+    The variance over the pictures of a class is averaged over pixels, then over the classes that
+    were generated. The value is that of the generated pictures divided by that of the real ones.
+    The error is that of a quotient of two means over pictures, to first order.
 
     Args:
         generated: [n, ...].
@@ -306,7 +308,7 @@ def _mean_pairwise_distance(points: Tensor) -> float:
 
 
 def _variance_within(images: Tensor, labels: Tensor, classes: list[int]) -> tuple[float, float]:
-    """The pixels' variance within a class, the mean over classes; its standard error."""
+    """The pixels' variance within a class, averaged over classes, and its standard error."""
     known, values, errors = _known(labels, len(images)), [], []
     for label in classes:
         members = images[known & (labels == label)].float().flatten(1)
@@ -329,7 +331,7 @@ def _known(labels: Tensor, n: int) -> Tensor:
 
 
 def check_points(a: Tensor, b: Tensor, least: int) -> None:
-    """Refuse what are not two sets of points, [n, d] and [m, d], or are too few."""
+    """Refuse anything but two sets of points, [n, d] and [m, d], of at least ``least`` each."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             f"points are {list(a.shape)} and {list(b.shape)}; they must be [n, d] and [m, d]"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def nearest(given: str, possible: Iterable[str]) -> str:
-    """The nearest possible name, as a question for an error; empty where none is near.
+    """The nearest possible name, as a question for an error; empty if none is near.
 
     >>> nearest("guassian", ["gaussian", "mixture"]), nearest("x", ["gaussian"])
     ("did you mean 'gaussian'? ", '')

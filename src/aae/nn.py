@@ -21,7 +21,7 @@ from aae.given import Given
 
 
 def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Drop a share of units and scale up the rest, from a generator that is passed in."""
+    """Drop a random share of units and scale up the rest; without a generator, drop none."""
     if generator is None or share == 0:
         return x
     units = torch.empty(x.shape, dtype=x.dtype, device=x.device)
@@ -121,7 +121,7 @@ class GaussianPosterior(nn.Module):
 class UniversalPosterior(DeterministicPosterior):
     """q(z|x) is what the encoder makes of noise at its input ([AAE], section 2).
 
-    There is no closed form of its mean: without a generator the code at zero noise stands for it.
+    Its mean has no closed form: without a generator, the code at zero noise stands for it.
     """
 
     noise_dim: int = 10
@@ -147,7 +147,7 @@ class Encoder(nn.Module):
         layers: how many hidden layers.
         batch_norm: normalise the hidden layers over the batch.
         front: what comes before the MLP: pictures → features [n, pixels]; nothing by default.
-        given: what comes in place of both, and gives the features that all heads read.
+        given: replaces both, and gives the features that all heads read.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Encoder(nn.Module):
     def forward(
         self, x: Tensor, generator: torch.Generator | None = None, drop: float = 0.0
     ) -> Codes:
-        """Pictures [n, c, h, w] → codes, drawn where a generator is given."""
+        """Pictures [n, c, h, w] → codes, drawn if a generator is given."""
         x = self.front(x)
         if size := self.posterior.noise_dim:
             draw = torch.zeros if generator is None else partial(torch.randn, generator=generator)
@@ -188,7 +188,7 @@ class Encoder(nn.Module):
 
     @property
     def body(self) -> tuple[nn.Module, ...]:
-        """What gives the features that all heads read."""
+        """The modules that give the features that all heads read."""
         return self.front, self.trunk
 
     def class_logits(self, x: Tensor) -> Tensor:
@@ -200,15 +200,15 @@ class Encoder(nn.Module):
 
 
 class Cells(nn.Module):
-    """What a decoder gives → the row of a table that it stands for.
+    """A decoder's output → the row of a table that it stands for.
 
-    Numbers stay as they are, categories become probabilities. A row is always whole: cells that say
-    what is missing are 0.
+    Numbers stay as they are, and logits of categories become probabilities. A row is always
+    complete: the cells that mark missing numbers are 0.
 
     Args:
         numbers: how many cells hold a number; they come first.
-        masks: how many come next, that say where a number is missing.
-        categories: the number of categories of each column of them; their cells come last.
+        masks: how many cells come next, which mark missing numbers.
+        categories: the number of categories of each categorical column; their cells come last.
     """
 
     def __init__(self, numbers: int, masks: int, categories: Sequence[int]):
@@ -231,8 +231,8 @@ class Decoder(nn.Module):
         layers: how many hidden layers.
         output: "tanh" or "linear", the last activation.
         pixels: what comes after the MLP: [n, hidden] → pixels; a linear layer by default.
-        given: what comes in place of all: codes side by side → pictures.
-        activation: the last activation whatever else is said, on what is ``given``, too.
+        given: replaces all of that: codes side by side → pictures.
+        activation: the last activation, in place of ``output``'s; it follows ``given``, too.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class HeadedDecoder(nn.Module):
         decoder: decodes the sum.
         n_classes: classes or clusters, K.
         dim: dimensions d of the code.
-        apart: the distance that heads should have at least, and the unit of their weights.
+        apart: the least distance that heads should have, and the unit of their weights.
     """
 
     def __init__(self, decoder: Decoder, n_classes: int, dim: int, apart: float):
@@ -303,14 +303,14 @@ class HeadedDecoder(nn.Module):
 
 
 class Critic(nn.Module):
-    """Code (and, where it sees one, label) → logit of "drawn from the prior" ([AAE], Fig. 1, 3).
+    """Code (and label, if it sees one) → logit of "drawn from the prior" ([AAE], Fig. 1, 3).
 
     Args:
         dim: dimensions of the code.
-        n_labels: labels it sees beside the code, as one-hot with one more for "no label"; 0: none.
+        n_labels: labels it sees beside the code, one-hot, with one more for "no label"; 0: none.
         hidden: units in each hidden layer.
         layers: how many hidden layers.
-        given: what comes in place of all: code and label side by side → logits [n] or [n, 1].
+        given: replaces all of that: code and label side by side → logits [n] or [n, 1].
     """
 
     def __init__(
@@ -325,7 +325,7 @@ class Critic(nn.Module):
         super().__init__()
         self.n_labels = n_labels
         self.inputs = dim + (n_labels + 1 if n_labels else 0)
-        """Columns of what it reads."""
+        """Columns of its input."""
         self.trunk = given or MLP(self.inputs, hidden, layers, slope=0.2, first=FullLinear)
         self.logit = nn.Identity() if given else FullLinear(hidden, 1)
 
@@ -340,7 +340,7 @@ class Critic(nn.Module):
 
 
 def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> None:
-    """Draw all weights of a network from a generator, but those of modules that were given.
+    """Draw all weights of a network from a generator, except those of modules that were given.
 
     Args:
         module: the network, changed in place.
@@ -351,7 +351,7 @@ def initialise(module: nn.Module, scheme: str, generator: torch.Generator) -> No
             - "centred": He's, with two differences that a code of few dimensions needs. Heads start
               at a hundredth of the size, so that codes start at the prior's centre instead of
               wherever the pictures' common background puts them. And layers that read a code bend
-              at points spread over the code space, not all at the origin, as with biases of 0.
+              at points spread over the code space; with biases of 0, all would bend at the origin.
         generator: source of randomness, on the CPU.
     """
     own = {

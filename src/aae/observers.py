@@ -1,4 +1,4 @@
-"""Who watches a training from its run folder: metrics, TensorBoard, checkpoints, pictures."""
+"""Observers that fill a training's run folder: metrics, TensorBoard, checkpoints, pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recorder(Observer):
 
     Args:
         run: the run.
-        progress: where the training stands; what was written of later is undone.
+        progress: where the training stands; what was written after that is undone.
     """
 
     def __init__(self, run: Run, progress: Progress):
@@ -44,7 +44,8 @@ class Recorder(Observer):
         def is_past(step: int, split: str) -> bool:
             # An epoch's validation and pictures come after its last step, so within an epoch
             # they are still to come.
-            return step + (split != "train" and progress.batch > 0) <= progress.count
+            still_to_come = split != "train" and progress.batch > 0
+            return step < progress.count if still_to_come else step <= progress.count
 
         kept = [r for r in run.records() if is_past(r["step"], r["split"])]
         with written(run.metrics) as path:
@@ -74,7 +75,7 @@ class Recorder(Observer):
                 )
 
     def flush(self) -> None:
-        """Have all that was told written to the disk."""
+        """Write all that it was told to the disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.tensorboard.flush()
@@ -86,7 +87,7 @@ class Keeper(Observer):
 
     Args:
         run: the run.
-        recorder: what it was told must be on the disk before a checkpoint that follows it.
+        recorder: what it was told must be on the disk before the checkpoint that follows.
     """
 
     def __init__(self, run: Run, recorder: Recorder):
@@ -113,7 +114,7 @@ class Keeper(Observer):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> Path:
-        """Save a checkpoint now, unless this was its last step already."""
+        """Save a checkpoint now, unless there is one of this step already."""
         progress, config = trainer.progress, trainer.config
         if progress.batch and self._last and self._last[0] == progress.count:
             return self._last[1]
@@ -126,7 +127,7 @@ class Keeper(Observer):
         return place
 
     def is_late(self) -> bool:
-        """Whether as many minutes have passed as may lie between two checkpoints."""
+        """Whether the minutes that may lie between two checkpoints have passed."""
         return time.monotonic() - self.saved_at > self.seconds
 
     def _is_best(self) -> bool:
@@ -172,7 +173,7 @@ class Painter(Observer):
         self._projector(model, self.splits.validation.some(projector.POINTS))
 
     def _projector(self, model: Autoencoder, part: Part) -> None:
-        """Codes to be turned and searched, with labels and thumbnails."""
+        """Codes to turn and search in the projector, with labels and thumbnails."""
         pictures, classes = None, self.run.classes
         if len(model.decoder.shape) > 1:
             x = to_model(torch.from_numpy(np.asarray(part.images)))
@@ -203,7 +204,7 @@ class Painter(Observer):
     def _histograms(
         self, trainer: Trainer, model: Autoencoder, held_out: Part, generator: torch.Generator
     ) -> None:
-        """Codes, and samples of what they shall follow."""
+        """Codes, and samples of the priors that they should follow."""
         writer, step = self.recorder.tensorboard, trainer.progress.count
         # Noise must come from the model's own device.
         noise = torch.Generator(trainer.step.device).manual_seed(trainer.config.seed)
@@ -219,7 +220,7 @@ class Painter(Observer):
 
 @contextmanager
 def _no_traces_of_writers() -> Iterator[None]:
-    """Print no trace of a thread of TensorBoard's that cannot write: its next call raises that."""
+    """Print no traceback of a TensorBoard thread that cannot write: its next call raises that."""
     before = threading.excepthook
 
     def hear(args: threading.ExceptHookArgs) -> None:
@@ -234,6 +235,6 @@ def _no_traces_of_writers() -> Iterator[None]:
 
 
 def is_due(trainer: Trainer, every: int) -> bool:
-    """Whether this epoch's end is one of every few, or the last."""
+    """Whether the number of finished epochs is a multiple of ``every``, or the last."""
     done = trainer.progress.epoch
     return done % every == 0 or done == trainer.config.epochs

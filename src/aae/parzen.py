@@ -3,9 +3,9 @@
 Every sample has a Gaussian around it, and a point's density is their mean (Goodfellow et al.,
 arXiv:1406.2661, section 5; Makhzani et al., arXiv:1511.05644, section 3).
 
-Of ten million samples next to none is near a given point. Which may be is told by distances in
-few dimensions, where points are never farther apart than they are; only what is near there has its
-distance taken in all of them.
+Of ten million samples, next to none is near a given point. Distances in a few dimensions tell which
+ones may be: points are never farther apart there than in all dimensions. Only for samples that are
+near there is the whole distance computed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from aae import uncertainty
 from aae.metrics import CHUNK, Estimate, check_points
 
 AXES = 64
-"""Directions that distances are first taken in."""
+"""Directions in which distances are computed first."""
 NEGLIGIBLE = 30.0
-"""Nats by which a sample's share in a density is smaller than all that came before, where it is
-left out; ten million such samples add a millionth."""
+"""A sample is left out if its share in a density is this many nats below all that came before; ten
+million such samples add a millionth."""
 FEW = 0.005
-"""Share of all distances up to which they are taken singly; of more, all are had for less."""
+"""Share of all distances up to which they are computed singly; above it, all are cheaper."""
 
 
 def log_likelihood(samples: Tensor | Iterable[Tensor], test: Tensor, sigma: float) -> Estimate:
@@ -34,7 +34,7 @@ def log_likelihood(samples: Tensor | Iterable[Tensor], test: Tensor, sigma: floa
     Args:
         samples: generated, [m, d]; or an iterable of such pieces, each of which is seen once and
             let go, so that ten million samples need no more memory than one piece.
-        test: [n, d], of the same type and on the same scale, the paper's being [0, 1].
+        test: [n, d], of the same type and on the same scale (the paper's is [0, 1]).
         sigma: standard deviation of the window, from `choose_sigma`.
 
     Raises:
@@ -92,7 +92,7 @@ class _LogSums:
         self.axes = _axes(self.points)
         self.shadows = _shadows(self.points, self.axes)
         self.scales = -0.5 / widths.square()
-        # On the CPU, for there is no float64 on some devices.
+        # On the CPU, as some devices have no float64.
         self.total = torch.full((len(widths), len(points)), -math.inf, dtype=torch.float64)
 
     def add(self, samples: Tensor) -> None:
@@ -104,7 +104,7 @@ class _LogSums:
         for start in range(0, len(self.points), CHUNK):
             part = slice(start, start + CHUNK)
             far = _squared_distances(self.shadows[part], shadows) > reach[part, None]
-            near = far.logical_not_()  # what is not a number is not far
+            near = far.logical_not_()  # NaN is not far
             if int(near.count_nonzero()) > FEW * near.numel():
                 squared = _squared_distances(self.points[part], samples)
                 logs = [(squared * scale).logsumexp(1) for scale in self.scales.flatten().tolist()]
@@ -119,7 +119,7 @@ class _LogSums:
 
 
 def _added(total: Tensor, rows: Tensor, logs: Tensor) -> Tensor:
-    """Logarithms of sums [widths, n], where terms [widths, k] are added, each in its row [k]."""
+    """Logarithms of sums [widths, n], with terms [widths, k] added, each to its row [k]."""
     rows = rows.expand(len(total), -1)
     highest = total.scatter_reduce(1, rows, logs, "amax")
     terms = (logs - highest.gather(1, rows)).exp()
@@ -127,9 +127,10 @@ def _added(total: Tensor, rows: Tensor, logs: Tensor) -> Tensor:
 
 
 def _axes(points: Tensor) -> Tensor:
-    """About the first principal axes of centred points [n, d], orthonormal [d, `AXES` or fewer].
+    """Roughly the first principal axes of centred points [n, d]: orthonormal [d, at most `AXES`].
 
-    Any axes would do; along these, distances are nearly whole. Two steps of subspace iteration.
+    Any axes would do; along these, distances are nearly whole. They come from two steps of subspace
+    iteration.
     """
     least = min(AXES, *points.shape)
     every = torch.linspace(0, len(points) - 1, least).long()
@@ -140,9 +141,10 @@ def _axes(points: Tensor) -> Tensor:
 
 
 def _shadows(points: Tensor, axes: Tensor) -> Tensor:
-    """Points [n, d] in few dimensions: along each axis, and how long the rest is, [n, axes + 1].
+    """Points [n, d] in few dimensions: along each axis, and the length of the rest, [n, axes + 1].
 
-    Rests differ by at least what their lengths do, so shadows are as near as points or nearer.
+    Rests differ by at least as much as their lengths, so shadows are never farther apart than their
+    points.
     """
     along = points @ axes
     rest = (points.square().sum(1) - along.square().sum(1)).clamp_min(0).sqrt()

@@ -1,7 +1,7 @@
 """Distributions imposed on codes.
 
-A prior can be sampled (with a label where its parts have one), has a density, and names the points
-at which to look at what a decoder has learned. Label -1 means "no label".
+A prior can be sampled (by label, if its parts have labels), has a density, and names the points at
+which to look at what a decoder has learned. Label -1 means "no label".
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Prior(ABC):
 
         Args:
             n: how many.
-            labels: [n] part to draw each from; -1, or None for all, draws the part too.
+            labels: [n], the part to draw each from; -1 (or None, for all) draws the part, too.
             generator: source of randomness.
 
         Raises:
-            ValueError: not a label for each sample, or one that has no part.
+            ValueError: there is not one label for each sample, or a label has no part.
         """
         if labels is not None and self.components > 1:
             if labels.shape != (n,):
@@ -47,7 +47,7 @@ class Prior(ABC):
 
     @abstractmethod
     def draw(self, n: int, labels: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        """`sample` without its checks, for which a GPU would have to wait: for training."""
+        """`sample` without its checks, which would make a GPU wait; for training."""
 
     @abstractmethod
     def component_log_prob(self, z: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Prior(ABC):
     def manifold(self, side: int) -> Tensor:
         """Codes to decode for a picture of the manifold: [pictures, side², dim].
 
-        Within a picture codes go row by row from the top left, as on a plot with axes.
+        Within a picture, codes go row by row from the top left, as on a plot with axes.
         """
 
     def log_prob(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -65,7 +65,7 @@ class Prior(ABC):
 
         Args:
             z: codes.
-            labels: part of each code [n], -1 for all parts together; without labels, all are.
+            labels: part of each code [n]; -1, or no labels at all, stands for all parts together.
         """
         parts = self.component_log_prob(z)
         whole = parts.logsumexp(1) - math.log(self.components)
@@ -201,7 +201,7 @@ class Spots(Prior):
 
     Args:
         centres: the points, [K, dim].
-        spread: the prior around each; of one component.
+        spread: the prior around each; it has one component.
     """
 
     def __init__(self, centres: Tensor, spread: Prior):
@@ -236,7 +236,7 @@ class SwissRoll(Prior):
 
     dim = 2
     nodes = 200
-    """Points on each segment that stand for it in the density."""
+    """Points that stand for each segment in the density."""
 
     def __init__(self, components: int = 10, radius: float = 3.0, std: float = 0.1):
         self.components, self.radius, self.std = components, radius, std

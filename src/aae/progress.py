@@ -1,4 +1,4 @@
-"""How a training goes, on the terminal: a bar, or a line for each epoch where nobody looks."""
+"""How a training goes, on the terminal: a bar, or a line for each epoch if nobody looks."""
 
 from __future__ import annotations
 
@@ -81,18 +81,18 @@ class News:
     """Epochs finished."""
     epochs: int
     done: float
-    """Share of all steps that are made."""
+    """Share of all steps that have been made."""
     records: dict[str, Record]
     """The newest records, by their splits."""
     ends_epoch: bool
 
 
 class Herald(Observer):
-    """Tells how a training goes to somebody who is told of many.
+    """Reports how a training goes to a function that hears of many.
 
     Args:
         name: of the training.
-        tell: who is told.
+        tell: the function.
     """
 
     def __init__(self, name: str, tell: Callable[[News], None]):
@@ -117,7 +117,7 @@ class Herald(Observer):
 
 @contextmanager
 def many_shown(console: Console) -> Iterator[Callable[[News], None]]:
-    """Somebody to tell of many trainings, who shows them on a console as long as this lasts."""
+    """A function to tell of many trainings: it shows them on a console while the context lasts."""
     if not console.is_interactive:
 
         def line(news: News) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from aae.storage import written
 
 POINTS = 2_000
-"""Codes that are shown, at most: what the projector's layouts take at once."""
+"""Most codes that are shown: what the projector's layouts take at once."""
 SIDE = 32
-"""Pixels of a thumbnail's longer side, at most: the sheet stays below 2 MP."""
+"""Most pixels of a thumbnail's longer side: the sheet stays below 2 MP."""
 
 
 def write(
@@ -29,8 +29,8 @@ def write(
     Args:
         folder: the run folder, where TensorBoard looks.
         codes: [n, d], of at most `POINTS` examples.
-        labels: a word for each, where there are any.
-        pictures: [n, c, h, w] in [0, 1], one or three channels, where they are pictures.
+        labels: a word for each, if there are any.
+        pictures: [n, c, h, w] in [0, 1], one or three channels, if the examples are pictures.
     """
     with warnings.catch_warnings():  # tensorboard's own imports
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -56,7 +56,7 @@ def write(
 
 
 def _write_sheet(path: Path, pictures: NDArray[np.float32]) -> tuple[int, int]:
-    """Thumbnails row by row on a square of them, as the projector cuts it; their width, height."""
+    """Write thumbnails row by row on a square sheet, as the projector cuts it → (width, height)."""
     from PIL import Image
 
     height, width = pictures.shape[2:]

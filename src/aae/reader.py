@@ -1,7 +1,7 @@
-"""A classifier that reads what a decoder draws, so that it is drawn as it was asked for ([AC-GAN]).
+"""A classifier that reads what a decoder draws, so that it draws what was asked for ([AC-GAN]).
 
-It learns from the data's own labels, and the decoder learns by it. It is part of the training: what
-it says of a decoder is no measure of it, for which there is `aae.judge`.
+It learns from the data's own labels, and the decoder learns from it. As it is part of the training,
+what it says about a decoder does not measure that decoder; `aae.judge` does.
 
 Source: [AC-GAN] Odena et al., Conditional Image Synthesis with Auxiliary Classifier GANs,
 arXiv:1610.09585.
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from aae.nn import MLP, FullLinear
 
 NOISE = 0.5
-"""Standard deviation of the noise on what it reads, in pixels of [-1, 1]: a decoder shall change
-strokes, and not find the few pixels that a classifier can be misled with."""
+"""Standard deviation of the noise on what it reads, for pixels in [-1, 1]: a decoder is to change
+strokes, and not to find the few pixels that mislead a classifier."""
 
 
 class Reader(nn.Module):
@@ -51,7 +51,7 @@ class Reader(nn.Module):
         return logits
 
     def steadily(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """The same, but gradients reach the pictures alone, and not the reader's own weights."""
+        """As `forward`, but gradients reach only the pictures, not the reader's own weights."""
         held = {name: weight.detach() for name, weight in self.named_parameters()}
         logits: Tensor = torch.func.functional_call(self, held, (x, generator))
         return logits

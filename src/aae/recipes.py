@@ -1,4 +1,4 @@
-"""One function for each experiment of the paper and of the reference program → a full config.
+"""One function for each experiment of the paper and the reference program: it gives a full config.
 
 The config's defaults keep the reference program's networks, batch and losses, and change what
 measurement favoured; ``docs/migration.md`` has the list with reasons. The literal recipe is that of
@@ -53,16 +53,16 @@ def style() -> Config:
 def semi() -> Config:
     """A classifier from 1,280 labels, a style code beside it (Fig. 8).
 
-    With virtual adversarial training on y; ``--vat-weight 0`` is the paper's model alone.
+    It adds virtual adversarial training on y; ``--vat-weight 0`` is the paper's model alone.
     """
     return Config(recipe="semi", model="semi", labels=1280, latent_dim=10, vat_weight=10.0)
 
 
 def semi_deep() -> Config:
-    """The same with fewer errors on MNIST, in twice the time an epoch, and 20 of them (Table 2).
+    """As semi with fewer errors on MNIST, in 20 epochs of twice the time each (Table 2).
 
-    Deep and narrow networks, with noise on each layer that y helps to take off; y stays where a
-    digit, or its style, moves; and no class is given up.
+    The networks are deep and narrow, with noise on each layer that y helps to remove; y must stay
+    the same when a digit, or its style, moves; and no class is given up.
     """
     return replace(
         semi(), recipe="semi-deep", epochs=20, layers=5, hidden=500, batch_norm=True,
@@ -74,8 +74,8 @@ def semi_deep() -> Config:
 def cluster() -> Config:
     """Clusters found without a label, a style code beside them (Fig. 9).
 
-    With virtual adversarial training on y, and a pull to equal shares that holds its ground against
-    it; ``--vat-weight 0 --balance-weight 0 --batch-norm`` is the paper's model.
+    It adds virtual adversarial training on y, and a pull to equal shares that holds its ground
+    against it; ``--vat-weight 0 --balance-weight 0 --batch-norm`` is the paper's model.
     """
     return Config(
         recipe="cluster", model="cluster", labels=0, latent_dim=5, vat_weight=20.0,
@@ -86,7 +86,7 @@ def cluster() -> Config:
 def embed() -> Config:
     """A plane where each class has a place of its own, from 1,000 labels (Fig. 10).
 
-    ``--labels 0 --clusters 20`` finds the classes without any.
+    ``--labels 0 --clusters 20`` finds the classes without any labels.
     """
     return Config(recipe="embed", model="embed", labels=1000, vat_weight=10.0)
 
@@ -124,7 +124,7 @@ def recipe(name: str) -> Config:
 
 
 def command(config: Config) -> str:
-    """The command that trains a config again; empty where it came from no recipe.
+    """The command that trains a config again; empty if it came from no recipe.
 
     >>> command(recipe("style"))
     'aae train style'

@@ -1,4 +1,4 @@
-"""A trained run of clusters once more, with another number of them: nothing is learned for it."""
+"""A trained run of clusters once more, with another number of clusters; nothing new is learned."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from aae.storage import locked
 from aae.training import checkpoint
 
 _MERGED = "clusters."
-"""How the names of what is decided anew begin among a model's tensors."""
+"""Prefix of the names of those of a model's tensors that are decided anew."""
 
 
 def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None = None) -> Run:
-    """Merge the clusters that a run found until so many are left, see `aae.merging`.
+    """Merge the clusters that a run found until ``clusters`` are left; see `aae.merging`.
 
     The weights are those of the run; its pictures are drawn anew.
 
     Args:
         run: the run, of the recipe cluster, or embed without labels.
         clusters: how many are to be left.
-        folder: where the new run goes; it must not exist, or be empty.
+        folder: where the new run goes; it must not exist yet, or be empty.
         data_dir: where the data set lies now, if elsewhere than the run's config says.
 
     Raises:
-        ValueError: it is no run of clusters or found no more than so many, it holds no checkpoint,
-            or the folder is in use.
+        ValueError: it is no run of clusters, or found no more than that many; it holds no
+            checkpoint; or the folder is in use.
     """
     model, found = run.model(), run.config.clusters_found
     if not model.finds_clusters:

@@ -67,13 +67,13 @@ def write_side_by_side(
     tables: Mapping[str, tuple[Sequence[str], Mapping[str, Sequence[Value | None]]]],
     pictures: Mapping[str, Sequence[tuple[str, str | os.PathLike[str]]]],
 ) -> Path:
-    """Write what several runs have, each in a column, atomically.
+    """Write several runs side by side, each in a column, atomically.
 
     Args:
         path: the HTML file; missing folders are made.
         title: of the page.
-        tables: by heading, the names of the columns, the first that of the rows' names; and by
-            row's name its values.
+        tables: by heading, the names of the columns (the first is that of the rows' names), and
+            each row's values by its name.
         pictures: by heading, (caption, PNG file), embedded in this order.
 
     Returns:
@@ -95,7 +95,7 @@ def write_side_by_side(
 
 
 def _page(path: str | os.PathLike[str], title: str, summary: str, *parts: str) -> Path:
-    """Write a page of a title, a summary and parts that are HTML already."""
+    """Write a page of a title, a summary and parts that are already HTML."""
     head = _tag("header", _tag("h1", escape(title)), summary)
     body = "\n".join(filter(None, (head, *parts)))
     page = _PAGE.substitute(style=_STYLE, title=escape(title), body=body)
@@ -106,12 +106,12 @@ def _page(path: str | os.PathLike[str], title: str, summary: str, *parts: str) -
 
 
 def _row(name: str, values: Sequence[Value | None]) -> list[str]:
-    """A row's name, and its values; a dash stands for one that is not there."""
+    """A row's name and its values; a dash stands for a value that is not there."""
     return [escape(name.replace("_", " ")), *("–" if v is None else _value(v) for v in values)]
 
 
 def _tag(name: str, *parts: str, kind: str = "", **attributes: object) -> str:
-    """An element around parts that are HTML already; nothing where there are none."""
+    """An element around parts that are already HTML; nothing if there are none."""
     if not any(parts):
         return ""
     attributes = ({"class": kind} if kind else {}) | attributes
@@ -124,7 +124,7 @@ def _section(heading: str, body: str) -> str:
 
 
 def _folded(heading: str, rows: Sequence[tuple[str, Value]]) -> str:
-    """A table that is shown when it is asked for."""
+    """A table that is folded until it is asked for."""
     table = _table(("Setting", "Value"), [(escape(name), _value(value)) for name, value in rows])
     return _tag("section", _tag("details", _tag("summary", heading), table)) if table else ""
 
@@ -164,7 +164,7 @@ def _metrics(metrics: Sequence[tuple[str, Value]]) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; the first of each row heads it."""
+    """A table of cells that are already HTML; the first cell of each row heads it."""
     body = [
         _tag("tr", _tag("th", head, scope="row"), *(_tag("td", cell) for cell in cells))
         for head, *cells in rows

@@ -34,11 +34,11 @@ from aae.training import checkpoint
 from aae.training.device import choose_device, machine
 
 SURELY_HELD = 10**8
-"""Weights of a model that is made without asking whether its checkpoint has as many."""
+"""Up to this many weights a model is built without first comparing it with its checkpoint."""
 MOST_METRICS = 2**30
-"""Bytes of metrics that are read, at most: some four million lines."""
+"""Most bytes of metrics that are read: some four million lines."""
 IN_MEMORY = "(given in Python)"
-"""What the config of a run has for data that have no name and no place."""
+"""What a run's config says in place of the name of data that have none and lie nowhere."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Part:
     labels: np.ndarray
 
     def some(self, most: int) -> Part:
-        """At most so many of its examples, evenly spaced."""
+        """At most ``most`` of its examples, evenly spaced."""
         chosen = spread(len(self.labels), most)
         return Part(self.images[chosen], self.labels[chosen])
 
@@ -96,7 +96,7 @@ class Splits:
 
     @classmethod
     def to_train(cls, config: Config, dataset: Dataset) -> Splits:
-        """As `of`, for a training that begins.
+        """As `of`, for a new training.
 
         Raises:
             ValueError: see `of`; or there is nothing to learn from the examples.
@@ -124,14 +124,14 @@ def data_of(config: Config, data_dir: str | None = None) -> Dataset:
 
 
 class Run:
-    """A run folder that exists.
+    """An existing run folder.
 
     Args:
         folder: the folder.
-        networks: the user's own networks, where it was trained with such.
+        networks: the user's own networks, if it was trained with any.
 
     Raises:
-        ValueError: it is not a run folder, or one of a later version of this program.
+        ValueError: it is not a run folder, or it is of a later version of this program.
     """
 
     def __init__(self, folder: Path | str, networks: Networks = OURS):
@@ -150,14 +150,14 @@ class Run:
         self.shape: tuple[int, ...] = tuple(self._about["data"]["shape"])
         self.classes: tuple[str, ...] = tuple(self._about["data"]["classes"])
         self.count: int | None = self._about["data"].get("train")
-        """Training examples; None where an early version wrote it."""
+        """Number of training examples; None if an early version wrote the folder."""
         columns = self._about["data"].get("columns")
         try:
             self.columns = columns and Columns.from_json(columns)
         except (TypeError, KeyError, AttributeError, IndexError):
             raise none_of_ours(self.folder, "its columns are none") from None
         self._given: list[str] = self._about.get("networks", [])
-        # There was no other network before this was written.
+        # Before this was written, there was only one kind of network.
         self._network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
 
     @classmethod
@@ -184,14 +184,14 @@ class Run:
     def write(
         cls, folder: Path | str, config: Config, data: dict[str, Any], networks: Networks = OURS
     ) -> Run:
-        """Make a new run folder, from what it shall say of its data; see `create`."""
+        """Make a new run folder from what it is to say about its data; see `create`."""
         folder = Path(folder)
         refuse_used(folder)
         folder.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
             "config": config.to_json(),
-            # Kept, for another version may choose otherwise.
+            # Kept, as another version may choose otherwise.
             "network": choose_network(config.network, data["shape"]),
             "networks": networks.names,
             "data": data,
@@ -201,7 +201,7 @@ class Run:
         return cls(folder, networks)
 
     def renew(self) -> None:
-        """Say in the folder that it is of today's format, before anything of today goes into it."""
+        """Mark the folder as of today's format, before anything in that format goes into it."""
         if not self._is_old:
             return
         write_json(self.folder / "config.json", self._about)
@@ -223,7 +223,7 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """Its lines of metrics."""
+        """The file of its metrics, one record a line."""
         return self.folder / "metrics.jsonl"
 
     def dataset(self, data_dir: str | None = None) -> Dataset:
@@ -254,7 +254,7 @@ class Run:
 
     @property
     def device(self) -> torch.device:
-        """Where its model is best used: its config's device, or what there is on this machine."""
+        """Where its model is best used: on its config's device, else on what this machine has."""
         try:
             return choose_device(self.config.device)
         except ValueError:
@@ -264,7 +264,7 @@ class Run:
         """Its model before training, on the CPU.
 
         Raises:
-            ValueError: it has networks of the user's own, and others are given or none.
+            ValueError: it was trained with the user's own networks, and others or none are given.
         """
         if list(self.networks.names) != self._given:
             wanted = ", ".join(f"{name}=…" for name in self._given)
@@ -284,7 +284,7 @@ class Run:
         return build(config, self.shape, n_classes, generator, self.networks, self.columns)
 
     def _refuse_promises(self, config: Config) -> None:
-        """Refuse a model that is larger than the weights that are there, before it is made.
+        """Refuse a model that is larger than the weights in the folder, before it is made.
 
         Raises:
             ValueError: the config in the folder promises more than the folder holds.
@@ -309,7 +309,7 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs behind its newest checkpoint that is whole."""
+        """Epochs finished by its newest intact checkpoint."""
         place = checkpoint.newest(self.checkpoints)
         return checkpoint.epoch_of(place) if place else 0
 
@@ -322,7 +322,7 @@ class Run:
 
     @property
     def epochs_in_use(self) -> int:
-        """Epochs behind the weights `in_use`."""
+        """Epochs finished by the checkpoint `in_use`."""
         place = self.in_use
         return checkpoint.epoch_of(place) if place else 0
 
@@ -340,10 +340,10 @@ class Run:
         return model.to(device or torch.device("cpu")).eval()
 
     def records(self) -> list[dict[str, Any]]:
-        """Its lines of metrics."""
+        """The records in its file of metrics."""
         if not self.metrics.exists():
             return []
-        # What follows the last line's end was being written when the process died.
+        # What follows the last newline was being written when the process died.
         lines = read_bounded(self.metrics, MOST_METRICS).split(b"\n")[:-1]
         records = []
         for number, line in enumerate(lines, 1):

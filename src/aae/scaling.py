@@ -1,4 +1,4 @@
-"""Between a user's examples and what a model takes: rows are scaled, pictures are bytes already."""
+"""From a user's examples to what a model takes, and back: rows are scaled, pictures stay bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aae.data import Columns
 from aae.storage import read_json
 
 FILE = "estimator.json"
-"""What an estimator that was saved into a run folder knows beside the run."""
+"""The file of what an estimator that was saved into a run folder knows beside the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,8 @@ class Rows:
     Attributes:
         centre: float64 [d].
         unit: float64 [d], above 0.
-        constant: bool [d], which columns had one number, and come back as it: they have no unit in
-            which a decoder's error could be told.
+        constant: bool [d], the columns that had only one number. They come back as that number, as
+            they have no unit in which a decoder's error could be expressed.
     """
 
     centre: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Rows:
 
     @classmethod
     def of(cls, x: NDArray[Any], scale: str) -> Rows:
-        """The scaling that rows ask for.
+        """The scaling that suits some rows.
 
         Args:
             x: the training rows, [n, d].
@@ -62,7 +62,7 @@ class Rows:
                 f"X has numbers as large as {np.abs(x).max():g}: take another unit, or their "
                 "logarithm"
             )
-        # What rounding leaves of a constant column is no spread to be blown up.
+        # The rounding error of a constant column is no spread to be blown up.
         constant = unit == 0
         if scale == "standard":
             constant |= (x == x[0]).all(0)
@@ -70,12 +70,12 @@ class Rows:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        """The unit, and 0 where a column is constant, float64 [d]: what comes back is of it."""
+        """The unit of rows on the way back, float64 [d]: 0 where a column is constant."""
         return np.where(self.constant, 0.0, self.unit)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example as the user gives it, (d,)."""
+        """The shape of one example as the user gives it, (d,)."""
         return self.centre.shape
 
     @property
@@ -104,7 +104,7 @@ class Rows:
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The scaling as plain values."""
         values = {"centre": self.centre, "unit": self.unit, "constant": self.constant}
         return {"kind": "rows", **{name: array.tolist() for name, array in values.items()}}
 
@@ -121,7 +121,7 @@ class Pictures:
 
     @property
     def model_shape(self) -> tuple[int, ...]:
-        """Of one example as the model takes it."""
+        """The shape of one example as the model takes it."""
         return (1, *self.shape) if len(self.shape) == 2 else self.shape
 
     def forward(self, x: NDArray[Any]) -> NDArray[np.uint8]:
@@ -138,13 +138,13 @@ class Pictures:
         return np.rint(x * 255).astype(np.uint8).reshape(-1, *self.shape)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The scaling as plain values."""
         return {"kind": "pictures", "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a table, as ``aae train`` learned its columns ↔ float32 rows.
+    """Rows of a table, whose columns ``aae train`` learned ↔ float32 rows.
 
     Attributes:
         columns: its columns.
@@ -154,12 +154,12 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """Of the columns, in the table's order."""
+        """The names of the columns, in the table's order."""
         return [block.name for block in self.columns.blocks]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example as the model takes it: a user's row has a cell for each column."""
+        """The shape of one example as the model takes it; a user's row has a cell a column."""
         return (self.columns.width,)
 
     @property
@@ -196,13 +196,13 @@ class Table:
         """The model's rows → the table by name.
 
         Args:
-            x: the rows; a decoder's have the probability of each category.
-            seed: draws categories from these; without one it is the most probable.
+            x: the rows; a decoder's rows have the probability of each category.
+            seed: draws categories by those probabilities; without it, the most probable is taken.
         """
         return self.columns.decode(x, None if seed is None else np.random.default_rng(seed))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The scaling as plain values."""
         return {"kind": "table", "columns": self.columns.to_json()}
 
 
@@ -213,7 +213,7 @@ def from_json(values: dict[str, Any]) -> Scaling:
     """The scaling that ``to_json`` wrote.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the values are no such scaling.
     """
     match values:
         case {"kind": "table", "columns": dict(columns)}:
@@ -221,7 +221,7 @@ def from_json(values: dict[str, Any]) -> Scaling:
         case {"kind": "pictures", "shape": list(shape)} if are(int, shape) and len(shape) in (2, 3):
             return Pictures(tuple(shape))
         case {"kind": "rows", "centre": list(centre), "unit": list(unit)}:
-            constant = values.get("constant", [False] * len(centre))  # runs of before say nothing
+            constant = values.get("constant", [False] * len(centre))  # older runs say nothing
             if not are(bool, constant):
                 raise ValueError("its scaling is none")
             rows = Rows(
@@ -235,7 +235,7 @@ def from_json(values: dict[str, Any]) -> Scaling:
 
 
 def beside(folder: Path) -> Rows | None:
-    """How the estimator that was saved into a run folder scales rows; None where there is none.
+    """How the estimator that was saved into a run folder scales rows; None if there is none.
 
     Raises:
         ValueError: the file is damaged.

@@ -1,6 +1,6 @@
-"""What values of a config make no sense, alone or together.
+"""Which values of a config make no sense, alone or together.
 
-`aae.config.Config` asks here when one is made, so it is imported here for its type alone.
+Making an `aae.config.Config` calls this module, so it is imported here only for its type.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _refuse_types(c: Config) -> None:
 
 
 def _refuse_values(c: Config) -> None:
-    """Values that make no sense whatever the others are."""
+    """Refuse values that make no sense whatever the others are."""
     at_least = {
         "latent_dim": 1, "clusters": 1, "hidden": 1, "layers": 1, "components": 1, "epochs": 1,
         "batch_size": 2, "classification_every": 1, "log_every": 1, "sample_every": 1,
@@ -94,7 +94,7 @@ def _refuse_values(c: Config) -> None:
 
 
 def _refuse_together(c: Config) -> None:
-    """Values that exclude each other."""
+    """Refuse values that exclude each other."""
     if c.keep_best in ("classification", "error") and not c.classifies:
         raise ValueError(
             f"--keep-best {c.keep_best} is of models that classify (semi, embed); "
@@ -196,7 +196,7 @@ def _refuse_together(c: Config) -> None:
 
 
 def interval(every: int | str | None) -> tuple[int, float] | None:
-    """Epochs and minutes, one of them 0, of 5, "5" or "10m"; none where it is no such thing.
+    """Epochs and minutes, one of them 0, of 5, "5" or "10m"; None if it is no such thing.
 
     >>> interval(5), interval("5"), interval("0.5m"), interval("5 epochs")
     ((5, 0.0), (5, 0.0), (0, 0.5), None)

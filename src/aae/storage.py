@@ -1,4 +1,4 @@
-"""Files that are whole or not there, JSON that may be a stranger's, and folders with one writer."""
+"""Files that are whole or absent, JSON that may be a stranger's, and folders with one writer."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 MOST_JSON = 64 * 2**20
-"""Bytes of a file of JSON that are read, at most."""
+"""Most bytes that a JSON file may have to be read."""
 
 
 @contextmanager
 def written(place: Path) -> Iterator[Path]:
-    """A place to write a file at; only what was written to the end appears under its name.
+    """A place to write a file at, which gets its own name only once it is complete.
 
     Missing folders are made. What was written is on the disk when the context ends: a loss of power
     afterwards does not undo it.
@@ -46,7 +46,7 @@ def flush(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a file of JSON says.
+    """The value in a JSON file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -62,11 +62,11 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def parse_json(text: bytes | str, name: str) -> Any:
-    """What a text of JSON says.
+    """The value of a JSON text.
 
     Args:
         text: the text.
-        name: whose it is, for messages.
+        name: where it is from, for messages.
 
     Raises:
         ValueError: it is no JSON, or too deep to be one of ours.
@@ -88,7 +88,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is longer than ``most`` bytes, or no file that ends.
+        ValueError: it is longer than ``most`` bytes, or not a regular file.
     """
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise ValueError(f"{path} is no file")
@@ -100,10 +100,10 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be the only one that writes to a folder; the system frees it where a process dies.
+    """Be the only one that writes to a folder; the system frees it if the process dies.
 
     Raises:
-        ValueError: another one is at it.
+        ValueError: another one writes to it.
     """
     from filelock import FileLock, Timeout
 
@@ -121,11 +121,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def refuse_links(folder: Path, *names: str) -> None:
-    """Refuse a folder to be written to that leads elsewhere.
+    """Refuse to write into a folder if that would lead elsewhere.
 
     Args:
         folder: the folder.
-        names: what is written to in it, where it is there.
+        names: what is written to in it, if it exists.
 
     Raises:
         ValueError: one of these is a link.

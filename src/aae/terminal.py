@@ -1,4 +1,4 @@
-"""The terminal, or what stands in its place: whether colours and bars are wanted; a line, JSON."""
+"""The terminal, or what stands in its place: whether it takes colours and bars; a line, JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 WIDE = 200
-"""Columns of what is no terminal."""
+"""Columns of an output that is not a terminal."""
 
 
 def coloured(file: TextIO) -> bool:
-    """Whether a file is to be written to in colours.
+    """Whether to write to a file in colours.
 
-    Not where the environment has NO_COLOR (https://no-color.org); else where it has FORCE_COLOR
+    No if the environment has NO_COLOR (https://no-color.org); otherwise yes if it has FORCE_COLOR
     (https://force-color.org), or the file is a terminal that is not a dumb one.
     """
     if os.environ.get("NO_COLOR"):
@@ -29,12 +29,12 @@ def coloured(file: TextIO) -> bool:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is `coloured` or bare of all styles, and moves bars on a terminal alone."""
+    """A console that is `coloured` or has no styles at all, and moves bars only on a terminal."""
     from rich.console import Console
 
     file = sys.stderr if stderr else sys.stdout
-    # By itself rich leaves bold and dim in where no colours are wanted, and moves bars in a file
-    # where colours are forced.
+    # By itself, rich keeps bold and dim when no colours are wanted, and moves bars in a file when
+    # colours are forced.
     return Console(
         stderr=stderr,
         # A file has room for a table as wide as it is; rich would take it for 80 columns.
@@ -50,7 +50,7 @@ def say(console: Console, words: str) -> None:
 
 
 def show_json(value: Any) -> None:
-    """Print plain values as one JSON object; what is not finite, which JSON has not, is null."""
+    """Print plain values as one JSON object, with null for NaN and infinities, which JSON lacks."""
     print(json.dumps(_finite(value), indent=1, allow_nan=False))
 
 

@@ -1,6 +1,6 @@
-"""What may be asked of y beside the paper's terms: one class each, named as its phase is.
+"""What may be asked of y beside the paper's terms: one class each, named after its phase.
 
-Each is called with a pass, and gives a loss that changes the networks which give y, and its own.
+Each is called with a pass, and gives a loss; it changes the networks that give y, and its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Term(Protocol):
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:
-        """Those that learn with the ones which give y, and are of no use but to this loss."""
+        """Networks of use only to this loss; they learn together with those that give y."""
 
     @property
     def labelled(self) -> bool:
@@ -35,7 +35,7 @@ class Term(Protocol):
 
 
 class _OfAll:
-    """Of all pictures, with no network of its own."""
+    """A term on all pictures, with no network of its own."""
 
     labelled = False
 
@@ -66,7 +66,7 @@ class VirtualAdversarial(_OfAll):
 
 @dataclass(frozen=True)
 class TangentAdversarial(_OfAll):
-    """y stays where the style moves, within a radius; see `losses.tangent_adversarial`."""
+    """y stays the same when the style moves in a radius; see `losses.tangent_adversarial`."""
 
     name: ClassVar[str] = "tangent"
     radius: float
@@ -90,7 +90,7 @@ class TangentAdversarial(_OfAll):
 
 @dataclass(frozen=True)
 class Warped(_OfAll):
-    """y stays where the picture is warped a little; see `warps.warp` for the size."""
+    """y stays the same when the picture is warped a little; see `warps.warp` for the size."""
 
     name: ClassVar[str] = "warp"
     size: float
@@ -115,7 +115,7 @@ class Balanced(_OfAll):
 
 @dataclass(frozen=True)
 class Denoised(_OfAll):
-    """y helps to take noise off the encoder's layers; see `aae.denoiser`."""
+    """y helps to remove noise from the encoder's layers; see `aae.denoiser`."""
 
     name: ClassVar[str] = "denoising"
     denoiser: Denoiser
@@ -134,7 +134,7 @@ class Denoised(_OfAll):
 
 @dataclass(frozen=True)
 class Disturbed(_OfAll):
-    """Labelled pictures are of their class with noise on the encoder's layers, too."""
+    """Labelled pictures keep their class with noise on the encoder's layers, too."""
 
     name: ClassVar[str] = "disturbed"
     denoiser: Denoiser

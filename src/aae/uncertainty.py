@@ -1,4 +1,4 @@
-"""Standard errors: how far a figure would move were it measured on other examples."""
+"""Standard errors: how far a figure would move if it were measured on other examples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 def of_mean(values: Tensor) -> float:
-    """The standard error of a mean: the sample standard deviation over √n; NaN of one alone.
+    """The standard error of a mean: the sample standard deviation over √n; NaN for one value.
 
     Args:
-        values: one of each example, [n].
+        values: one for each example, [n].
 
     Examples:
         >>> import torch
@@ -25,9 +25,9 @@ def of_mean(values: Tensor) -> float:
 
 
 def of_share(share: float, count: int) -> float:
-    """The standard error of a share k/n of n examples: √(p (1 - p) / n), p being (k + 1) / (n + 2).
+    """The standard error of a share k/n of n examples: √(p (1 - p) / n), p = (k + 1) / (n + 2).
 
-    By Laplace's rule of succession none in a hundred is not taken for never.
+    By this p, Laplace's rule of succession, none in a hundred does not count as never.
 
     Examples:
         >>> round(of_share(0.02, 10_000), 4), round(of_share(0.0, 100), 4)
@@ -40,14 +40,14 @@ def of_share(share: float, count: int) -> float:
 def bootstrap(
     figure: Callable[..., float], *samples: NDArray[np.float32], repeats: int = 50
 ) -> float:
-    """The standard error of any figure, by drawing its examples again, with replacement.
+    """The standard error of any figure, by resampling its examples with replacement.
 
     Efron, Bootstrap methods: another look at the jackknife, 1979, section 2.
 
     Args:
         figure: measures samples like those given.
-        samples: arrays [n, …] of examples; each is drawn from by itself, with seed 0.
-        repeats: how often they are drawn.
+        samples: arrays [n, …] of examples; each is resampled by itself, with seed 0.
+        repeats: how often they are resampled.
 
     Examples:
         >>> sample = np.arange(100, dtype=np.float32)
@@ -63,7 +63,7 @@ def bootstrap(
 
 
 def in_words(value: float, error: float | None) -> str:
-    """A figure with its standard error, where that is known.
+    """A figure with its standard error, if that is known.
 
     Examples:
         >>> in_words(0.02, 0.0014), in_words(0.02, None)

@@ -17,7 +17,7 @@ SHIFT = 0.14
 
 
 def warp(x: Tensor, size: float, generator: torch.Generator) -> Tensor:
-    """Each picture under an affine map of its own, with what lies beyond its edge drawn out.
+    """Each picture under an affine map of its own; pixels at its edge are drawn out beyond it.
 
     Args:
         x: pictures, [n, c, h, w].
@@ -33,7 +33,7 @@ def warp(x: Tensor, size: float, generator: torch.Generator) -> Tensor:
     turn, slant = TURN * draws[:, 0], SLANT * draws[:, 1]
     across, along = 1 + STRETCH * draws[:, 2], 1 + STRETCH * draws[:, 3]
     cos, sin = turn.cos(), turn.sin()
-    # Sides count as 2 whatever their pixels are, so a turn of what is not square needs their ratio.
+    # A side counts as 2 however many pixels it has, so turning a picture needs the sides' ratio.
     maps = torch.stack(
         [
             across * cos, across * (slant * cos - sin) * (h / w), SHIFT * draws[:, 4],

@@ -1,1 +1,1 @@
-"""How fast training is here, beside other programs and beside what the machine could do."""
+"""How fast training is here, compared with other programs and with what the machine could do."""

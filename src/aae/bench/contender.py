@@ -1,7 +1,8 @@
 """What contenders are given, and how they are timed.
 
-A contender is a function from a `Setup` to what trains as many batches as it is told to; each
-trains the same networks on the same pictures in its own way: `ours`, `plain`, `rival`.
+A contender is a function that takes a `Setup` and returns a function that trains on a number of
+batches. Each trains the same networks on the same pictures in its own way: `ours`, `plain`,
+`rival`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aae.config import Config
 from aae.recipes import recipe
 
 Train = Callable[[int], None]
-"""Trains on so many batches more."""
+"""Trains on the given number of further batches."""
 Precision = Literal["auto", "float32", "bf16"]
 CLASSES = 10
 T = TypeVar("T")
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What all contenders are given alike."""
+    """What every contender is given."""
 
     images: Path
     """A .npy file of pictures, uint8 [n, c, h, w]."""
@@ -45,7 +46,7 @@ class Setup:
     """Batches before the first timing. Numbers below 1e-38, which slow a processor down, take about
     a hundred steps to appear in Adam's moments."""
     warm_up_seconds: float = math.inf
-    """When to be content with fewer."""
+    """Seconds after which fewer batches are enough."""
     steps: int = 20
     """Batches in one timing."""
 
@@ -73,7 +74,7 @@ class Setup:
         return pictures
 
     def load_floats(self) -> torch.Tensor:
-        """The pictures in [-1, 1], float32 [pictures, pixels]: what others want."""
+        """The pictures in [-1, 1], float32 [pictures, pixels], as the others need them."""
         return torch.from_numpy(self.load()).flatten(1).float().div_(127.5).sub_(1)
 
 
@@ -82,17 +83,17 @@ class Lap:
     """One timing of one contender."""
 
     seconds: float
-    """A step's mean time."""
+    """Mean time of a step."""
     memory: float
     """The most memory that the process has held so far, MiB."""
     device_memory: float | None
-    """The most that its tensors have held on a GPU, MiB."""
+    """The most memory that its tensors have held on a GPU, MiB."""
     warm_up: int
     """Batches before the first timing."""
 
 
 def timed(make: Callable[[Setup], Train], setup: Setup) -> Callable[[], Lap]:
-    """Make a contender, warm it up, and give what times it."""
+    """Make a contender, warm it up, and return a function that times it."""
     torch.set_num_threads(setup.threads)
     train = make(setup)
     warm, since = 0, time.monotonic()

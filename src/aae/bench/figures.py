@@ -20,12 +20,12 @@ PRECISION: dict[str, Precision] = {OURS: "auto", FLOAT32: "float32"}
 
 
 def compare(setup: Setup, laps: Mapping[str, list[Lap]], rates: Iterable[Rates]) -> dict[str, Any]:
-    """What the laps of all contenders say, as plain JSON values.
+    """The figures from the laps of all contenders, as plain JSON values.
 
     Args:
         setup: what they were given.
-        laps: of each contender, one for each round.
-        rates: the machine's, in the same rounds.
+        laps: those of each contender, one for each round.
+        rates: those of the machine, in the same rounds.
     """
     typical = Rates.median(rates)
     times = {name: [lap.seconds for lap in each] for name, each in laps.items()}
@@ -72,13 +72,13 @@ def compare(setup: Setup, laps: Mapping[str, list[Lap]], rates: Iterable[Rates])
 
 
 def grown(setup: Setup, laps: list[Lap], rates: Iterable[Rates]) -> dict[str, Any]:
-    """What the laps of ours say at one setup, as plain JSON values.
+    """The figures from our laps at one setup, as plain JSON values.
 
     Args:
-        setup: what it was given.
+        setup: what ours was given.
         laps: its laps.
-        rates: the machine's, with memory gauged for the networks of the comparison: where a row's
-            are much smaller and fit a nearer cache, its floor is in truth lower.
+        rates: those of the machine, with memory gauged for the networks of the comparison. Where a
+            row's networks are much smaller and fit a nearer cache, its true floor is lower.
     """
     seconds = [lap.seconds for lap in laps]
     return {
@@ -96,10 +96,10 @@ def fractions(
     """How near a step of ours comes to what the machine can do.
 
     Args:
-        setup: what it was given.
-        seconds: its times.
-        rates: the machine's.
-        precision: of its products.
+        setup: what ours was given.
+        seconds: times of its steps.
+        rates: those of the machine.
+        precision: that of the step's products.
     """
     dtype = choose_precision(precision, torch.device(setup.device))
     rate = rates.float32 if dtype == torch.float32 else rates.bf16
@@ -115,13 +115,13 @@ def fractions(
 
 
 def work_of(setup: Setup) -> Work:
-    """What a joint step at a setup cannot do without."""
+    """The work that a joint step at a setup cannot avoid."""
     model = build(setup.config(), _shape(setup), CLASSES, torch.Generator().manual_seed(0))
     return Work.of(model, setup.batch_size)
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """The median of some values, and between which they lie.
+    """The median of some values, with the lowest and the highest.
 
     >>> spread([1.0, 4.0, 2.0])
     {'median': 2.0, 'low': 1.0, 'high': 4.0}

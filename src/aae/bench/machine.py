@@ -1,4 +1,4 @@
-"""The machine: its rates of products and of memory, and what a step cannot do without."""
+"""The machine: its rates of products and of memory, and the work that a step cannot avoid."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from aae.nn import Critic, Decoder, Encoder
 from aae.training.device import choose_precision, processor
 
 GAUGE_SECONDS = 0.1
-"""How long each rate is measured at a time."""
+"""Seconds for which each rate is measured at a time."""
 BYTES_OF_ADAM = 28
-"""What fused Adam moves for a parameter: it reads weight, gradient and two moments, and writes all
-but the gradient, 4 bytes each."""
+"""Bytes that fused Adam moves for a parameter: it reads weight, gradient and two moments, and
+writes all but the gradient, 4 bytes each."""
 
 UNITS = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
-"""What a processor may have that decides its rates."""
+"""Features of a processor that decide its rates."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Rates:
     """What the machine reaches when it does nothing else."""
 
     float32: float
-    """Operations a second in products of large matrices, an addition being an operation."""
+    """Operations a second in products of large matrices, where an addition is an operation."""
     bf16: float | None
     """The same in bfloat16, where ``--precision auto`` takes it."""
     bandwidth: float
-    """Bytes a second, read and written, in passes over as much memory as an optimiser holds: caches
-    make it depend on that."""
+    """Bytes a second, read and written, in passes over as much memory as an optimiser holds; caches
+    make the rate depend on that amount."""
 
     @classmethod
     def median(cls, rates: Iterable[Rates]) -> Rates:
@@ -56,12 +56,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class Work:
-    """What a joint step cannot do without."""
+    """The work that a joint step cannot avoid."""
 
     operations: int
-    """Of its matrix products, an addition being an operation."""
+    """Operations of its matrix products, where an addition is an operation."""
     parameters: int
-    """That its optimisers change."""
+    """Parameters that its optimisers change."""
 
     @property
     def traffic(self) -> int:
@@ -75,9 +75,9 @@ class Work:
         A layer multiplies each row of its input by its weights once forward, once for the weights'
         gradient and once for the input's; a convolution does so at each pixel of its output. The
         critic reads codes and as many prior samples. Pictures and prior samples need no gradient,
-        which saves the first layers that. All is counted in one number format: the layers at codes,
-        which stay in float32, are 2 of 1,000 parts with a code of two (and some percent of a long
-        one, whose floor is so far too low).
+        so first layers save that part. All is counted in one number format. The layers at codes,
+        which stay in float32, are 2 parts in 1,000 with a code of two dimensions, and some percent
+        with a long one, whose floor is too low by that much.
         """
         n = batch_size
         assert isinstance(model.decoder, Decoder)
@@ -95,30 +95,30 @@ class Work:
         return cls(2 * products, sum(p.numel() for p in model.parameters()))
 
     def seconds(self, rate: float, bandwidth: float) -> float:
-        """The least time that it takes, arithmetic and memory one after the other."""
+        """The least time that it takes, with arithmetic and memory one after the other."""
         return self.operations / rate + self.traffic / bandwidth
 
 
 def _multiplying(network: nn.Module) -> Iterator[nn.Linear | Convolution]:
-    """The layers whose work is products."""
+    """The layers whose work is matrix products."""
     return (layer for layer in network.modules() if isinstance(layer, (nn.Linear, Convolution)))
 
 
 def gauge(
     device: str, threads: int, parameters: int, seconds: float = GAUGE_SECONDS
 ) -> Callable[[], Rates]:
-    """Make what measures the machine's rates.
+    """Make a function that measures the machine's rates.
 
     Args:
         device: "cpu" or "cuda".
-        threads: that it works with.
-        parameters: of a model; memory is measured on as much as its optimiser works on.
+        threads: how many it works with.
+        parameters: how many a model has; memory is measured on as much as its optimiser works on.
         seconds: how long each rate is measured at a time.
     """
     torch.set_num_threads(threads)
     size = 2048 if device == "cpu" else 8192
     # Weights, gradients and two moments, in two halves. One is added to the other in place, as
-    # Adam works: a line of memory that is written was read before.
+    # Adam works: each line of memory that is written was read before.
     numbers = 2 * parameters
     one, other = (torch.ones(numbers, device=device) for _ in range(2))
 
@@ -135,8 +135,8 @@ def gauge(
 
 
 def _repeated(work: Callable[[], object], device: str, seconds: float) -> Callable[[], float]:
-    """Makes what tells how often in a second a piece of work can be done."""
-    burst = 1 if device == "cpu" else 20  # a GPU that is waited for each time stands idle
+    """Make a function that measures how often in a second a piece of work can be done."""
+    burst = 1 if device == "cpu" else 20  # waiting for a GPU each time would leave it idle
 
     def per_second() -> float:
         work()
@@ -153,15 +153,15 @@ def _repeated(work: Callable[[], object], device: str, seconds: float) -> Callab
 
 
 def synchronize(device: str) -> None:
-    """Wait for a GPU to finish what it was told."""
+    """Wait for a GPU to finish its work."""
     if device != "cpu":
         torch.cuda.synchronize(device)
 
 
 def peak_memory(device: str) -> tuple[float, float | None]:
-    """The most that this process has held so far, and that its tensors have on a GPU, MiB."""
+    """The most memory that this process has held so far, and its tensors on a GPU, MiB."""
     on_gpu = None if device == "cpu" else torch.cuda.max_memory_allocated(device) / 2**20
-    try:  # getrusage counts what the process that started this one held, too
+    try:  # getrusage also counts what the process that started this one held
         lines = Path("/proc/self/status").read_text().splitlines()
         kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
         return kib / 2**10, on_gpu

@@ -35,11 +35,11 @@ def ours(setup: Setup, precision: Precision = "auto") -> Train:
 
 
 class _Enough(Exception):  # noqa: N818 - no error: it was asked for
-    """As many steps were made as were asked for."""
+    """The requested number of steps was made."""
 
 
 class _Pause(Observer):
-    """Leaves a training's loop between two steps; it goes on from there when it is run again."""
+    """Leaves a training's loop between two steps; the next run goes on from there."""
 
     left = 0
 

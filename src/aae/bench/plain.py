@@ -1,8 +1,8 @@
-"""The plain loop that ours is held against: PyTorch as people write it.
+"""The plain loop that ours is compared with: PyTorch as people write it.
 
-It does what the reference program does with each batch, in turn: reconstruction, discriminator,
-generator, each with an encoding and an Adam of its own, in float32, with weights 1, 6 and 6. Of
-the library it uses nothing, so that what makes that fast does not make the loop fast too.
+With each batch it does what the reference program does, in turn: reconstruction, discriminator,
+generator, each with its own encoding and its own Adam, in float32, with weights 1, 6 and 6. It uses
+nothing from the library, so that what makes the library fast does not make the loop fast, too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
 
 
 class PlainLoop:
-    """The networks, their three optimisers, and what is done with a batch.
+    """The networks, their three optimisers, and the training on a batch.
 
     Args:
         pixels: values in a picture.
@@ -66,7 +66,7 @@ class PlainLoop:
         self.generator = torch.optim.Adam(self.encoder.parameters(), lr=LR, betas=BETAS)
 
     def step(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Train on pictures [n, pixels] in [-1, 1]; the unweighted loss of each phase."""
+        """Train on pictures [n, pixels] in [-1, 1]; returns the unweighted loss of each phase."""
         self.reconstruction.zero_grad()
         reconstruction = 0.5 * F.mse_loss(self.decoder(self.encoder(x)), x, reduction="sum")
         reconstruction = reconstruction / len(x)

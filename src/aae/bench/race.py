@@ -1,9 +1,9 @@
 """Several things measured in turn, each in a process of its own.
 
-A timing by itself says little: machines are shared, warm and cold. So all that are compared run in
-the same minutes, a little in every round, and are compared within a round. And none is helped or
-hindered by another: ours has the processor take small numbers for 0, threads wait for more work,
-and memory that was used once is used again, all of which belongs to a process.
+A single timing says little: machines are shared, warm and cold. So everything that is compared runs
+in the same minutes, a little in every round, and is compared within a round. Separate processes
+keep one from helping or hindering another: ours has the processor treat small numbers as 0, threads
+wait for more work, and used memory is used again, all within a process.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def race(
     """Measure several things in turn; while one is measured, the others sleep.
 
     Args:
-        makers: what makes them, see `Worker`, by their names.
+        makers: what makes each, see `Worker`, by name.
         rounds: how often each is measured.
-        until: when no further round is begun, by `time.monotonic`; there are three in any case,
-            where three are asked for.
+        until: the time after which no further round begins, by `time.monotonic`; three rounds are
+            made in any case, if as many are requested.
         tell: is told in words what happens.
 
     Returns:
@@ -64,11 +64,11 @@ def race(
 
 
 class Worker(Generic[T]):
-    """A process that makes something and then, each time that it is asked, measures it.
+    """A process that makes something and then measures it each time it is asked to.
 
     Args:
-        make: makes it, in the process, and gives what measures it once. It must be a function of a
-            module, or a `functools.partial` of one.
+        make: makes it, in the process, and returns a function that measures it once. It must be a
+            module's function, or a `functools.partial` of one.
     """
 
     def __init__(self, make: Callable[[], Callable[[], T]]):
@@ -90,8 +90,8 @@ class Worker(Generic[T]):
         """Have the process do the next thing.
 
         Raises:
-            RuntimeError: it died.
-            Exception: what went wrong in it.
+            RuntimeError: the process died.
+            Exception: whatever went wrong in it.
         """
         try:
             self._pipe.send(None)
@@ -107,11 +107,11 @@ class Worker(Generic[T]):
         return reply  # type: ignore[no-any-return]
 
     def dismiss(self) -> None:
-        """Ask for nothing more: the process ends when it has done what it is at."""
+        """Ask for nothing more: the process ends when it has finished its current work."""
         self._pipe.close()
 
     def join(self) -> None:
-        """Wait for the process's end, not for long."""
+        """Wait for the process to end, but not for long."""
         self._process.join(timeout=5)
         self._process.terminate()
         self._process.join()

@@ -1,7 +1,7 @@
 """pythae's adversarial autoencoder, where it is installed: its model, its trainer, our networks.
 
-pythae (Chadebec et al., 2022, arXiv:2206.08309) encodes a batch once, reads the discriminator three
-times and has an Adam for the autoencoder and one for the discriminator.
+pythae (Chadebec et al., 2022, arXiv:2206.08309) encodes a batch once, runs the discriminator three
+times, and has one Adam for the autoencoder and one for the discriminator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aae.bench.plain import mlp
 
 
 def pythae_version() -> str | None:
-    """The version of pythae that is installed, if any is."""
+    """The installed version of pythae, if there is one."""
     try:
         return version("pythae")
     except PackageNotFoundError:
@@ -33,14 +33,14 @@ def pythae_version() -> str | None:
 
 def pythae(setup: Setup) -> Train:
     """The training step of pythae's ``AdversarialTrainer``, with its defaults."""
-    if setup.device != "cpu":  # it knows only one GPU, the current
+    if setup.device != "cpu":  # it knows only the current GPU
         torch.cuda.set_device(torch.device(setup.device).index or 0)
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), TemporaryDirectory() as d:
         trainer = _trainer(setup, d)  # it logs, as do the modules that it imports
 
     def train(steps: int) -> None:
         trainer.train_loader.steps = steps
-        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # its bar
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # its progress bar
             trainer.train_step(1)
 
     return train
@@ -106,7 +106,7 @@ def _trainer(setup: Setup, folder: str) -> Any:
 
 
 class _Some:
-    """A loader whose epochs have as many batches as are asked for."""
+    """A loader whose epochs have the requested number of batches."""
 
     steps = 1
 

@@ -29,9 +29,9 @@ from aae.run import versions
 from aae.training.device import choose_device
 
 SHAPE, COUNT = (1, 28, 28), 60_000
-"""MNIST's."""
+"""Shape and number of MNIST's training pictures."""
 GPU_STEPS = 10
-"""How many times as many steps a timing has on a GPU, where one is over so soon."""
+"""A timing has this many times as many steps on a GPU, where a step is over sooner."""
 MACHINE = "the machine's rates"
 GROWTH: dict[str, tuple[int, ...]] = {
     "batch_size": (32, 64, 128, 256, 512, 1024),
@@ -55,11 +55,11 @@ class Plan:
     growth: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: GROWTH)
     """Fields of `Setup` that are varied one at a time, and their values."""
     growth_rounds: int = 5
-    """Timings of each of these."""
+    """Timings of each of these values."""
     seconds: float = math.inf
-    """When no further round is begun, counted from the start; the first three are in any case."""
+    """Seconds from the start after which no further round begins; the first three always do."""
     gauge_seconds: float = GAUGE_SECONDS
-    """How long each of the machine's rates is measured in a round."""
+    """Seconds for which each of the machine's rates is measured in a round."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Other values for fields of `Setup`."""
 
@@ -69,7 +69,7 @@ class Plan:
 
 
 QUICK = Plan(rounds=10, growth={}, seconds=45, changes={"steps": 10, "warm_up_seconds": 8.0})
-"""Within a minute on two cores."""
+"""Done within a minute on two cores."""
 
 
 def throughput(
@@ -85,17 +85,17 @@ def throughput(
     Args:
         plan: how much is measured.
         device: where; "auto" takes the GPU where there is one.
-        threads: of each contender; by default as many as torch takes.
+        threads: how many each contender has; by default as many as torch takes.
         data_dir: folder that holds MNIST.
         tell: is told in words what happens.
 
     Returns:
         Plain JSON values. ``ratio_plain`` and ``ratio_pythae`` are their steps' time over ours,
-        ``ratio_plain_float32`` that over ours in float32: medians over rounds, None where pythae is
-        not installed. ``seconds_per_epoch`` is ours. ``fraction_of_floor`` and
-        ``fraction_of_rate`` are the least time of its step, and that of its products alone, at the
-        rates that the machine reached in the same run, over the time that it took. Further what
-        lies behind them, and the spread over rounds.
+        ``ratio_plain_float32`` the plain loop's over ours in float32: medians over rounds, None
+        where pythae is not installed. ``seconds_per_epoch`` is ours. ``fraction_of_floor`` is the
+        least time of our step over its measured time, ``fraction_of_rate`` that of its products
+        alone, both at the rates that the machine reached in the same run. The rest is what these
+        are made from, and the spread over rounds.
 
     Raises:
         ValueError: there is no such device, or no MNIST in ``data_dir``.
@@ -140,7 +140,7 @@ def throughput(
 
 
 def contenders() -> dict[str, Callable[[Setup], Train]]:
-    """Who is there to be timed."""
+    """The contenders that can be timed here."""
     there: dict[str, Callable[[Setup], Train]] = {
         OURS: ours,
         FLOAT32: partial(ours, precision="float32"),
@@ -152,7 +152,7 @@ def contenders() -> dict[str, Callable[[Setup], Train]]:
 
 
 def find_pictures(data_dir: str | None = None) -> tuple[np.ndarray, str]:
-    """MNIST's training pictures where they lie on this machine, else random ones of their shape.
+    """MNIST's training pictures if they are on this machine, else random ones of their shape.
 
     Nothing is downloaded: what is in the pictures hardly matters to the speed.
 

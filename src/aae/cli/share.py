@@ -48,7 +48,7 @@ def explore(
     Args:
         run: The run folder.
         export: Instead of showing the page, write it into this folder, for any web host.
-        count: Largest number of test pictures to show.
+        count: Maximum number of test pictures to show.
         port: Port on 127.0.0.1; 0 takes any free one.
         open: Open the browser.
         data_dir: Folder that holds the data set's files, if they have moved since the run began.

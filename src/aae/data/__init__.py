@@ -1,4 +1,4 @@
-"""What is learned from: the catalog, one's own, loading and downloading, and splits.
+"""Data sets: the catalog, the user's own data, loading and downloading, and splits.
 
 Nothing here needs torch, and heavy libraries are imported by the functions that use them.
 """

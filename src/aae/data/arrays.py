@@ -18,12 +18,12 @@ _LABELS, _TEST = ".labels.npy", "test"
 
 
 def load_arrays(path: Path) -> Dataset:
-    """A data set of one's own: a ``.npy`` file of pictures, or a folder of shards of it.
+    """A user's own data set: a ``.npy`` file of pictures, or a folder of shards of it.
 
-    Labels of ``NAME.npy``, where there are any, lie beside it in ``NAME.labels.npy``: integers
-    [n], -1 for a picture without one. The test set of a folder may lie in its folder ``test``, in
-    the same way; else a part is split off, see `aae.data.splits.split_test`. What is larger than
-    `aae.data.stored.RESIDENT` stays in its files.
+    Labels of ``NAME.npy``, if there are any, are beside it in ``NAME.labels.npy``: integers [n], -1
+    for a picture without one. The test set of a folder may be in its subfolder ``test``, in the
+    same form; else a part is split off, see `aae.data.splits.split_test`. Pictures of more than
+    `aae.data.stored.RESIDENT` bytes stay in their files.
 
     Args:
         path: file or folder; see `open_pictures`.
@@ -44,7 +44,7 @@ def load_arrays(path: Path) -> Dataset:
 
 
 def open_pictures(path: Path, shape: tuple[int, ...] | None = None) -> Stored:
-    """Pictures of a ``.npy`` file, or of all those in a folder by the order of their names.
+    """Pictures of a ``.npy`` file, or of all such files in a folder, in the order of their names.
 
     Args:
         path: file or folder; a file holds uint8 [n, height, width] or

@@ -1,4 +1,4 @@
-"""The data sets that exist, and where their files are published."""
+"""The data sets that are known by name, and where their files are published."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -37,10 +37,10 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from, and what must come out.
+    """Where a data set comes from, and what it must contain.
 
     Attributes:
-        name: what `aae.data.load` is asked for.
+        name: the name by which `aae.data.load` loads it.
         description: one line.
         shape: of one picture, (channels, height, width).
         n_train: number of training pictures.

@@ -1,4 +1,4 @@
-"""Data that nothing can be learned from, refused before a training begins."""
+"""Refuses data from which nothing can be learned, before a training begins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from aae.data.stored import Examples, spread
 
 LOOKED_AT = 1000
-"""Examples that are looked at, evenly spaced."""
+"""Number of examples that are looked at, evenly spaced."""
 
 
 def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
-    """The names of classes that are called by their numbers.
+    """The names of classes that have only numbers.
 
     Args:
         name: of the data set, for messages.
@@ -46,7 +46,7 @@ def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
 def refuse_untrainable(
     name: str, images: Examples, labels: NDArray[np.int64] | None, classes: tuple[str, ...]
 ) -> None:
-    """Refuse examples to train on that are all alike or of another scale, and absent classes.
+    """Refuse training examples that are all alike or on another scale, and absent classes.
 
     Args:
         name: of the data set, for messages.

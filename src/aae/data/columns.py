@@ -1,7 +1,8 @@
-"""What the features of a row stand for: the columns of a table, and the way to it and back.
+"""What the features of a row stand for: the columns of a table, with encoding and decoding.
 
-A row holds the numbers of a table first, standardised; then, where missing ones are imputed, a cell
-for each that is 1 where it is missing; then each category one-hot, all 0 where it is missing.
+A row first holds the numbers of a table, standardised. Then, if missing numbers are imputed, it has
+a cell for each number that is 1 where the number is missing. Last comes each category, one-hot, all
+0 where it is missing.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from aae.data.frames import Category, Series, by_name
 
 MOST_CATEGORIES = 256
-"""Different texts that make a categorical column, at most: of names or notes nothing is learned."""
+"""Most different texts in a categorical column: nothing is learned from names or notes."""
 Missing = Literal["refuse", "impute"]
 _BEYOND = 2.0**63
-"""The least float that is no int64; its negative is one."""
+"""The least positive float that is not an int64; its negative is one."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Block:
         scale: its standard deviation there; 1 where the column is constant.
         integer: whether its numbers are whole.
         categories: of a categorical column, sorted.
-        constant: whether all training rows have one number, which decoding then gives. Runs of
-            before do not say so of their columns, which are the same all the same.
+        constant: whether all training rows have one number, which decoding then gives. Older runs
+            do not record this; their columns still count as equal.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Block:
 
     @property
     def cells(self) -> slice:
-        """Where they are in a row."""
+        """Where the cells are in a row."""
         return slice(self.start, self.start + self.width)
 
 
@@ -94,20 +95,24 @@ class Columns:
             missing: see above.
 
         Raises:
-            ValueError: a value is infinite, missing where that is refused, or a column has too many
-                categories, or too large numbers, or no value at all.
+            ValueError: a value is infinite, or missing where that is refused; or a column has too
+                many categories, too large numbers, or no value at all.
         """
         given = by_name(table)
         if unknown := [name for name in categorical if name not in given]:
             raise ValueError(f"no column is called {unknown[0]!r}; there are {', '.join(given)}")
         series = [s.categories() if s.name in categorical else s for s in given.values()]
-        start = {True: 0, False: sum(s.numeric for s in series) * (1 + (missing == "impute"))}
+        numbers = sum(each.numeric for each in series)
+        number_at, category_at = 0, 2 * numbers if missing == "impute" else numbers
         blocks = []
         for each in series:
             _refuse_missing(each, missing)
-            block = (_numeric if each.numeric else _categorical)(each, start[each.numeric], train)
-            start[each.numeric] += block.width
-            blocks.append(block)
+            if each.numeric:
+                blocks.append(_numeric(each, number_at, train))
+                number_at += blocks[-1].width
+            else:
+                blocks.append(_categorical(each, category_at))
+                category_at += blocks[-1].width
         return cls(tuple(blocks), missing)
 
     @property
@@ -123,7 +128,8 @@ class Columns:
     @property
     def masks(self) -> slice:
         """The cells that are 1 where a number is missing; none where that is refused."""
-        return slice(len(self.numeric), len(self.numeric) * (1 + (self.missing == "impute")))
+        numbers = len(self.numeric)
+        return slice(numbers, 2 * numbers if self.missing == "impute" else numbers)
 
     @property
     def width(self) -> int:
@@ -140,11 +146,11 @@ class Columns:
         return np.asarray(rows[:, self.masks.start + block.start] == 0)
 
     def encode(self, table: object) -> NDArray[np.float32]:
-        """Rows [n, width] of a table; columns are found by name, and others passed over.
+        """Rows [n, width] of a table; columns are found by name, and others are ignored.
 
         Raises:
-            ValueError: a column is not there, or not of its kind; or a value is infinite, missing
-                where that is refused, or a category that is not known.
+            ValueError: a column is not there, or is of another kind; or a value is infinite,
+                missing where that is refused, or an unknown category.
         """
         given = by_name(table)
         if lacking := [block.name for block in self.blocks if block.name not in given]:
@@ -168,11 +174,11 @@ class Columns:
     def decode(
         self, rows: NDArray[np.float32], generator: np.random.Generator | None = None
     ) -> dict[str, NDArray[Any]]:
-        """The table of rows [n, width], complete, in its own units and categories.
+        """The complete table of rows [n, width], in its own units and categories.
 
         Args:
-            rows: as `encode` gives them, or a decoder: cells of a category are its probabilities.
-            generator: draws a category from them; without one it is the most probable.
+            rows: from `encode` or a decoder; the cells of a category are its probabilities.
+            generator: draws each category by them; without it, the most probable one is taken.
         """
         if rows.ndim != 2 or rows.shape[1] != self.width:
             raise ValueError(f"rows are {list(rows.shape)}; these columns need [n, {self.width}]")
@@ -221,7 +227,7 @@ def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Blo
     )  # fmt: skip
 
 
-def _categorical(series: Series, start: int, train: object) -> Block:
+def _categorical(series: Series, start: int) -> Block:
     values = {v for v in series.values if v is not None}
     if not values:
         raise ValueError(
@@ -259,13 +265,13 @@ def _write_numbers(block: Block, series: Series, rows: NDArray[np.float32]) -> N
 
 def _numbers(block: Block, cells: NDArray[np.float64]) -> NDArray[Any]:
     """The numbers of a block's cells [n]."""
-    # A constant column has no unit in which a decoder's error could be told.
+    # A constant column has no unit in which to express a decoder's error.
     numbers = (
         np.full(len(cells), block.mean) if block.constant else cells * block.scale + block.mean
     )
     if not block.integer:
         return numbers
-    # A cast would make any int64 of what is beyond them, and a decoder goes beyond its rows.
+    # A cast turns numbers beyond int64 into any int64, and a decoder goes beyond its rows.
     return np.clip(np.rint(numbers), -_BEYOND, np.nextafter(_BEYOND, 0)).astype(np.int64)
 
 
@@ -309,7 +315,7 @@ def _refuse_infinite(series: Series) -> None:
 
 
 def _refuse_beyond_int64(series: Series) -> None:
-    """Refuse whole numbers that could not come back whole."""
+    """Refuse whole numbers that decoding could not return."""
     beyond = (series.values < -_BEYOND) | (series.values >= _BEYOND)
     if series.integer and (rows := np.flatnonzero(beyond)).size:
         raise ValueError(

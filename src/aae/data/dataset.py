@@ -1,4 +1,4 @@
-"""What every source of examples is turned into."""
+"""The data set into which every source of examples is turned."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Dataset:
     """Examples and labels, for training and for testing.
 
     Examples are pictures, uint8 [n, channels, height, width], in memory or in files; or rows of
-    real features, float32 [n, d], in memory. Pixels are scaled to [-1, 1] where a model is given
-    them; features are taken as they are, so whoever makes the rows brings them to a common scale.
+    real features, float32 [n, d], in memory. Pixels are scaled to [-1, 1] for a model; features are
+    taken as they are, so whoever makes the rows must bring them to a common scale.
 
     Attributes:
         name: of the data set.
@@ -29,7 +29,7 @@ class Dataset:
         test_images: m others, of the same kind.
         test_labels: int64 [m], likewise.
         columns: what the cells of a row stand for, where the rows are those of a table.
-        left_out: names of files that could not be read, where they were to be left out.
+        left_out: names of unreadable files, if these were to be left out.
 
     Raises:
         ValueError: an array has the wrong type or shape or a feature that is not finite, or a label
@@ -72,9 +72,9 @@ class Dataset:
         return len(self.classes)
 
     def sample(self, most_bytes: int) -> Dataset:
-        """The same data set in memory; pictures in files are thinned out, evenly, to so many bytes.
+        """The same data set in memory; pictures in files are thinned out evenly to ``most_bytes``.
 
-        What is in memory already stays whole.
+        Examples that are in memory already are all kept.
         """
 
         def thin(images: Examples, labels: NDArray[np.int64]) -> tuple[Examples, NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""One picture, from the bytes of its file to pixels of a wanted shape."""
+"""Decodes one picture, from the bytes of its file to pixels of a wanted shape."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that are read, whatever a file is called: those that Pillow decodes by itself."""
+"""Formats that are read, whatever the file's name: those that Pillow decodes by itself."""
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""Endings of names, in small letters, that a file of a picture has."""
+"""Extensions of picture files, in lower case."""
 MOST_PIXELS = 2**26
-"""Pixels of a file, at most: a small file can unfold to any number of them."""
+"""Most pixels of a file: a small file can unpack to any number of them."""
 LONGEST = 4096
-"""Pixels of a side that pictures can be brought to."""
+"""Most pixels of a side to which pictures can be brought."""
 _TRANSPOSED = {5, 6, 7, 8}  # values of EXIF's orientation
 _ORIENTATION = 0x0112
-_GREY = {"1", "L", "LA", "La"}  # Pillow's modes, beside those of 16 and 32 bits, "I…"
+_GREY = {"1", "L", "LA", "La"}  # Pillow's modes, besides those of 16 and 32 bits, "I…"
 
 
 class UnreadableError(Exception):
@@ -39,10 +39,10 @@ class Reading:
     """How pictures in files are read.
 
     Attributes:
-        image_size: the side in pixels, or height and width, that each is brought to: it is scaled
-            until it covers them and cropped around its centre. Empty: all are as large as they are,
-            and must be of one size.
-        channels: 1 for grey, 3 for colour; None: colour if any of them is.
+        image_size: the side in pixels, or height and width, to which each picture is brought: it is
+            scaled until it covers them, and cropped around its centre. Empty: pictures keep their
+            size, which must be the same for all.
+        channels: 1 for grey, 3 for colour; None: colour if any picture has colour.
         unreadable: whether files that cannot be read are refused or left out.
 
     Raises:
@@ -64,7 +64,7 @@ class Reading:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(height, width) that pictures are brought to, if to any."""
+        """(height, width) to which pictures are brought, if to any."""
         return (self.image_size[0], self.image_size[-1]) if self.image_size else None
 
 
@@ -73,10 +73,10 @@ AS_THEY_ARE = Reading()
 
 @dataclass(frozen=True)
 class Look:
-    """What the head of a file says of its picture.
+    """What the header of a file says about its picture.
 
     Attributes:
-        size: (height, width), as it is to be looked at.
+        size: (height, width), as the picture is displayed.
         grey: whether it has no colour.
     """
 
@@ -85,7 +85,7 @@ class Look:
 
 
 def look(file: BinaryIO) -> Look:
-    """Read the head of a picture's file.
+    """Read the header of a picture's file.
 
     Raises:
         UnreadableError: see there.
@@ -98,9 +98,9 @@ def look(file: BinaryIO) -> Look:
 
 
 def decode(file: BinaryIO, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
-    """Read a picture: turned as its EXIF says, on white where it is transparent, scaled, cropped.
+    """Read a picture: turned as its EXIF says, on white where transparent, scaled and cropped.
 
-    Of an animation the first picture is taken; colour profiles are not applied.
+    The first picture of an animation is taken; colour profiles are not applied.
 
     Args:
         file: the file.
@@ -129,7 +129,7 @@ def decode(file: BinaryIO, size: tuple[int, int], channels: int) -> NDArray[np.u
 
 
 def _plain(image: Image) -> Image:
-    """The picture with 8 bits a value and nothing transparent."""
+    """The picture with 8 bits per value and nothing transparent."""
     from PIL import Image as Images
 
     if image.mode.startswith("I"):  # 16 bits, which a conversion would cut off at 255
@@ -144,13 +144,13 @@ def _plain(image: Image) -> Image:
 
 @contextmanager
 def _opened(file: BinaryIO) -> Iterator[Image]:
-    """The picture in a file, its head read; what is wrong with it is told in one way."""
+    """The picture in a file, its header read; whatever is wrong raises `UnreadableError`."""
     from PIL import Image as Images
     from PIL import UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata; the number of pixels is seen to here
+            warnings.simplefilter("ignore")  # about metadata; the number of pixels is checked here
             with Images.open(file, formats=FORMATS) as image:
                 if math.prod(image.size) > MOST_PIXELS:
                     raise UnreadableError(f"it has more than {MOST_PIXELS:,} pixels")
@@ -159,5 +159,5 @@ def _opened(file: BinaryIO) -> Iterator[Image]:
         raise
     except UnidentifiedImageError:
         raise UnreadableError(f"it is no {', '.join(FORMATS)}") from None
-    except Exception as error:  # decoders raise what they like on what is damaged
+    except Exception as error:  # decoders raise any kind of error on damaged files
         raise UnreadableError(str(error) or type(error).__name__) from None

@@ -1,4 +1,4 @@
-"""How far the rows of two tables are apart, column by column."""
+"""How far apart the rows of two tables are, column by column."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aae.data.columns import Columns
 def column_distances(
     columns: Columns, a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> dict[str, float]:
-    """The distance of each column's distribution in some rows to that in others.
+    """The distance between each column's distributions in two sets of rows.
 
-    Of numbers it is the first Wasserstein distance, in standard deviations of the training rows:
-    how far values must be moved on average to make one of the other. Of categories it is the total
-    variation, 0 to 1: the share that must be changed; cells may be probabilities. What is missing
-    is left out.
+    For numbers it is the first Wasserstein distance, in standard deviations of the training rows:
+    how far values must move on average to turn one distribution into the other. For categories it
+    is the total variation, 0 to 1: the share that must be changed; cells may be probabilities.
+    Missing values are left out.
 
     Args:
         columns: what the cells stand for.
@@ -24,7 +24,7 @@ def column_distances(
         b: rows [m, d].
 
     Returns:
-        By the column's name; NaN where one of both has no value there.
+        By the column's name; NaN where one of the two sets has no value.
 
     Example:
         >>> table = {"age": [20, 40], "smoker": ["no", "yes"]}

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _ROUNDS = 2
+"""How often each mirror is tried."""
 _PAUSE_SECONDS = 1.0
-_TIMEOUT_SECONDS = (10, 30)  # to connect, and between two pieces
+"""From one round to the next."""
+_TIMEOUT_SECONDS = (10, 30)
+"""To connect, and between two pieces."""
 _CHUNK = 1 << 16
-_GZIP_OVERHEAD = 1 << 16  # a packed file can be a little longer than its content
+"""Bytes of a piece."""
+_GZIP_OVERHEAD = 1 << 16
+"""Bytes by which a packed file may be longer than its content."""
 
 
 class DownloadError(OSError):
@@ -36,7 +41,7 @@ def cache_folder() -> Path:
 
 
 def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
-    """Read a file from the cache; download and check it first where it is not there or damaged.
+    """Read a file from the cache; download and check it first if it is missing or damaged.
 
     Each mirror is tried in turn, all of them twice. A file enters the cache whole and checked,
     by a rename, or not at all.
@@ -50,7 +55,7 @@ def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
         The content, decompressed.
 
     Raises:
-        DownloadError: every mirror failed; says how each did, and what to do.
+        DownloadError: every mirror failed; says how each failed, and what to do.
     """
     folder = cache_folder() / source.name
     cached = folder / file.name
@@ -141,7 +146,7 @@ class _Bar:
 
     @total.setter
     def total(self, n_bytes: int) -> None:
-        if n_bytes:  # pooch says 0 where the server does not say
+        if n_bytes:  # pooch says 0 where the server names no size
             self._display.update(self._task, total=n_bytes)
 
     def update(self, n_bytes: int) -> None:

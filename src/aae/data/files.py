@@ -38,7 +38,7 @@ def read_unpacked(path: Path, limit: int) -> bytes:
 
 
 def read_verified(path: Path, file: SourceFile) -> bytes:
-    """Read a downloaded file, decompressed, and hold it to the checksum in the catalog.
+    """Read and decompress a downloaded file, and check it against the catalog's checksum.
 
     Raises:
         ValueError: the file is damaged or is not the published one.
@@ -59,8 +59,8 @@ def read_verified(path: Path, file: SourceFile) -> bytes:
 def read_local(path: Path, source: Source, file: SourceFile) -> bytes:
     """Read the user's own copy of a file, packed or not.
 
-    Where only the checksum of the packed file was published, an unpacked copy cannot be held to
-    it: it is held to its size, and must not be a file of another data set of the catalog.
+    Where only the checksum of the packed file was published, an unpacked copy cannot be checked
+    against it: its size must match, and it must not be a file of another data set in the catalog.
 
     Raises:
         ValueError: the file is damaged, or is not the file of this data set.

@@ -27,26 +27,26 @@ _MEANT = {
 }  # fmt: skip
 """The part that a folder's name means."""
 MOST_BYTES = 2**28
-"""Bytes of one file, unpacked, at most."""
+"""Most bytes of one file, unpacked."""
 _TOLD = 5
-"""Unreadable files that are told by name."""
+"""Number of unreadable files that an error names."""
 
 
 def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool = True) -> Dataset:
     """A data set of pictures in files; they are decoded once, into the cache.
 
-    A picture in a folder of the place has that folder's name as its class, however deep in it, as
-    long as there are two such folders or more; one that lies in the place itself has no class.
-    With a folder ``test``, its pictures are the test set and the rest, or what is in a folder
-    ``train``, the training set; else a part is split off, see `aae.data.splits.split_test`. Beside
-    one of these, ``training``, ``testing``, and ``val``, whose pictures are for training (a part is
-    held out by chance), are parts as well; large letters do not matter. A place
-    with nothing in it but one folder stands for that folder. What is larger than
-    `aae.data.stored.RESIDENT` once decoded stays in its file.
+    A picture's class is the name of the place's subfolder that it is in, however deep, as long as
+    there are two such folders or more; a picture directly in the place has no class. The pictures
+    in a folder ``test`` are the test set, and the rest, or those in a folder ``train``, are the
+    training set. Without ``test``, a part is split off, see `aae.data.splits.split_test`. Beside
+    ``test`` or ``train``, folders ``training``, ``testing`` and ``val`` are parts as well; pictures
+    in ``val`` are for training (a part is held out by chance). Upper and lower case do not matter.
+    A place that contains only one folder stands for that folder. Pictures that take more than
+    `aae.data.stored.RESIDENT` bytes once decoded stay in their file.
 
     Args:
         place: a folder, or a zip of one, which is not unpacked.
-        reading: how pictures are brought to one shape, and what becomes of files that are none.
+        reading: how pictures are brought to one shape, and what becomes of unreadable files.
         progress: draw a progress bar where pictures are decoded.
 
     Raises:
@@ -65,12 +65,12 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
 
 
 def holds_files(place: Path) -> bool:
-    """Whether a path is a place of pictures in files of their own, and not of arrays."""
+    """Whether a path holds pictures in files of their own, and not in arrays."""
     return place.suffix.lower() == ".zip" if place.is_file() else not any(place.glob("*.npy"))
 
 
 def names_in(place: Path) -> tuple[str, ...]:
-    """The names of all pictures' files in a folder or zip, sorted, relative to it."""
+    """The names of all picture files in a folder or zip, sorted, relative to it."""
     return tuple(sorted(_open(place).names))
 
 
@@ -83,7 +83,7 @@ def open_folder(place: Path, shape: tuple[int, ...], *, progress: bool = True) -
         progress: see `load_folder`.
 
     Raises:
-        ValueError: there are no pictures, or some cannot be read, or not as of that shape.
+        ValueError: there are no pictures, or some cannot be read or brought to that shape.
     """
     channels, *size = shape
     images, _ = _read(_open(place), names_in(place), Reading(tuple(size), channels), progress)
@@ -92,7 +92,7 @@ def open_folder(place: Path, shape: tuple[int, ...], *, progress: bool = True) -
 
 @dataclass(frozen=True)
 class Tree:
-    """How pictures lie in folders.
+    """How pictures are arranged in folders.
 
     Attributes:
         names: of their files, sorted.
@@ -108,14 +108,14 @@ class Tree:
 
 
 def arrange(names: Iterable[str], place: Path) -> Tree:
-    """Read parts and classes off the names of files; see `load_folder`.
+    """Read parts and classes off file names; see `load_folder`.
 
     Args:
         names: relative to the place, with slashes.
         place: named in errors.
 
     Raises:
-        ValueError: ``test`` has other classes than there are to learn.
+        ValueError: ``test`` has classes that are not there to learn.
 
     Examples:
         >>> tree = arrange(["train/dog/a.png", "train/cat/b.png", "test/cat/c.png"], Path("pets"))
@@ -133,11 +133,11 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     # Within a part, its own name is no class.
     within = [folder[top in parts :] for folder, top in zip(folders, tops, strict=True)]
     of = [folder[0] if folder else "" for folder in within]
-    known, seen = ({name for name, test in zip(of, is_test, strict=True) if test == part and name}
-                   for part in (False, True))  # fmt: skip
-    if seen - known:
+    named = [(name, test) for name, test in zip(of, is_test, strict=True) if name]
+    known = {name for name, test in named if not test}
+    if unknown := {name for name, test in named if test} - known:
         raise ValueError(
-            f"{place} has the classes {', '.join(sorted(seen - known))} in {TEST} alone: there is "
+            f"{place} has the classes {', '.join(sorted(unknown))} in {TEST} alone: there is "
             "no picture of them to learn from"
         )
     classes = tuple(sorted(known)) if len(known) > 1 else ()
@@ -147,7 +147,7 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
 
 
 def _parts(tops: set[str]) -> dict[str, str]:
-    """Which of the topmost folders are parts, and of what; other words than two only beside one."""
+    """Top folders → the parts they mean; names but ``train`` and ``test`` count only beside one."""
     meant = {top: _MEANT[top] for top in tops if top in _MEANT}
     sure = tops & {TRAIN, TEST} or {TRAIN, TEST} <= {*meant.values()}
     return meant if sure else {}
@@ -176,7 +176,7 @@ def _read(
 
 
 class _Folder:
-    """The pictures in a folder and its folders; what is hidden, or linked folders, are left out."""
+    """The pictures in a folder and its subfolders, without hidden names and linked folders."""
 
     def __init__(self, place: Path):
         self.place = place
@@ -191,7 +191,7 @@ class _Folder:
     def stamp(self, name: str) -> tuple[int, int]:
         try:
             status = (self.place / name).stat()
-        except OSError:  # a link to nowhere, say: whoever opens it is told
+        except OSError:  # a dangling link, say: opening it says so
             return -1, -1
         return status.st_size, status.st_mtime_ns
 
@@ -212,7 +212,7 @@ class _Zip:
             self.zip = ZipFile(place)
         except OSError:
             raise
-        except Exception as error:  # zipfile raises what it likes on what is damaged
+        except Exception as error:  # zipfile raises any kind of error on damaged files
             raise ValueError(f"{place} is no zip file: {error}") from None
         self.infos = {info.filename: info for info in self.zip.infolist()}
 
@@ -230,7 +230,7 @@ class _Zip:
         _refuse_large(self.infos[name].file_size)  # no more than that is ever unpacked
         try:
             content = self.zip.read(name)
-        except Exception as error:  # as do its decompressors
+        except Exception as error:  # so do its decompressors
             raise UnreadableError(str(error) or type(error).__name__) from None
         yield io.BytesIO(content)
 

@@ -1,4 +1,4 @@
-"""Tables as people have them → columns by name: frames, dicts of columns, arrays."""
+"""Tables as people have them (frames, dicts of columns, arrays) → columns by name."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Series:
 
     Attributes:
         name: of the column.
-        values: [n], float64 of a numeric column, NaN where missing; or object of a categorical one,
-            of `Category`, None where missing.
-        integer: whether its numbers are whole by their type.
+        values: [n], float64 for a numeric column, NaN where missing; or object for a categorical
+            one, each a `Category`, None where missing.
+        integer: whether its numbers have an integer type.
     """
 
     name: str
@@ -34,17 +34,17 @@ class Series:
 
     @property
     def numeric(self) -> bool:
-        """Whether it holds numbers and no categories."""
+        """Whether it holds numbers, not categories."""
         return self.values.dtype == np.float64
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """[n] where nothing is."""
+        """Where values are missing, [n]."""
         gone = np.isnan(self.values) if self.numeric else [v is None for v in self.values]
         return np.asarray(gone, bool)
 
     def categories(self) -> Series:
-        """The same column, its numbers taken for categories."""
+        """The same column, with its numbers as categories."""
         if not self.numeric:
             return self
         given = ((int(v) if v.is_integer() else v) for v in self.values.tolist())
@@ -116,7 +116,7 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
 
 
 def _refuse_twice(keys: Iterable[object]) -> None:
-    """Refuse names that are one as text, such as 1 and "1"."""
+    """Refuse names that are equal as text, such as 1 and "1"."""
     names = [str(key) for key in keys]
     if len({*names}) < len(names):
         raise ValueError(f"two columns of the table have one name: {', '.join(names)}")
@@ -130,7 +130,7 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
         raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")
     if array.dtype.kind in "fiu" and not fixed:
         return Series(name, array.astype(np.float64), integer=array.dtype.kind in "iu")
-    # Of dates finer than microseconds tolist() makes numbers.
+    # tolist() turns dates finer than microseconds into numbers.
     held = [_plain(v) for v in (array if array.dtype.kind in "mM" else array.tolist())]
     there = [(row, v) for row, v in enumerate(held) if v is not None]
     kinds = {_kind(v): (row, v) for row, v in reversed(there)}
@@ -145,13 +145,13 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
         raise ValueError(f"column {name!r} mixes {mixed}: make it one of them")
     if "numbers" in kinds and not fixed:
         return _numbers(name, held)
-    if not there:  # of nothing nothing is known; numbers, all missing, are refused as such
+    if not there:  # no value tells its kind; numbers that are all missing are refused
         return Series(name, np.full(len(held), np.nan))
     return Series(name, _objects(held))
 
 
 def _numbers(name: str, held: list[Any]) -> Series:
-    """A numeric column of numbers, and None where one is missing."""
+    """A numeric column, from numbers and None where one is missing."""
     values = np.full(len(held), np.nan)
     for row, value in enumerate(held):
         try:
@@ -165,7 +165,7 @@ def _numbers(name: str, held: list[Any]) -> Series:
 
 
 def _plain(value: Any) -> Any:
-    """A value as Python's own; None where it is missing, whatever stands for that."""
+    """A value as a Python object; None where it is missing, however that is written."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return None if np.isnat(value) else value
     if isinstance(value, np.generic):
@@ -176,21 +176,21 @@ def _plain(value: Any) -> Any:
 
 
 def _kind(value: object) -> str:
-    """What several of such values are called."""
+    """What several such values are called."""
     if isinstance(value, str):
         return "texts"
     if isinstance(value, bool):
         return "truth values"
     if isinstance(value, np.datetime64):
         return "dates"
-    if isinstance(value, np.timedelta64):  # to numpy a number
+    if isinstance(value, np.timedelta64):  # which numpy counts as a number
         return "durations"
     name = type(value).__name__
     return "numbers" if isinstance(value, numbers.Real) else name.removesuffix("s") + "s"
 
 
 def _objects(values: Iterable[object]) -> NDArray[np.object_]:
-    """An array of whatever these are; numpy would look into them."""
+    """An array of these objects as they are; numpy would look into them."""
     held = list(values)
     array = np.empty(len(held), object)
     array[:] = held

@@ -1,4 +1,4 @@
-"""Data of one's own, of whatever kind, given in Python or in a file of arrays."""
+"""A user's own data, of whatever kind, given in Python or in a file of arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES = {
     "x_test": ("x_test", "X_test"),
     "y_test": ("y_test", "labels_test"),
 }
-"""What arrays in a .npz file are called."""
+"""Names that arrays in a .npz file may have."""
 
 
 def dataset_of(
@@ -35,14 +35,14 @@ def dataset_of(
     name: str = "data",
     reading: TableReading = PLAINLY,
 ) -> Dataset:
-    """A data set of what a user has.
+    """A data set from a user's own data.
 
     Args:
-        data: a pandas, polars or other frame, a dict of columns or a structured array: a table; an
-            array or tensor of rows, floats [n, d], or of pictures, uint8 [n, height, width] or
-            [n, channels, height, width]; a data set of Hugging Face's `datasets`, of pictures or a
-            table; or a map-style data set as torch has them, of pictures or rows, alone or with
-            their labels. Its floating-point pictures must lie in [0, 1].
+        data: a table, which is a pandas, polars or other frame, a dict of columns or a structured
+            array; an array or tensor of rows, floats [n, d], or of pictures, uint8
+            [n, height, width] or [n, channels, height, width]; a data set of Hugging Face's
+            `datasets`, with pictures or a table; or a map-style data set like torch's, of pictures
+            or rows, alone or with their labels. Its floating-point pictures must be in [0, 1].
         labels: integers [n], -1 for none, where the data do not hold them.
         test: the test set, of the same kind; without it a part is split off, see
             `aae.data.splits.split_test`.
@@ -72,7 +72,7 @@ def dataset_of(
 
 @dataclass(frozen=True)
 class _Given:
-    """What a user gave: a table, rows or pictures; labels, if they came apart; their names."""
+    """What a user gave: a table, rows or pictures; labels, if given apart; names of classes."""
 
     examples: Any
     labels: NDArray[np.int64] | None
@@ -83,8 +83,8 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
     """A data set of the arrays in a ``.npz`` file, or of rows in a ``.npy`` file.
 
     Args:
-        place: a ``.npz`` with arrays ``x``, and ``y``, ``x_test`` and ``y_test`` where there are
-            any; or a ``.npy`` of floats [n, d], whose labels may lie beside it as with pictures.
+        place: a ``.npz`` with an array ``x``, and ``y``, ``x_test`` and ``y_test`` if there are
+            any; or a ``.npy`` of floats [n, d], whose labels may be beside it as with pictures.
             Rows are tables whose columns are called "0", "1", …
         reading: how a table is read.
 
@@ -92,13 +92,13 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
         ValueError: it holds something else; says what it may hold.
     """
     found = _arrays(place)
-    parts = [("x", "y"), ("x_test", "y_test")][: 1 + ("x_test" in found)]
+    parts = [("x", "y"), ("x_test", "y_test")] if "x_test" in found else [("x", "y")]
     whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
     return _built(str(place), whole, reading)
 
 
 def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
-    """All rows of a file, for columns that were learned from another; see `Columns.encode`.
+    """All rows of a file, by columns that were learned from another; see `Columns.encode`.
 
     Args:
         place: a CSV or Parquet file; or a ``.npz`` with an array ``x``, or a ``.npy``.
@@ -116,7 +116,7 @@ def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
 
 
 def _arrays(place: Path) -> dict[str, NDArray[Any]]:
-    """The arrays in a ``.npy`` or ``.npz`` file, by what they are."""
+    """The arrays in a ``.npy`` or ``.npz`` file, by what they hold."""
     if place.suffix.lower() == ".npz":
         arrays = read_archive(place)
         found = {
@@ -139,7 +139,7 @@ def _arrays(place: Path) -> dict[str, NDArray[Any]]:
 
 
 def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset:
-    """A data set of a training set and, where it is there, a test set."""
+    """A data set from a training set and, if there is one, a test set."""
     first = whole[0]
     known = [part.labels for part in whole if part.labels is not None]
     classes = first.classes or numbered(name, *known)
@@ -166,7 +166,7 @@ def _sure(part: _Given) -> NDArray[np.int64]:
 
 
 def _unpacked(data: Any, labels: Any, reading: TableReading) -> _Given:
-    """What a user gave, whatever it came in."""
+    """What a user gave, in whatever form."""
     if hasattr(data, "toarray"):
         raise ValueError(f"{type(data).__name__} is sparse: give data.toarray()")
     if _is_hub(data):
@@ -195,7 +195,7 @@ def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
 
 
 def _of_items(data: Any, labels: Any) -> _Given:
-    """What a map-style data set holds, asked for one by one."""
+    """What a map-style data set holds, its items requested one by one."""
     items = [data[k] for k in range(len(data))]
     if isinstance(items[0], (tuple, list)) and len(items[0]) == 2:
         labels = [int(label) for _, label in items] if labels is None else labels
@@ -226,7 +226,7 @@ def _are_pictures(examples: Any) -> bool:
 
 
 def _pictures(images: Any, name: str) -> NDArray[np.uint8]:
-    """Pictures of bytes [n, c, h, w]."""
+    """Pictures as bytes [n, c, h, w]."""
     if images.dtype.kind == "f":
         sound = (images >= 0) & (images <= 1)  # NaN is neither
         if not sound.all():
@@ -267,7 +267,7 @@ def _stacked(examples: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _is_map_style(data: Any) -> bool:
-    """Whether data give an example for each number, and are nothing else that is known."""
+    """Whether data give an example for each number, and are of no other known kind."""
     known = isinstance(data, (Mapping, np.ndarray, str)) or hasattr(data, "columns")
     known = known or hasattr(data, "detach")
     return not known and hasattr(data, "__getitem__") and hasattr(data, "__len__") and len(data) > 0

@@ -13,7 +13,7 @@ _MAX_DIMENSIONS = 4
 def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
     """Parse an IDX file of unsigned bytes.
 
-    The header is held against the length of the file before anything is allocated, so that a
+    The header is checked against the length of the file before anything is allocated, so that a
     damaged or hostile file costs nothing.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pictures decoded once, and kept as one array in the cache, where a training can stream them."""
+"""Pictures decoded once and kept as one array in the cache, where a training can stream them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from aae.data.decoding import Look, Reading, UnreadableError, decode, look
 from aae.data.download import cache_folder
 from aae.terminal import console
 
-_FORMAT = 1  # of what is kept; another one is decoded anew
+_FORMAT = 1  # of what is kept; pictures kept in another one are decoded anew
 _AHEAD = 256
-"""Pictures that are decoded ahead of the one that is written."""
+"""Number of pictures that are decoded ahead of the one that is written."""
 _PIXELS, _ABOUT = "pixels.npy", "unreadable.json"
 T = TypeVar("T")
 
 
 class Files(Protocol):
-    """Files by their names: a folder's, or those in a zip."""
+    """Files by name, in a folder or in a zip."""
 
     place: Path
 
@@ -49,11 +49,11 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """Pictures as they were decoded.
+    """Decoded pictures.
 
     Attributes:
         pixels: uint8 [n, c, h, w], mapped from a file; zeros where a picture cannot be read.
-        reasons: why not, by the names of such files.
+        reasons: why it cannot be read, by the name of its file.
     """
 
     pixels: NDArray[np.uint8]
@@ -61,17 +61,17 @@ class Kept:
 
 
 def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: bool) -> Kept:
-    """Decode pictures into one array, or find it in the cache as long as no file has changed.
+    """Decode pictures into one array, or take it from the cache as long as no file has changed.
 
     Args:
-        files: where they lie.
-        names: of the pictures, in order.
+        files: where the pictures are.
+        names: those of the pictures, in order.
         reading: how they are read.
         progress: draw a progress bar where they are decoded.
 
     Raises:
-        ValueError: none can be read, they have several sizes and are to be as large as they are,
-            or the disk is too full.
+        ValueError: no picture can be read, or they have several sizes and are to keep them, or the
+            disk is too full.
     """
     import PIL
 
@@ -88,7 +88,7 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
                 if not folder.is_dir():  # made by another process meanwhile
                     raise
             else:
-                Path(aside).mkdir()  # which the context takes away
+                Path(aside).mkdir()  # which the context removes
         for old in place.iterdir():
             if old != folder and not old.name.startswith("."):
                 shutil.rmtree(old, ignore_errors=True)
@@ -99,7 +99,7 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
 def _decode(
     files: Files, names: Sequence[str], reading: Reading, folder: Path, progress: bool
 ) -> None:
-    """Write the pictures, and the reasons where there is none, into a folder."""
+    """Write the pictures, and the reasons why some are missing, into a folder."""
     size, channels = reading.size, reading.channels
     if size is None or channels is None:
         seen = _each(names, _reader(files, look), "looking at pictures", progress)
@@ -127,7 +127,7 @@ def _decode(
 
 
 def _reader(files: Files, work: Callable[[BinaryIO], T]) -> Callable[[str], T | UnreadableError]:
-    """Work on a file by its name; that it cannot be read is a result, too."""
+    """Make a function that works on a file by name; a failure to read it is a result, too."""
 
     def read(name: str) -> T | UnreadableError:
         try:
@@ -144,7 +144,7 @@ def _reader(files: Files, work: Callable[[BinaryIO], T]) -> Callable[[str], T | 
 def _each(
     names: Sequence[str], read: Callable[[str], T], words: str, progress: bool
 ) -> Iterator[T]:
-    """What is read of each file, in order; in threads, some ahead."""
+    """What each file is read as, in order; threads read some ahead."""
     from rich.progress import track
 
     starts = track(
@@ -157,7 +157,7 @@ def _each(
 
 
 def _common_size(looks: Sequence[Look], place: Path) -> tuple[int, int]:
-    """The one size that all pictures have."""
+    """The single size that all pictures have."""
     sizes = Counter(each.size for each in looks)
     if not sizes:
         raise ValueError(f"none of the pictures in {place} can be read")

@@ -1,4 +1,4 @@
-"""From the name of a data set, or the place of one's own, to its arrays."""
+"""From the name of a data set, or the path of a user's own, to its arrays."""
 
 import io
 import os
@@ -32,26 +32,26 @@ def load(
     reading: Reading = AS_THEY_ARE,
     table: TableReading = PLAINLY,
 ) -> Dataset:
-    """Load a data set of the catalog, or one's own.
+    """Load a data set of the catalog, or the user's own.
 
     Files of the catalog are looked for in `data_dir`, or else in the folder that the environment
-    variable `AAE_DATA_DIR` names, in a folder of the data set's name or directly, compressed or
-    not. Where no `data_dir` is given, what is missing is downloaded into a cache: `AAE_CACHE_DIR`,
-    or the system's place for caches. All files are checked against the catalog.
+    variable `AAE_DATA_DIR` names: in a subfolder with the data set's name or directly, compressed
+    or not. Without `data_dir`, missing files are downloaded into a cache: `AAE_CACHE_DIR`, or the
+    system's place for caches. All files are checked against the catalog.
 
     Args:
         data: a key of `CATALOG`; or a path, see `aae.data.folders.load_folder`,
             `aae.data.arrays.load_arrays`, `aae.data.tables.load_table` and
             `aae.data.given.load_arrays_file`.
-        data_dir: folder with the user's own copy; nothing is downloaded then. What a path names may
-            have moved there.
+        data_dir: folder with the user's own copy; nothing is downloaded then. The file or folder
+            that a path names may have moved there.
         progress: draw a progress bar while downloading, or decoding.
         reading: how pictures in a folder are read.
         table: how a table is read.
 
     Raises:
         ValueError: there is no such data set, or `data_dir` lacks a file, or a file is damaged or
-            not the published one; or one's own cannot be read as asked.
+            not the published one; or the user's own data cannot be read as asked.
         DownloadError: a file could not be downloaded from any mirror.
 
     Examples:
@@ -73,7 +73,7 @@ def load(
 
 
 def in_full(data: str) -> str:
-    """What names a data set, and a path so that it holds in any folder.
+    """The name of a data set, or its path, made absolute so that it holds in any folder.
 
     Examples:
         >>> in_full("mnist")
@@ -84,19 +84,19 @@ def in_full(data: str) -> str:
 
 
 def holds_table(place: Path) -> bool:
-    """Whether a path is a file of a table, of rows, or of arrays by their names."""
+    """Whether a path is a file with a table, rows, or named arrays."""
     ending = place.suffix.lower()
     if not place.is_file() or ending != ".npy":
         return place.is_file() and ending in (*SUFFIXES, ".npz")
     try:
         array = map_array(place)
         return array.dtype.kind == "f" and array.ndim == 2
-    except ValueError:  # which whoever reads pictures tells of
+    except ValueError:  # the reader of pictures tells of it
         return False
 
 
 def _load_own(place: Path, reading: Reading, table: TableReading, progress: bool) -> Dataset:
-    """Load a data set of one's own: what a path holds decides how."""
+    """Load a user's own data set: what the path holds decides how."""
     if holds_table(place):
         _refuse_reading(reading, str(place))
         load_it = load_table if place.suffix.lower() in SUFFIXES else load_arrays_file
@@ -125,7 +125,7 @@ def _refuse_reading(reading: Reading, name: str) -> None:
 
 
 def _unknown(data: str) -> ValueError:
-    """The error for what is neither in the catalog nor on the disk, with the nearest that is."""
+    """The error for a name neither in the catalog nor on disk, with the nearest one that is."""
     path = Path(data).expanduser()
     beside = {str(path.with_name(each.name)) for each in path.parent.glob("*")}
     hint = nearest(data.lower(), CATALOG) or nearest(str(path), beside)
@@ -139,7 +139,7 @@ def _unknown(data: str) -> ValueError:
 def load_source(
     source: Source, data_dir: str | Path | None = None, *, progress: bool = True
 ) -> Dataset:
-    """Load a data set that need not be in the catalog; as `load` otherwise."""
+    """Load a data set that need not be in the catalog; otherwise like `load`."""
     if source.kind == "embedded":
         train, test = _digits(source)
     else:

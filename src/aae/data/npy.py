@@ -1,4 +1,4 @@
-"""NumPy's files, from anybody: no pickle, and no more memory than a file has bytes."""
+"""Reads NumPy's files, from anybody: no pickle, and no more memory than a file has bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_UNPACKED = 16 * 2**30
-"""Bytes that the arrays of a .npz file have in all, at most: they are read into memory."""
+"""Most bytes of all arrays in a .npz file together: they are read into memory."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0,
 }  # fmt: skip
 
 
 def map_array(file: Path) -> NDArray[Any]:
-    """An array as it lies in a ``.npy`` file; nothing is read but its header.
+    """The array in a ``.npy`` file, mapped from it; only its header is read.
 
     Raises:
         ValueError: it is no such file, or shorter than its header says.
@@ -28,7 +28,7 @@ def map_array(file: Path) -> NDArray[Any]:
         array: Any = np.load(file, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
-    except Exception as error:  # numpy raises what it likes on what is damaged
+    except Exception as error:  # numpy raises any kind of error on damaged files
         raise ValueError(
             f"{file} is no .npy file of numbers ({_words(error)}); write it with numpy.save"
         ) from None
@@ -59,12 +59,12 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
             }
     except OSError:
         raise
-    except Exception as error:  # zipfile and its decompressors raise what they like
+    except Exception as error:  # zipfile and its decompressors raise any kind
         raise ValueError(f"{file} is no file of numpy's arrays ({_words(error)})") from None
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """The array that a member of an archive holds, its header held against what is there."""
+    """The array in a member of an archive, its header checked against the bytes that follow."""
     stream = BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:

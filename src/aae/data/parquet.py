@@ -1,8 +1,8 @@
 """Parquet files, each read by a process of its own.
 
-polars takes down the process that it runs in where a damaged file promises more than there is
-memory, and a small file can unfold to any size. So it runs in another one, which may take `MOST`
-bytes and may die; what comes back is Arrow, written by that process and by no stranger.
+polars takes its process down if a damaged file claims to need more than there is memory, and a
+small file can unpack to any size. So it runs in another process, which may take `MOST` bytes and
+may die. What comes back is Arrow, written by that process and not by a stranger.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 MOST = 16 * 2**30
-"""Bytes of memory that reading a file may take, where the system can hold a process to it."""
+"""Most bytes of memory that reading a file may take, where the system can limit a process."""
 _READER = """
 import sys
 try:
@@ -41,7 +41,7 @@ def read_parquet(place: Path) -> Any:
     """
     import polars
 
-    # -P: a polars.py in the folder that we are in is not what is meant.
+    # -P: a polars.py in the current folder is not what is meant.
     command = [sys.executable, "-P", "-c", _READER, str(place), str(MOST)]
     done = subprocess.run(command, capture_output=True, env={**os.environ, "RUST_BACKTRACE": "0"})
     if done.returncode:

@@ -1,6 +1,6 @@
 """Which training pictures are kept for validation, and which labels are seen.
 
-Both are functions of the labels and a seed alone, on separate streams of random numbers, so that
+Both depend only on the labels and a seed, and use separate streams of random numbers, so that
 neither changes when the other does.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TEST_SHARE, MOST_TEST = 1 / 7, 10_000
-"""What is split off for testing: MNIST's share, and at most its number."""
+"""The share that is split off for testing, and the most examples of it: both are MNIST's."""
 _VALIDATION_STREAM, _LABELS_STREAM = 0, 1
 
 
@@ -83,7 +83,7 @@ def choose_labels(
 
     Args:
         labels: int64 [n], -1 where there is none.
-        count: of labels to show; 0, or at least one for each class, or `"all"`.
+        count: number of labels to show: 0, or at least one for each class, or `"all"`.
         seed: not negative; the same seed gives the same choice.
         n_classes: number of classes.
 

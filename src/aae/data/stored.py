@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESIDENT = 64 * 2**20
-"""Bytes of pictures that are simply read; more stay in their files."""
+"""Most bytes of pictures that are simply read into memory; more stay in their files."""
 
 
 class Stored:
-    """Pictures in files, as much of an array as this program needs: uint8 [n, c, h, w].
+    """Pictures in files, with as much of an array's interface as is needed: uint8 [n, c, h, w].
 
     Indexing by a slice, numbers or a mask gives another view of the files and reads nothing;
-    `numpy.asarray` reads. The same two steps on an array in memory give the same pictures, so that
-    whoever takes them need not know where they lie.
+    `numpy.asarray` reads. The same two steps on an array in memory give the same pictures, so the
+    caller need not know where they are.
 
     Args:
-        files: one or more arrays [n_k, c, h, w] of one picture's shape, mapped from files, whose
-            pictures are numbered on from one to the next.
-        chosen: int64 [n] the pictures of this view; all by default.
+        files: one or more arrays [n_k, c, h, w] with one shape of picture, mapped from files; the
+            numbers of pictures continue from one to the next.
+        chosen: int64 [n], the numbers of the pictures in this view; all by default.
 
     Examples:
         >>> files = [np.full((3, 1, 2, 2), k, np.uint8) for k in range(2)]
@@ -80,7 +80,7 @@ class Stored:
 
     @property
     def nbytes(self) -> int:
-        """Size of the pictures, which `numpy.asarray` would take in memory."""
+        """Bytes that the pictures would take in memory after `numpy.asarray`."""
         return self.size
 
 
@@ -88,18 +88,18 @@ Pictures = NDArray[np.uint8] | Stored
 """Pictures in memory or in files."""
 
 Examples = Pictures | NDArray[np.float32]
-"""What is learned from: pictures, or rows of real features, float32 [n, d]."""
+"""What a model learns from: pictures, or rows of real features, float32 [n, d]."""
 
 
 def at_hand(images: Examples) -> Examples:
-    """The same pictures; in memory where they are few enough to be kept there."""
+    """The same pictures, in memory if they are few enough to be kept there."""
     if isinstance(images, Stored) and images.nbytes <= RESIDENT:
         return np.asarray(images)
     return images
 
 
 def spread(count: int, most: int) -> slice | NDArray[np.int64]:
-    """An index that picks at most so many of ``count`` pictures, evenly spaced.
+    """An index that picks at most ``most`` of ``count`` pictures, evenly spaced.
 
     Examples:
         >>> np.arange(10)[spread(10, 4)], np.arange(3)[spread(3, 4)]

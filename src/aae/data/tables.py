@@ -19,18 +19,18 @@ from aae.data.splits import split_test
 from aae.names import nearest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
-"""Endings of files that hold tables."""
+"""Extensions of files that hold tables."""
 NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
 """What stands for a missing value in a CSV file."""
 _NO_NUMBER = ("-", "--", ".", "None", "none")
-"""What does so in a column that else has numbers."""
+"""What else does so in a column that otherwise has numbers."""
 _GROUPED = r"[+-]?(\d+(,\d+)+(\.\d+)?|\d{1,3}((\.\d{3})+,\d+|(\.\d{3}){2,}))"
-"""Numbers with thousands apart, or a decimal comma: 1,234.5 or 1.234,5; but no 31.12.2020."""
+"""Numbers with separated thousands or a decimal comma: 1,234.5 or 1.234,5; but not 31.12.2020."""
 _NO_UTF8 = "it is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)"
 _CLASSES = (
     20,
     0.2,
-)  # more numbers than both, the second as a share of rows, measure and name nothing
+)  # more numbers than both, the second as a share of rows, are measurements, not names
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class TableReading:
     """How a table is read.
 
     Attributes:
-        label_column: the column that holds the class of each row, and is no feature; an empty cell
-            in it is a row without label.
+        label_column: the column that holds the class of each row, which is not a feature; an empty
+            cell in it means a row without a label.
         missing: see `aae.data.columns.Columns`.
         categorical_columns: columns of numbers that are categories.
-        ignore_columns: columns that are not there to learn from.
+        ignore_columns: columns from which nothing is learned.
     """
 
     label_column: str | None = None
@@ -55,7 +55,7 @@ PLAINLY = TableReading()
 
 
 def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
-    """A data set of the table in a CSV or Parquet file; see `from_table`."""
+    """A data set from the table in a CSV or Parquet file; see `from_table`."""
     given, label = [*reading.categorical_columns, *reading.ignore_columns], reading.label_column
     if label in given:
         raise ValueError(
@@ -76,11 +76,11 @@ def from_table(
     test_labels: NDArray[np.int64] | None = None,
     classes: tuple[str, ...] = (),
 ) -> Dataset:
-    """A data set of a table.
+    """A data set from a table.
 
     Args:
         table: see `aae.data.frames.by_name`.
-        name: of the data, or their file, in errors; the data set has its stem.
+        name: what errors call the data, or their file; the data set is called by its stem.
         reading: how to read it.
         test: the test set, in a table of its own; without it a part is split off, see
             `aae.data.splits.split_test`.
@@ -124,12 +124,12 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
     """The frame in a file.
 
     Args:
-        place: a CSV or Parquet file. In a CSV file spaces around names and values do not count, a
-            comma is decimal where cells are parted by semicolons, a column is of numbers where all
-            its values are, but for what stands for none, and rows of nothing at the end are none
-            where there are two columns or more.
-        text: columns of a CSV file that are words, even where these look like numbers.
-        categories: columns that stand for categories, which may be written as numbers are not.
+        place: a CSV or Parquet file. In a CSV file, spaces around names and values do not count; a
+            comma is decimal if semicolons separate the cells; a column is numeric if all its values
+            are numbers or stand for none; and empty rows at the end do not count if there are two
+            columns or more.
+        text: columns of a CSV file that hold words, even if these look like numbers.
+        categories: columns that stand for categories, which may be written as numbers may not.
 
     Raises:
         ValueError: it cannot be read, or polars is not installed.
@@ -143,21 +143,21 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
         ) from None
     if place.suffix.lower() in (".parquet", ".pq"):
         frame = read_parquet(place)
-        # What pandas keeps beside the columns.
+        # pandas keeps these beside the columns.
         return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
     separator = _separator(place)
     try:
         frame = polars.read_csv(place, separator=separator, infer_schema=False, glob=False)
     except (
         polars.exceptions.PolarsError,
-        polars.exceptions.PanicException,  # no Exception, yet damage makes polars raise it
+        polars.exceptions.PanicException,  # not an Exception, yet damage makes polars raise it
         UnicodeDecodeError,
     ) as error:
         why = str(error).splitlines()[0]
         if re.search("utf-?8", why.lower()):
             why = _NO_UTF8
         raise ValueError(f"{place} cannot be read: {why}") from None
-    # polars takes the quotes around a name off, and leaves those within doubled.
+    # polars removes the quotes around a name, and leaves those within it doubled.
     names = [name.replace('""', '"').strip() for name in frame.columns]
     _check_header(place, names)
     frame.columns = names
@@ -172,15 +172,16 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
 
 
 def _words(series: Any) -> Any:
-    """A column's cells without the spaces around them; none where they stand for none."""
+    """A column's cells without the spaces around them; null where they stand for no value."""
     words = series.str.strip_chars()
     return words.set(words.is_in(list(NO_VALUE)), None)
 
 
 def _without_blank_end(frame: Any) -> Any:
-    """A frame without the rows of nothing that blank lines at its file's end leave.
+    """A frame without the empty rows that blank lines at the end of its file leave.
 
-    Rows before others keep their numbers, and a lone column's may be meant.
+    Empty rows before others stay, so that rows keep their numbers; those of a lone column may be
+    meant.
     """
     import polars
 
@@ -191,7 +192,7 @@ def _without_blank_end(frame: Any) -> Any:
 
 
 def _typed(words: Any, decimal_comma: bool) -> Any:
-    """A column of a CSV file as truth values, whole numbers or numbers; or the words that it is."""
+    """A column of a CSV file as truth values, whole numbers or numbers; else the words it has."""
     import polars
 
     there = words.drop_nulls().str.to_lowercase()
@@ -207,13 +208,13 @@ def _typed(words: Any, decimal_comma: bool) -> Any:
 
 
 def _with_points(words: Any, decimal_comma: bool) -> Any:
-    """Words that may be numbers, none where they stand for none, with points for decimal commas."""
+    """Words that may be numbers, null where they stand for none, with points for decimal commas."""
     given = words.set(words.is_in(list(_NO_NUMBER)), None)
     return given.str.replace(",", ".", literal=True) if decimal_comma else given
 
 
 def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
-    """Refuse a column of numbers some of which have commas, or points, that may be of thousands."""
+    """Refuse a column of numbers if some have commas or points that may separate thousands."""
     import polars
 
     given = _with_points(words, decimal_comma)
@@ -228,13 +229,13 @@ def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
 
 
 def _separator(place: Path) -> str:
-    """What stands between the cells of a CSV file: the likeliest in its first line."""
+    """The separator of a CSV file's cells: the likeliest one in its first line."""
     try:
         with place.open(encoding="utf-8-sig") as file:
             first = re.sub(r'"[^"]*"', "", file.readline())
     except UnicodeDecodeError:
         first = "\0"
-    if "\0" in first:  # which UTF-16 without its mark has
+    if "\0" in first:  # which UTF-16 without a byte order mark has
         raise ValueError(f"{place} cannot be read: {_NO_UTF8}")
     return max(",;\t|", key=first.count)
 

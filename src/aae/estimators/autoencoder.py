@@ -33,8 +33,7 @@ class AdversarialAutoencoder(Labelled):
         no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Attributes:
-        score_quantiles_: quantiles of `score_samples` on the training examples, at a thousand
-            levels.
+        score_quantiles_: quantiles of the training examples' `score_samples`, at a thousand levels.
 
     Examples:
         >>> from sklearn.datasets import load_iris

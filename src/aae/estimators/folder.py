@@ -57,7 +57,7 @@ _OF_DATA = (
 )  # fmt: skip
 """Config fields about the data, which an estimator does not set."""
 MOST = 2**28
-"""Most bytes of an array in the file that `save` writes beside a run."""
+"""Maximum bytes of an array in the file that `save` writes beside a run."""
 
 
 def save(estimator: Adversarial, folder: Path) -> Path:

@@ -39,7 +39,8 @@ def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = 
     Args:
         run: the run.
         model: its model, see `aae.inference.ready`.
-        count: most test pictures to show, evenly spaced; fewer if they would exceed `MOST_BYTES`.
+        count: maximum number of test pictures to show, evenly spaced; fewer if they would exceed
+            `MOST_BYTES`.
         data_dir: where the data set lies now, if not where the run's config says.
 
     Raises:

@@ -27,7 +27,7 @@ def write(
     Args:
         run: the run; the weights it uses are taken (`Run.in_use`).
         folder: a folder that is empty or does not exist yet; if writing fails, it stays so.
-        count: most pictures of the test set.
+        count: maximum number of test pictures.
         data_dir: where the data set lies now, if not where the run's config says.
 
     Returns:

@@ -43,7 +43,7 @@ def latent(
     """Codes in the plane, coloured by class, over the shape of the prior.
 
     The shaded regions are the smallest that hold 39 %, 86 % and 99 % of the prior's mass: one, two
-    and three standard deviations of a Gaussian. A note counts the codes outside of the frame.
+    and three standard deviations of a Gaussian. A note counts the codes outside the frame.
 
     Args:
         codes: [n, 2].

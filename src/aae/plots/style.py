@@ -82,7 +82,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def class_colours(count: int, *, dark: bool = False) -> list[str]:
-    """Hexadecimal colours for ``count`` classes; up to ten, colour-blind people can tell them apart.
+    """Hexadecimal colours for classes; up to ten, the colour-blind can tell them apart.
 
     >>> class_colours(2)
     ['#669cf3', '#963621']

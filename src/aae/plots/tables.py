@@ -114,9 +114,9 @@ def column_distances(
         ((words + 0.3) / width, 0.55 / height, 4.7 / width, (height - 1.35) / height)
     )
     y = np.arange(len(names))
-    for kind, (label, colour) in enumerate(_DISTANCES.items()):
-        own = [k for k, name in enumerate(names) if (name in categorical) == kind]
-        if own:
+    kinds = ([n for n in names if n not in categorical], [n for n in names if n in categorical])
+    for kind, (label, colour) in zip(kinds, _DISTANCES.items(), strict=True):
+        if own := [names.index(name) for name in kind]:
             axes.barh(y[own], [made[names[k]] for k in own], 0.62, color=colour, label=label)
     marks = [held_out.get(name, np.nan) for name in names]
     axes.plot(

@@ -113,7 +113,7 @@ def reconstructions(
 
 
 def visible(images: Array) -> Array:
-    """Pictures [n, c, h, w] as they can be shown: the grey mean, unless of 1 or 3 channels."""
+    """Pictures [n, c, h, w] as they can be shown: those not of 1 or 3 channels as a grey mean."""
     return images if images.shape[1] in (1, 3) else images.mean(1, keepdims=True)
 
 

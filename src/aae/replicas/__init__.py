@@ -1,1 +1,1 @@
-"""Many trainings at once: seeds of one config, or other settings side by side."""
+"""Many trainings at once: seeds of one config, or different settings side by side."""

@@ -25,7 +25,7 @@ from aae.run import Run
 
 @dataclass(frozen=True)
 class _End:
-    """The last a worker says."""
+    """The last message of a worker."""
 
     interrupted: bool = False
     failure: str | None = None
@@ -74,13 +74,13 @@ def in_processes(
                     name=name,
                     daemon=True,
                 )
-                with _no_interrupts():  # which the process inherits: it is told by `stop`
+                with _no_interrupts():  # which the process inherits; `stop` tells it
                     process.start()
                 theirs.close()
                 working[ours] = _Worker(name, process)
-                # Not among the arguments: what a process does not live to read of those is waited
-                # for without end, where a pipe breaks.
-                with suppress(BrokenPipeError, ConnectionResetError):  # which `_hear` tells
+                # Not an argument: if the process dies before it has read its arguments, we wait
+                # forever; a pipe breaks instead.
+                with suppress(BrokenPipeError, ConnectionResetError):  # which `_hear` reports
                     ours.send(dataset)
             if asked():
                 stop.set()
@@ -100,7 +100,7 @@ def in_processes(
 
 
 def _hear(pipe: Connection, worker: _Worker, tell: Callable[[News], None]) -> _End | None:
-    """Take one message of a worker; its end, once its process has ended."""
+    """Take one message of a worker; returns its end once its process has ended."""
     try:
         message = pipe.recv()
     except (EOFError, ConnectionResetError):
@@ -141,7 +141,7 @@ def _work(
         pipe.send(_End(failure=" ".join(str(error).split()) or type(error).__name__))
     except Exception as error:
         pipe.send(_End(failure=f"{type(error).__name__}: {error}"))
-        raise  # a mistake of ours: the trace is wanted
+        raise  # a bug of ours: the traceback is wanted
     else:
         pipe.send(_End())
 
@@ -150,7 +150,7 @@ def _work(
 def _no_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C for a moment."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # whoever owns that one handles signals
+        yield  # the owner of the main thread handles signals
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -22,22 +22,22 @@ def summarise(
     data_dir: str | None = None,
     judge: bool | None = False,
 ) -> dict[str, Any]:
-    """Measure runs, write the report of each, and ``summary.json`` in the folder of all.
+    """Measure runs; write the report of each, and ``summary.json`` in the folder of all.
 
     Args:
         folder: where to write.
         runs: the runs, by name.
-        split: see `aae.evaluate.evaluate`, as for the rest.
-        dataset: the data set of all, if it is loaded already.
-        data_dir: where it lies now, if elsewhere than the configs say.
+        split: see `aae.evaluate.evaluate`.
+        dataset: the data set of all runs, if it is loaded already.
+        data_dir: where it is now, if not where the configs say.
         judge: whether an independent classifier reads generated pictures.
 
     Returns:
         What is written, as plain values:
 
         - ``split``.
-        - ``figures``: for each that all runs have, its ``mean``, and ``std``, the sample standard
-          deviation (none of a single run).
+        - ``figures``: for each figure that all runs have, its ``mean`` and ``std``, the sample
+          standard deviation (None for a single run).
         - ``runs``: by name, what `aae.evaluate.evaluate` gave.
     """
     measured: dict[str, dict[str, Any]] = {}
@@ -50,7 +50,7 @@ def summarise(
 
 
 def spread(measured: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation of the figures that all have.
+    """Mean and sample standard deviation of the figures that all runs have.
 
     >>> spread([{"error": 0.02, "recipe": "semi"}, {"error": 0.04, "recipe": "semi"}])
     {'error': {'mean': 0.03, 'std': 0.01414213562373095}}

@@ -1,4 +1,4 @@
-"""The engine for a GPU: replicas that differ by their seeds alone are one batched computation."""
+"""The engine for a GPU: replicas that differ only in their seeds are one batched computation."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def in_step(
     tell: Callable[[News], None],
     say: Callable[[str], None],
 ) -> dict[str, str]:
-    """Train runs, those at once whose steps can be made at once, from their newest checkpoints.
+    """Train runs from their newest checkpoints, together where their steps can be made together.
 
     Args:
-        folder: where the runs lie.
+        folder: where the runs are.
         runs: the runs, by name.
-        dataset: that of all, if it is loaded already.
-        asked: whether to save all and stop, asked after each step.
+        dataset: the data set of all runs, if it is loaded already.
+        asked: whether to save all and stop; called after each step.
         tell: is told how each training goes.
         say: is told, in a sentence, how they are run.
 
     Returns:
-        What went wrong, by the names of the runs it happened to.
+        What went wrong, by the name of the run.
 
     Raises:
         Interrupted: it was asked to stop.
@@ -63,7 +63,7 @@ def in_step(
 
 
 def _groups(runs: dict[str, Run]) -> list[dict[str, Run]]:
-    """Runs that differ by their seeds alone and stand at the same step, together."""
+    """Runs in groups that differ only in their seeds and are at the same step."""
 
     def kind(item: tuple[str, Run]) -> tuple[str, str]:
         name, run = item
@@ -136,7 +136,7 @@ def _validate(trainer: Trainer, splits: Splits) -> Record:
 
 
 class _Saver(Observer):
-    """Saves all trainings when it is time, and ends them when asked: between two steps."""
+    """Saves all trainings when it is time and ends them when asked, between two steps."""
 
     def __init__(
         self,

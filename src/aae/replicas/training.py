@@ -1,7 +1,7 @@
 """Train many configs into a folder of run folders, by the engine that suits the device.
 
-On a CPU replicas run in processes of one thread each, on a GPU those that differ by their seeds
-alone make their steps together: which of the two is faster where was measured (CONTRIBUTING.md).
+On a CPU, replicas run in processes of one thread each. On a GPU, those that differ only in their
+seeds make their steps together. Which is faster on which was measured (CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from aae.training.device import choose_device
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training of many ended."""
+    """How several trainings ended."""
 
     finished: dict[str, Run]
-    """The runs that came to their end, by name."""
+    """The runs that finished, by name."""
     failed: dict[str, str]
     """What went wrong with the others, by name."""
 
 
 def seeds(config: Config, count: int) -> dict[str, Config]:
-    """One config with ``count`` seeds, from its own on, by the names that their runs shall have.
+    """One config with ``count`` seeds, starting at its own, by the names for their runs.
 
     >>> from aae.recipes import gaussian
     >>> {name: config.seed for name, config in seeds(gaussian(), 2).items()}
@@ -57,14 +57,14 @@ def fit(
 
     Args:
         configs: what to train, by the names of the run folders.
-        folder: where to; it must not exist, or be empty.
-        dataset: the data set of all, if it is loaded already.
+        folder: where to put the run folders; it must be empty or not exist.
+        dataset: the data set of all configs, if it is loaded already.
         tell: is told how each training goes.
         say: is told, in a sentence, how they are run.
 
     Raises:
         ValueError: a config and its data do not fit each other, or the folder is in use.
-        Interrupted: on Ctrl-C, after a checkpoint of each; `resume` goes on.
+        Interrupted: on Ctrl-C, after a checkpoint of each; `resume` continues.
     """
     for name in configs:
         if Path(name).name != name:
@@ -74,7 +74,7 @@ def fit(
     sources = {config.source: config for config in configs.values()}
     data = {source: dataset or data_of(config) for source, config in sources.items()}
     for config in configs.values():
-        Splits.to_train(config, data[config.source])  # refuses, with no folder yet
+        Splits.to_train(config, data[config.source])  # refuses before there is a folder
         choose_device(config.device)
     for name, config in configs.items():
         Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.source])
@@ -90,13 +90,13 @@ def resume(
     tell: Callable[[News], None] = lambda news: None,
     say: Callable[[str], None] = lambda words: None,
 ) -> Outcome:
-    """Go on with all runs in a folder that are not at their end, each as if it had never stopped.
+    """Continue all unfinished runs in a folder, each as if it had never stopped.
 
     Args:
         folder: what `fit` made.
         dataset: see `fit`.
-        data_dir: where the data lie now, if elsewhere than the configs say.
-        device: where to go on, if elsewhere than the configs say.
+        data_dir: where the data are now, if not where the configs say.
+        device: where to continue, if not where the configs say.
         tell: see `fit`.
         say: see `fit`.
 
@@ -119,7 +119,7 @@ def resume(
 
 
 def found(folder: Path | str) -> dict[str, Run]:
-    """The runs in a folder, by their names, seed-2 before seed-10; none if it is a run itself."""
+    """The runs in a folder, by name, seed-2 before seed-10; none if it is a run itself."""
     folder = Path(folder)
     if (folder / "config.json").exists():
         return {}

@@ -1,8 +1,8 @@
-"""What is reproduced: experiments, their settings, and the figures to be reached.
+"""What is reproduced: experiments, their settings, and the figures to reach.
 
-An experiment has several settings; a setting has a recipe of the paper's appendix and one of ours,
-and names the figures that are measured on it, each with the paper's value. Torch is not needed
-here, so that ``aae reproduce --help`` is quick.
+An experiment has several settings. A setting has a recipe of the paper's appendix and one of ours,
+and names the figures that are measured on it, each with the paper's value. This module does not
+need torch, so that ``aae reproduce --help`` is quick.
 """
 
 from __future__ import annotations
@@ -17,67 +17,68 @@ from aae.names import nearest
 from aae.recipes import recipe
 
 EPOCHS = 20
-"""Of a tuned run: by the speed of those that were made, all finish overnight on two cores."""
+"""Epochs of a tuned run: at the speed of past runs, all finish overnight on two cores."""
 
 CARRIED: dict[str, Any] = {"vat_weight": 100.0, "balance_weight": 100.0}
-"""Few labels must be carried far, and no class may be given up."""
+"""For few labels: they must be carried far, and no class may be given up."""
 
 FOUND = {
     "vat_weight": 200.0, "warp_weight": 200.0, "balance_weight": 200.0, "batch_norm": True,
 }  # fmt: skip
-"""Clusters are found by what stays of a picture that is warped, and where pictures are dense."""
+"""For clusters: they are found by what a warp leaves unchanged, and where pictures are dense."""
 
 FINER = {"merged_from": 60}
-"""As many clusters as are asked for settle by chance, on two kinds of digits or on half of one;
-more are purer, and those that share digits are of one kind."""
+"""If only as many clusters as requested are found, they settle by chance, on two kinds of digits or
+on half of one. More are purer, and those that share digits are of one kind."""
 
 UNEVEN = 0.02
-"""By how much of the most that it can be the entropy of clusters' shares may be less."""
+"""The entropy of the clusters' shares may fall short of its maximum, log K, by this fraction."""
 
 ROOMY = {"kl_weight": 2.0}
 """Where a code has more dimensions than the styles of one digit, posteriors must fill the rest."""
 
 HELD = {"kl_weight": 4.0, "noise_std": 0.3}
 """Where every digit has a label, its posterior is held to that label's part of the prior, and noise
-on the pixels keeps digits that are not of training there."""
+on the pixels keeps digits from outside the training set there."""
 
 GUIDED = {"kl_weight": 1.0, "noise_std": 0.3}
-"""Where one digit in six has a label, posteriors held loosely to its part of the prior keep others
-of the digit from settling in another's part; the other digits' are held to the whole prior."""
+"""Where one digit in six has a label, its posterior is held loosely to that label's part of the
+prior. That keeps others of the digit from settling in another part; the posteriors of unlabelled
+digits are held to the whole prior."""
 
 SPREAD: dict[str, Any] = {"latent_dim": 6, "kl_weight": 1.0}
-"""Where ten thousand samples must come near every digit, codes fill a prior of few dimensions;
-twenty epochs are too few for an error that still falls."""
+"""Ten thousand samples must come near every digit, so codes fill a prior of few dimensions. Twenty
+epochs are too few, because the error still falls then."""
 
 LONGER: dict[str, Any] = {"epochs": 40, "tangent_weight": 300.0}
-"""With a thousand labels errors still fall when twenty epochs end, and fall further where classes
-are held along the styles more firmly."""
+"""With a thousand labels, errors still fall after twenty epochs, and fall further if classes are
+held more firmly along the styles."""
 
 READ = {"reading_weight": 20.0}
-"""What is drawn far out in the prior, where few codes of training are, must be legible, too."""
+"""Pictures from far out in the prior, where few training codes are, must be legible, too."""
 
 LEGIBLE: dict[str, Any] = {"sharpen_from": 0.5, "layers": 3}
-"""Where kinds of digits border on one another in the plane, the decoder takes one of them, and a
-deeper one changes over within a shorter way."""
+"""Where kinds of digits border on one another in the plane, the decoder picks one of them, and a
+deeper decoder switches between them over a shorter distance."""
 
 PAPER_RECONSTRUCTION = 0.02
-"""Weight of half the squared error, summed over pixels in [-1, 1], by the paper's recipes. The
-paper does not say on which scale its error is; with a weight of 1 its learning rates diverge."""
+"""Weight of half the squared error, summed over pixels in [-1, 1], in the paper's recipes. The
+paper does not give the scale of its error; with a weight of 1, its learning rates diverge."""
 
 SLOW = {"parzen_10m", "probe_accuracy", "probe_accuracy_of_draws"}
-"""Figures that take about as long to measure as a model to train for a look, or longer."""
+"""Figures that take as long to measure as a quick training takes, or longer."""
 
 Recipe = Literal["tuned", "paper"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A figure to be reached.
+    """A figure to reach.
 
     Attributes:
         metric: its name among the figures of a run (`aae.reproduce.measures`).
-        value: the paper's figure, or what is asked for; None where there is none to reach.
-        public: what the best public program known reports.
+        value: the paper's figure, or the one that we ask for; None where there is none to reach.
+        public: what the best known public program reports.
     """
 
     metric: str
@@ -95,23 +96,23 @@ class Setting:
     config: Config
     targets: tuple[Target, ...]
     pictures: tuple[str, ...] = ()
-    """Which of a run's pictures are shown, by their file names without ending."""
+    """Which of a run's pictures are shown, by file name without extension."""
 
     @property
     def place(self) -> str:
-        """Where its runs lie, below a folder for all."""
+        """Where its runs are, below a folder for all."""
         return f"{self.experiment}/{self.name}-{self.recipe}"
 
 
 def tuned(name: str, **changes: Any) -> Config:
-    """A recipe of ours for `EPOCHS`, with changes."""
+    """One of our recipes, for `EPOCHS`, with changes."""
     return replace(recipe(name), epochs=EPOCHS, **changes)
 
 
 def found(name: str, clusters: int, **changes: Any) -> Config:
-    """A recipe of ours for clusters, whose shares may differ: ten digits do not make 16 equal ones.
+    """Our recipe for clusters, whose shares may differ: ten digits do not make 16 equal ones.
 
-    To what is `UNEVEN` comes what a batch's shares differ by chance.
+    The shares of one batch differ by chance, too; that is added to `UNEVEN`.
     """
     config = tuned(name, clusters=clusters, **FOUND, **changes)
     count = config.clusters_found
@@ -122,10 +123,10 @@ def found(name: str, clusters: int, **changes: Any) -> Config:
 def as_in_paper(config: Config) -> Config:
     """A config with the training of the paper's appendix, and none of our additions.
 
-    SGD with momentum, a phase after the other on batches of 100, rates of 0.01 and 0.1 that fall at
-    epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where codes have more than two dimensions,
-    and where labels name parts of the prior, 0.1 is 0.02: most of these diverge at 0.1 or learn
-    nothing (docs/trials.md has which).
+    SGD with momentum, one phase after the other on batches of 100, learning rates of 0.01 and 0.1
+    that fall at epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where codes have more than two
+    dimensions, and where labels name parts of the prior, 0.02 replaces 0.1: most of these diverge
+    at 0.1 or learn nothing (docs/trials.md says which).
     """
     semi = config.model == "semi"
     adversarial = 0.1 if config.latent_dim == 2 and config.model != "labels" else 0.02
@@ -151,7 +152,7 @@ def _both(
     paper: Config | None = None,
     pictures: tuple[str, ...] = (),
 ) -> list[Setting]:
-    """A setting by both recipes."""
+    """A setting with both recipes."""
     return [
         Setting(experiment, name, "tuned", ours, targets, pictures),
         Setting(experiment, name, "paper", paper or as_in_paper(ours), targets, pictures),
@@ -261,7 +262,7 @@ def _clusters() -> list[Setting]:
     settings = []
     for clusters, error in ((16, 0.0955), (30, 0.0410)):
         config = found("cluster", clusters, **FINER)
-        # Twenty epochs, for one takes as long as five to ten of the others.
+        # Twenty epochs, because one takes as long as five to ten of the others.
         paper = replace(as_in_paper(config), epochs=20, hidden=3000, batch_norm=True, dropout=0.2)
         settings += _both(
             "table3", f"clusters-{clusters}", config,
@@ -302,14 +303,14 @@ EXPERIMENTS: dict[str, Callable[[], list[Setting]]] = {
 
 
 def quickly(setting: Setting) -> Setting:
-    """A setting for a look: one or two epochs, and no figures that take long."""
+    """A setting for a quick look: one or two epochs, and no figures that take long."""
     epochs = min(2, max(1, setting.config.epochs // 25))
     targets = tuple(target for target in setting.targets if target.metric not in SLOW)
     return replace(setting, config=replace(setting.config, epochs=epochs), targets=targets)
 
 
 def settings(names: Iterable[str]) -> list[Setting]:
-    """The settings of experiments by name, or single ones, as in table2/labels-100.
+    """The settings of experiments by name, or single ones, such as table2/labels-100.
 
     Args:
         names: of experiments or settings; "all" stands for every one.

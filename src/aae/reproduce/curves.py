@@ -1,4 +1,4 @@
-"""How errors fell on the validation set, epoch by epoch: a picture for each experiment."""
+"""How errors on the validation set fell, epoch by epoch: a picture for each experiment."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aae.run import Run
 from aae.training.trainer import NOT_FIGURES
 
 PICTURE = "errors.png"
-"""Its name in an experiment's folder."""
+"""File name of the picture in an experiment's folder."""
 TITLE = "Misclassified of the validation set; dashed: asked of the test set"
 
 
 def curve(run: Run) -> list[dict[str, float]]:
-    """A run's figures on the validation set after each epoch, which its figures keep."""
+    """A run's figures on the validation set after each epoch, kept among its figures."""
     passed_over = NOT_FIGURES - {"epoch"}
     return [
         {name: value for name, value in record.items() if name not in passed_over}
@@ -27,11 +27,11 @@ def curve(run: Run) -> list[dict[str, float]]:
 
 
 def draw(results: Iterable[tuple[Setting, int, dict[str, Any]]], out: Path) -> None:
-    """Draw the errors of each experiment whose runs classify, seed by seed, beside what is asked.
+    """Draw the errors of each experiment whose runs classify, seed by seed, beside the targets.
 
     Args:
-        results: setting, seed and figures of each run; those that were measured before curves
-            were kept are passed over.
+        results: setting, seed and figures of each run; runs measured before curves were kept are
+            skipped.
         out: folder of the figures.
     """
     rows: dict[str, dict[Setting, plots.Errors]] = {}

@@ -1,4 +1,4 @@
-"""The figures of a trained run that the paper's tables need, beside those of `aae.evaluate`."""
+"""The figures of a trained run that the paper's tables need, besides those of `aae.evaluate`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from aae.run import Run, Splits
 JUDGED = {"readable", "smallest_class", "style_accuracy", "style_variety", "manifold_readable"}
 """Figures that need the independent classifier."""
 SIGMAS = tuple(np.logspace(-1.2, -0.4, 13).tolist())
-"""Widths of a Parzen window, in pixels of [0, 1], to choose from on the validation set."""
+"""Widths of a Parzen window, for pixels in [0, 1]; one is chosen on the validation set."""
 CHOOSING = 100_000
-"""Generated pictures that the width is chosen with, at most."""
+"""Most generated pictures with which the width is chosen."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained run, laid out to be measured."""
+    """A trained run, ready to be measured."""
 
     model: Autoencoder
     splits: Splits
@@ -39,11 +39,11 @@ class Subject:
 
 
 def measure(run: Run, names: set[str], dataset: Dataset) -> dict[str, Any]:
-    """A run's figures on the test set: all of `evaluate`, and those asked for by name.
+    """A run's figures on the test set: all of `evaluate`, and those requested by name.
 
     Args:
         run: the run.
-        names: of figures; those that `evaluate` does not know are in `MEASURES`.
+        names: names of figures; those that `evaluate` does not give are in `MEASURES`.
         dataset: the run's data set.
     """
     figures = evaluate(run, dataset=dataset, judge=bool(names & JUDGED))
@@ -71,7 +71,7 @@ def sliced_wasserstein(subject: Subject) -> float:
 def probe_accuracy(subject: Subject, code: Literal["mean", "z"]) -> float:
     """Share of test labels that a multilayer perceptron, trained on training codes, reads in z.
 
-    The codes are means of posteriors, or draws from them, as decoder and discriminator get them.
+    The codes are posterior means, or posterior draws, as decoder and discriminator get them.
     """
     from sklearn.neural_network import MLPClassifier
 
@@ -91,7 +91,7 @@ def likelihood(subject: Subject, count: int) -> float:
     """Log-likelihood of the test set in nats, under a Parzen window on generated pictures.
 
     The window's width is chosen on a thousand validation pictures and at most 100,000 of the
-    generated ones; the pictures come in pieces, so that ten million need no more memory than one.
+    generated ones. Pictures come in pieces, so that ten million need no more memory than a piece.
     """
 
     def flat(images: Examples) -> Tensor:
@@ -114,4 +114,4 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
     "parzen_10k": lambda subject: likelihood(subject, 10_000),
     "parzen_10m": lambda subject: likelihood(subject, 10_000_000),
 }
-"""Figures by name; names and values are those of the tables."""
+"""Figures by name, as in the tables, with what measures them."""

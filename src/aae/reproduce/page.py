@@ -1,4 +1,4 @@
-"""The tables of what was reproduced, as a page: figures beside the paper's, and pictures."""
+"""A page with the tables of what was reproduced: figures beside the paper's, and pictures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PERCENT = {
 }  # fmt: skip
 """Figures that are shares."""
 BEGIN, END = "<!-- made by: aae reproduce -->", "<!-- end -->"
-"""What a page's tables stand between."""
+"""The lines before and after a page's tables."""
 BRIEFLY = "<!-- made by: aae reproduce, briefly -->"
-"""What stands before the one table of a page that has no room for more."""
+"""The line before the single table of a page that has no room for more."""
 
 
 def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
-    """Put today's tables into a page, between `BEGIN` (or `BRIEFLY`) and `END`.
+    """Put the current tables into a page, between `BEGIN` (or `BRIEFLY`) and `END`.
 
     Args:
         page: a Markdown file.
@@ -39,7 +39,7 @@ def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
 
 
 def around(page: Path) -> tuple[str, str, str]:
-    """A page's text before its tables, the line that they begin with, and the text after them.
+    """A page's text before its tables, the line with which they begin, and the text after them.
 
     Raises:
         ValueError: the page has no place for tables.
@@ -57,7 +57,7 @@ def around(page: Path) -> tuple[str, str, str]:
 
 
 def brief(summary: list[dict[str, Any]]) -> str:
-    """One table, as Markdown, of the figures that something was asked of, recipes side by side."""
+    """One Markdown table of the figures that have a target, with the recipes side by side."""
     figures: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in summary:
         if row["target"] is not None:
@@ -73,12 +73,12 @@ def brief(summary: list[dict[str, Any]]) -> str:
 
 
 def tables(summary: list[dict[str, Any]], pictures: Path, beside: Path) -> str:
-    """A section for each experiment: a table as Markdown, and the pictures of seed 0.
+    """A section for each experiment: a Markdown table, and the pictures of seed 0.
 
     Args:
-        summary: what `aae.reproduce.summary.summarise` gave; what it lacks is said to be missing.
+        summary: what `aae.reproduce.summary.summarise` gave; settings it lacks are named.
         pictures: folder of figures and pictures.
-        beside: the folder that links start from.
+        beside: the folder to which links are relative.
     """
     return "\n".join(_section(name, summary, pictures, beside) for name in catalog.EXPERIMENTS)
 
@@ -140,12 +140,12 @@ def _words(metric: str) -> str:
 
 
 def _asked(row: dict[str, Any]) -> str:
-    """What was asked of a figure."""
+    """A figure's target, as text."""
     return "" if row["target"] is None else number(row["metric"], row["target"])
 
 
 def _ours(row: dict[str, Any]) -> str:
-    """What came of it, bold where that is enough."""
+    """The figure that we reached, bold where it meets the target."""
     ours = over_seeds(row["metric"], row["mean"], row["std"])
     return f"**{ours}**" if row["reached"] else ours
 
@@ -164,7 +164,7 @@ def number(metric: str, value: float) -> str:
 
 
 def over_seeds(metric: str, mean: float, std: float | None) -> str:
-    """A mean and its standard deviation, to the second digit of that one.
+    """A mean and its standard deviation, to the second digit of the latter.
 
     >>> over_seeds("parzen_10k", 344.83, 0.331), over_seeds("error", 0.01, 0.0003)
     ('344.83 ± 0.33', '1.00 % ± 0.03 %')

@@ -12,7 +12,7 @@ LOWER = {
     "error", "cluster_error", "cluster_error_majority", "prior_distance", "sliced_wasserstein",
     "reconstruction_error",
 }  # fmt: skip
-"""Figures of which less is better."""
+"""Figures for which lower is better."""
 
 
 def summarise(results: Iterable[tuple[Setting, int, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -23,8 +23,8 @@ def summarise(results: Iterable[tuple[Setting, int, dict[str, Any]]]) -> list[di
 
     Returns:
         ``experiment``, ``setting``, ``recipe``, ``metric``, ``target``, ``public``, ``mean``,
-        ``std`` (None for one seed), ``n_seeds``, ``epochs``, ``seconds`` (mean of a run),
-        ``machine`` (every one), ``reached`` (None where there is no target).
+        ``std`` (None for one seed), ``n_seeds``, ``epochs``, ``seconds`` (mean over runs),
+        ``machine`` (all of them), ``reached`` (None where there is no target).
     """
     groups: dict[Setting, list[dict[str, Any]]] = {}
     for setting, _, figures in results:

@@ -1,4 +1,4 @@
-"""Train and measure settings over seeds; what is done already is not done again."""
+"""Train and measure settings over seeds; what has been done is not done again."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def reproduce(
 ) -> Iterator[tuple[Setting, int, Figures]]:
     """Train and measure each setting with each seed, or read what was measured before.
 
-    The seeds of a setting are trained at once, as `aae.replicas` does it on this machine; settings
-    that want the same training share it. Figures of a config that has changed since, or to which
-    one has come, are measured again. On a CPU this starts processes: a script must call it under
+    The seeds of a setting are trained at once, in the way of `aae.replicas` on this machine;
+    settings that need the same training share it. Figures are measured again if the config has
+    changed or a figure was added since. On a CPU this starts processes: a script must call it under
     ``if __name__ == "__main__":``.
 
     Args:
         settings: what to reproduce.
         out: folder of the figures, a JSON file for each run, and the pictures of seed 0.
-        runs: folder of the run folders; trainings that were stopped go on.
-        seeds: how many of them, from 0.
-        quick: see `quickly`; its figures lie apart.
-        data_dir: where the data sets' files lie.
+        runs: folder of the run folders; stopped trainings continue.
+        seeds: the number of seeds, counted from 0.
+        quick: see `quickly`; its figures are kept apart.
+        data_dir: where the data sets' files are.
         say: is told in words how it is done, and what could not be measured.
 
     Yields:
@@ -84,7 +84,7 @@ def reproduce(
 
 
 def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Figures]]:
-    """All that has been measured so far of the configs as they are, in the catalogue's order."""
+    """All figures measured so far of the configs as they are now, in the catalogue's order."""
     for whole in settings_of(["all"]):
         setting = quickly(whole) if quick else whole
         first = _figures_at(out, setting, 0, quick)
@@ -95,7 +95,7 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
 
 
 def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say) -> None:
-    """Train what is missing of one config, and measure it."""
+    """Train and measure what is missing of one config."""
     dataset = data_of(config)
     trained = _trained(config, sorted({seed for _, seed in missing}), runs, dataset, say)
     for (setting, seed), place in missing.items():
@@ -105,7 +105,7 @@ def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, 
         figures = measure(run, {target.metric for target in setting.targets}, dataset)
         if seed == 0:
             _publish(run, setting, place)
-        # Where the data lay is of no use to others, and figures are published.
+        # Figures are published, and where the data were is of no use to others.
         kept = replace(run.config, data_dir=None).to_json()
         about = {"seconds": seconds, "versions": versions(), "config": kept}
         write_json(place, figures | about | {"curve": curve(run)})
@@ -114,7 +114,7 @@ def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, 
 def _trained(
     config: Config, seeds: list[int], runs: Path, dataset: Dataset, say: Say
 ) -> dict[int, tuple[Run, float]]:
-    """The run of each seed that came to its end, and its share of the seconds that all took."""
+    """The finished run of each seed, and its share of the seconds that all took."""
     name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
     folder = runs / f"{config.recipe}-{name.hexdigest()[:10]}"
     whole = replace(config, data=in_full(config.data))
@@ -147,7 +147,7 @@ def _seconds(run: Run) -> float:
 
 
 def _publish(run: Run, setting: Setting, place: Path) -> None:
-    """Put a run's pictures beside its figures."""
+    """Copy a run's pictures to a place beside its figures."""
     for name in setting.pictures:
         picture = run.figures / f"{name}.png"
         if picture.exists():
@@ -156,13 +156,13 @@ def _publish(run: Run, setting: Setting, place: Path) -> None:
 
 
 def _holds(place: Path, setting: Setting, seed: int) -> bool:
-    """Whether all figures of a setting are there, and are those of its config as it is today."""
+    """Whether a file has all figures of a setting, measured with its config as it is now."""
     if not place.exists():
         return False
     told = json.loads(place.read_text())
     try:
         config = Config.from_json(told["config"])
-    except ValueError:  # it was made when there were other fields
+    except ValueError:  # it was made when a config had other fields
         return False
     return config == replace(setting.config, seed=seed, data_dir=None) and all(
         target.metric in told for target in setting.targets

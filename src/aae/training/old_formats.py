@@ -25,7 +25,7 @@ def unpack(content: bytes, name: str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             promised = sum(each.file_size for each in packed.infolist())
-        if promised > len(content):  # torch never compresses: no small file may unpack to a huge
+        if promised > len(content):  # torch never compresses: content must not grow when unpacked
             raise ValueError(f"{promised:,} bytes in a file of {len(content):,}")
         state: dict[str, Any] = torch.load(
             io.BytesIO(content), map_location="cpu", weights_only=True

@@ -3,7 +3,7 @@
 A CPU takes longer to launch a step's few hundred small kernels one by one than a GPU takes to run
 them. A replay does the same work on the same tensors. So whatever changes from step to step
 (examples, the step's number, rates, moments, draws) must be in tensors that stay in place; nothing
-may wait for the device or depend on a decision by a tensor's values.
+may wait for the device, or be decided by a tensor's values.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Step(ABC):
         """Make the step of some phases; see `__call__`."""
 
     def prepare(self, epoch: int, count: int) -> None:
-        """Set the learning rates of the next step, and whatever else depends on its time.
+        """Set the learning rates of the next step, and what else depends on the progress so far.
 
         Args:
             epoch: epochs finished before it.

@@ -266,7 +266,7 @@ class Trainer:
 
 @contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Pause garbage collection: steps make thousands of objects, no cycles, and it took 5 %."""
+    """Pause garbage collection, 5 % of a step: a step makes thousands of objects, but no cycles."""
     awake = gc.isenabled()
     gc.disable()
     try:

@@ -61,7 +61,7 @@ class World:
         return dict(losses)
 
     def agreed(self, asked: Callable[[], bool]) -> Callable[[], bool]:
-        """A function: was any process asked to stop? After each step, all say the same."""
+        """Tells whether any process was asked to stop: after each step, all say the same."""
         return asked
 
     def same(self, content: bytes) -> bytes:

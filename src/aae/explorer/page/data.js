@@ -1,4 +1,4 @@
-// What the page is given: one JSON object, arrays, networks. All lies beside it.
+// What the page is given: one JSON object, arrays and networks, all in files beside it.
 
 const TYPES = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array };
 
@@ -8,7 +8,7 @@ async function fetched(name) {
   return answer;
 }
 
-/** The bytes of a file, unpacked where they are still packed: some hosts unpack .gz themselves. */
+/** The bytes of a file, unpacked if they are still packed: some hosts unpack .gz themselves. */
 export async function bytes(name) {
   const raw = new Uint8Array(await (await fetched(name)).arrayBuffer());
   if (raw[0] !== 0x1f || raw[1] !== 0x8b) return raw;
@@ -63,7 +63,7 @@ export class Data {
     return k < 0 ? "no label" : this.about.classes[k];
   }
 
-  /** In words, what share of the test pictures has a smaller reconstruction error than this. */
+  /** The share of the test pictures with a smaller reconstruction error than this, in words. */
   rank(error) {
     const { errors } = this.about;
     if (error > errors.at(-1)) return "greater than that of any test picture";
@@ -72,7 +72,7 @@ export class Data {
   }
 }
 
-/** Half the squared error of a reconstruction, summed over pixels as the model has them: in [-1, 1]. */
+/** Half the squared error of a reconstruction, summed over pixels in the model's range, [-1, 1]. */
 export function halfSquaredError(a, b) {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;

@@ -4,7 +4,7 @@ const SHARES = [0.989, 0.865, 0.393];
 const SIDE = 121;
 const FINER = 3;
 
-/** The prior's density over the plane, on a square grid over ±limit, rows from below. */
+/** The prior's density over the plane, on a square grid over ±limit, rows from the bottom. */
 export function densityOver(plane, data) {
   const { prior, about } = data;
   if (about.planar) return { grid: prior, side: about.arrays.prior.shape[0] };
@@ -18,7 +18,7 @@ export function densityOver(plane, data) {
   return { grid: blurred(blurred(grid, 1), SIDE), side: SIDE };
 }
 
-/** Smoothed along rows (step 1) or columns (step SIDE) by a bell of three cells. */
+/** A grid smoothed along rows (step 1) or columns (step SIDE) by a bell curve of three cells. */
 function blurred(grid, step) {
   const bell = Array.from({ length: 19 }, (_, k) => Math.exp(-(((k - 9) / 3) ** 2) / 2));
   const out = new Float32Array(grid.length);
@@ -31,7 +31,7 @@ function blurred(grid, step) {
   return out;
 }
 
-/** Densities at the edges of the regions, the outermost first; one where they are all the same. */
+/** Densities at the edges of the regions, the outermost first; only one if all are the same. */
 export function levels(grid) {
   const falling = Float32Array.from(grid).sort().reverse();
   const total = falling.reduce((a, b) => a + b, 0);
@@ -45,7 +45,7 @@ export function levels(grid) {
   return found;
 }
 
-/** The regions as a picture of the whole grid, in so many colours [r, g, b]. */
+/** The regions as a picture of the whole grid, in the given colours [r, g, b]. */
 export function shade({ grid, side }, colours) {
   const edges = levels(grid), size = (side - 1) * FINER;
   const canvas = new OffscreenCanvas(size, size), context = canvas.getContext("2d");

@@ -1,4 +1,4 @@
-// The explorer: what is chosen, and what follows from it on the page.
+// The explorer: what the user has chosen, and what the page shows for it.
 
 import { Newest } from "./networks.js";
 import { read } from "./own.js";
@@ -9,9 +9,9 @@ import { Scatter } from "./scatter.js";
 import { paint, tile } from "./tiles.js";
 
 const STEPS = 9; // pictures of an interpolation
-const NEAR = 14; // pixels within which a code is meant
+const NEAR = 14; // pixels within which a place means the code there
 const NEIGHBOURS = 10;
-const PLAIN = 0.2; // how far from black or white a border may be to be a ground
+const PLAIN = 0.2; // how far from black or white a border may be to count as a background
 
 export class Explorer {
   constructor(data, networks) {
@@ -55,7 +55,7 @@ export class Explorer {
     return this.about.told ? this.networks.oneHot(k) : null;
   }
 
-  /** Decode what is to be seen; `since` is when the user asked for it. */
+  /** Decode what is to be shown; `since` is when the user asked for it. */
   show(since = performance.now()) {
     this.mark();
     this.decoding.ask({ z: this.code, since });
@@ -77,7 +77,7 @@ export class Explorer {
     this.scatter.mark({ cross: at(this.state.cross), pointer: at(this.state.pointer), chosen: this.state.chosen, own: at(this.state.own?.code), strip });
   }
 
-  /** Say where we are. */
+  /** Describe the current place in words. */
   describe() {
     const z = this.code, { plane, data } = this, here = plane.at(z);
     const shown = data.dim <= 2 ? [...z].map((v, k) => `${axisName(k)} ${number(v)}`) : plane.names.map((n, i) => `${n} ${number(here[i])}`);
@@ -89,7 +89,7 @@ export class Explorer {
       + (second ? `, ${second[1]} “${data.className(second[0])}”` : "");
   }
 
-  /** Tell a screen reader, once things have come to rest. */
+  /** Tell a screen reader, once things have settled. */
   say(words) {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => { $("status").textContent = words; }, 350);
@@ -106,7 +106,7 @@ export class Explorer {
     this.show(since);
   }
 
-  /** Choose what a click meant: a code where there is one, else a place. */
+  /** Choose what a click meant: a code if there is one, else a place. */
   async click(place, since) {
     const nearest = this.plane.nearest(place, this.scatter.hidden, NEAR);
     if (nearest !== null) return this.choose(nearest, since);
@@ -128,7 +128,7 @@ export class Explorer {
     this.say(showPair($("chosen"), this.data, { x, names, title, reconstruction, y, score }));
   }
 
-  /** A picture through the model; where the decoder must be told a class and none is known, the best. */
+  /** Reconstruct a picture; if the decoder must be told a class and none is known, with the best. */
   async reconstruct(x, label = -1) {
     const { z, y } = await this.networks.encode(x);
     if (!this.about.told || y || label >= 0) {
@@ -186,7 +186,7 @@ export class Explorer {
     $("trouble").hidden = true;
     const { x, border } = await read(file, this.about.shape);
     const ground = this.about.border;
-    // Where it is neither black nor white, as in photographs, it tells nothing: the user may invert.
+    // If it is neither black nor white, as in photographs, it tells nothing: the user may invert.
     if (ground < PLAIN || ground > 1 - PLAIN) $("invert").checked = Math.abs(border - ground) > Math.abs(1 - border - ground);
     this.state.own = { x, code: null };
     await this.showOwn();
@@ -210,7 +210,7 @@ export class Explorer {
     this.mark();
   }
 
-  /** Take back what was chosen, and where. */
+  /** Reset all choices, and the place. */
   clear() {
     Object.assign(this.state, { chosen: null, strip: null, own: null });
     for (const id of ["chosen", "strip", "own", "trouble"]) $(id).hidden = true;

@@ -1,8 +1,8 @@
-// What the user does: pointer, keys, buttons, files.
+// User input: pointer, keys, buttons, files.
 
 import { $ } from "./panel.js";
 
-const DRAG = 6; // pixels that make a press a drag
+const DRAG = 6; // pixels beyond which a press becomes a drag
 
 export function listen(explorer) {
   pointer(explorer);
@@ -18,7 +18,7 @@ export function listen(explorer) {
   });
 }
 
-/** Say what went wrong, where it can be seen and heard. */
+/** Show what went wrong, where it can be seen and heard. */
 export function trouble(error) {
   $("trouble").textContent = error.message;
   $("trouble").hidden = false;

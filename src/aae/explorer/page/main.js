@@ -1,4 +1,4 @@
-// Load what is to be shown, and begin.
+// Load the data and the networks, and start the explorer.
 
 import { load } from "./data.js";
 import { Explorer } from "./explorer.js";

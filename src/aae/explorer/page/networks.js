@@ -5,11 +5,11 @@ import { bytes } from "./data.js";
 
 export class Networks {
   static async load(about) {
-    ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
+    ort.env.wasm.numThreads = 1; // more threads need headers that a plain file server does not send
     ort.env.wasm.wasmBinary = (await bytes("ort/ort.wasm.gz")).buffer;
     const options = { executionProviders: ["wasm"] };
     const [encoder, decoder] = await Promise.all(["encoder.onnx", "decoder.onnx"].map(bytes));
-    // One after the other: the first makes the runtime.
+    // One after the other: the first one starts the runtime.
     return new Networks(
       about,
       await ort.InferenceSession.create(encoder, options),
@@ -35,7 +35,7 @@ export class Networks {
     return { z: found.z.data, y: found.y?.data };
   }
 
-  /** Codes, and as many y where the decoder takes them → as many pictures. */
+  /** Codes, with one y each if the decoder takes y → one picture each. */
   async decode(zs, ys) {
     const inputs = { z: stacked(zs) };
     if (this.about.told) inputs.y = stacked(ys);
@@ -63,7 +63,7 @@ function stacked(rows) {
   return new ort.Tensor("float32", all, [rows.length, rows[0].length]);
 }
 
-/** Work of which only the newest is worth doing: what is asked for meanwhile replaces what waits. */
+/** Work of which only the newest is worth doing: each new request replaces the one that waits. */
 export class Newest {
   constructor(work) {
     this.work = work;

@@ -1,4 +1,4 @@
-// A picture of the user's own, brought to the size and the ground of the model's.
+// The user's own picture, fitted to the size and the background of the model's pictures.
 
 const MOST_BYTES = 2 ** 25;
 
@@ -17,7 +17,7 @@ export async function read(file, [channels, height, width]) {
   const inside = small.getContext("2d").getImageData(0, 0, w, h).data;
   const ground = borderOf(inside, w, h);
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
-  context.fillStyle = `rgb(${ground.join(" ")})`; // what is left beside it continues its border
+  context.fillStyle = `rgb(${ground.join(" ")})`; // the space beside it continues its border
   context.fillRect(0, 0, width, height);
   context.drawImage(small, Math.floor((width - w) / 2), Math.floor((height - h) / 2));
   const { data } = context.getImageData(0, 0, width, height);
@@ -32,7 +32,7 @@ export async function read(file, [channels, height, width]) {
 
 const grey = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
 
-/** A bitmap made smaller by halves, so that every pixel of it counts; on white where it is clear. */
+/** A bitmap shrunk by halves, so that each of its pixels counts; white where it is transparent. */
 function shrunk(bitmap, w, h) {
   let from = bitmap, [fw, fh] = [bitmap.width, bitmap.height];
   for (;;) {

@@ -25,13 +25,13 @@ export function buildLegend(data, scatter, changed) {
   return () => chips.forEach((chip, i) => { chip.firstChild.style.background = scatter.colour(found[i]); });
 }
 
-/** The classes that the decoder can be told, each as it would decode the present code. */
+/** The classes that the decoder can be told, each with the current code decoded as that class. */
 export class Classes {
   constructor(about, choose) {
     this.about = about;
     this.tiles = about.told ? about.y.map(() => tile("")) : [];
     this.radios = this.tiles.map((canvas, k) => {
-      canvas.setAttribute("aria-hidden", "true"); // the class says it
+      canvas.setAttribute("aria-hidden", "true"); // the class name says it
       const words = element("span", { textContent: about.y[k] });
       words.dataset.ink = "";
       const radio = element("button", { type: "button" }, canvas, words);
@@ -72,7 +72,7 @@ export class Sliders {
     const { limit } = data.about;
     this.rows = Array.from({ length: data.dim > 2 ? data.dim : 0 }, (_, k) => {
       const input = element("input", { type: "range", min: -limit, max: limit, step: limit / 200 });
-      // No output element: each is a live region, and all of them would speak at every move.
+      // No output elements: each is a live region, and all would speak at every move.
       const row = element("label", {}, axisName(k), input, element("span", { ariaHidden: "true" }));
       row.dataset.ink = "";
       input.addEventListener("input", () => changed(k, Number(input.value)));
@@ -89,7 +89,7 @@ export class Sliders {
   }
 }
 
-/** Which two axes of a code of more than two dimensions the map shows. */
+/** The choice of two axes for the map, if codes have more than two dimensions. */
 export function buildAxes(data, changed) {
   $("axes").hidden = data.dim <= 2;
   const [across, up] = [$("axis-u"), $("axis-v")];
@@ -101,7 +101,7 @@ export function buildAxes(data, changed) {
   up.value = Math.min(1, data.dim - 1);
   let before = [across.value, up.value];
   const read = () => {
-    if (across.value === up.value) { // the other takes the place that this one had
+    if (across.value === up.value) { // the other one takes this one's former value
       if (across.value === before[0]) across.value = before[1]; else up.value = before[0];
     }
     up.disabled = across.value === "pca";
@@ -112,7 +112,7 @@ export function buildAxes(data, changed) {
   up.addEventListener("change", read);
 }
 
-/** A picture beside its reconstruction, with what there is to say of them. */
+/** Show a picture beside its reconstruction, with their error and classes; returns this in words. */
 export function showPair(place, data, { x, names, title, reconstruction, y, score }) {
   const error = halfSquaredError(x, reconstruction), rank = data.rank(error);
   const figures = [x, reconstruction].map((values, i) => {

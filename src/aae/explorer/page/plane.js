@@ -1,4 +1,4 @@
-// The plane through code space that is on the screen, and the window onto it.
+// The plane through code space that the screen shows, and the window onto it.
 
 export const MARGIN = { left: 38, right: 10, top: 10, bottom: 26 };
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
@@ -15,17 +15,17 @@ export class Plane {
     this.reset();
   }
 
-  /** Unit vectors to show: a dimension's, or for "pca" the codes' principal directions. */
+  /** Show the plane of two unit vectors: dimensions, or for "pca" the codes' principal directions. */
   show(across, up) {
     const { dim, about } = this.data;
     const pca = across === "pca";
     const unit = (k) => Float32Array.from({ length: dim }, (_, i) => +(i === k));
     [this.u, this.v] = pca ? about.axes.map((axis) => Float32Array.from(axis)) : [unit(across), unit(up)];
-    if (dim === 1) this.v = new Float32Array(1); // there is nothing to go up along
+    if (dim === 1) this.v = new Float32Array(1); // there is no direction to go up
     this.names = pca ? ["PC 1", "PC 2"] : [axisName(across), dim > 1 ? axisName(up) : ""];
     this.xs = this.#along(this.data.codes, this.u);
     this.ys = this.#along(this.data.codes, this.v);
-    if (dim === 1) this.ys = this.ys.map((_, i) => ((i * 0.618034) % 1 - 0.5) * about.limit); // spread, to be seen
+    if (dim === 1) this.ys = this.ys.map((_, i) => ((i * 0.618034) % 1 - 0.5) * about.limit); // spread out, to be seen
   }
 
   #along(rows, direction) {
@@ -38,7 +38,7 @@ export class Plane {
     return out;
   }
 
-  /** Points of other rows in the plane. */
+  /** The points in the plane of other rows. */
   project(rows) {
     return [this.#along(rows, this.u), this.#along(rows, this.v)];
   }
@@ -82,13 +82,13 @@ export class Plane {
     return [dot(z, this.u), dot(z, this.v)];
   }
 
-  /** The code that differs from z in this plane alone, and is at a place in it. */
+  /** The code at a place in this plane that differs from z only within the plane. */
   moved(z, [a, b]) {
     const [from, to] = this.at(z);
     return z.map((value, i) => value + (a - from) * this.u[i] + (b - to) * this.v[i]);
   }
 
-  /** The code shown nearest to a place, if it is within so many pixels; else null. */
+  /** The shown code nearest to a place, if it is within `pixels`; else null. */
   nearest([a, b], hidden, pixels) {
     let best = null, least = (pixels / this.scale) ** 2;
     for (let i = 0; i < this.xs.length; i++) {
@@ -100,7 +100,7 @@ export class Plane {
   }
 }
 
-/** Round numbers between two others, about five. */
+/** About five round numbers between two others, with their labels. */
 export function ticks(from, to) {
   const raw = (to - from) / 5, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw);

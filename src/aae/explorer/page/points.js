@@ -2,7 +2,7 @@
 
 const OPACITY = 0.85;
 
-/** How much of each pixel around its middle a disc covers. */
+/** How much a disc covers of each pixel around its centre. */
 export function stamp(radius) {
   const reach = Math.ceil(radius), side = 2 * reach + 1, cover = new Float32Array(side * side);
   for (let i = 0; i < cover.length; i++) {
@@ -12,7 +12,7 @@ export function stamp(radius) {
   return { reach, side, cover };
 }
 
-/** Lay a stamp of a colour [r, g, b] over a picture, as far as it lies in it. */
+/** Lay a stamp of a colour [r, g, b] over a picture, clipped to it. */
 export function press({ data, width, height }, { reach, side, cover }, x, y, [r, g, b]) {
   const left = Math.round(x - 0.5) - reach, top = Math.round(y - 0.5) - reach;
   const from = Math.max(0, -left), to = Math.min(side, width - left);

@@ -1,4 +1,4 @@
-// What is on the page, as a PNG: its canvases and its words, each where it is.
+// The page as a PNG: its canvases and its words, each in its place.
 
 const SCALE = 2;
 
@@ -33,7 +33,7 @@ export function snapshot() {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
-/** A share as a bar, where the browser has a meter or a slider. */
+/** Draw a share as a bar, in place of the browser's meter or slider. */
 function bar(context, control, share) {
   const { left, top, width, height } = control.getBoundingClientRect(), middle = top + height / 2;
   if (!width) return;
@@ -55,7 +55,7 @@ function panel(context, box) {
   context.stroke();
 }
 
-/** The lines of an element, as the browser broke them. */
+/** Draw the lines of an element, as the browser broke them. */
 function words(context, each) {
   const style = getComputedStyle(each);
   if (!each.offsetParent) return;
@@ -78,7 +78,7 @@ function words(context, each) {
   }
 }
 
-/** Have the browser keep a file. */
+/** Have the browser save a file. */
 export async function keep(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await blob);

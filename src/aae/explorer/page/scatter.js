@@ -10,7 +10,7 @@ export class Scatter {
     this.hidden = new Set();
   }
 
-  /** Colours from the style sheet, which knows light from dark. */
+  /** Take the colours from the style sheet, which knows light from dark. */
   recolour() {
     const style = getComputedStyle(document.documentElement);
     const read = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -27,7 +27,7 @@ export class Scatter {
     return label < 0 ? this.colours["no-label"] : this.classes[label];
   }
 
-  /** The plane is another: its density is, too. */
+  /** Make the density of a new plane, and draw. */
   changePlane() {
     this.density = this.data.dim > 1 ? shade(densityOver(this.plane, this.data), this.shades) : null;
     this.draw();
@@ -95,7 +95,7 @@ export class Scatter {
     return layer;
   }
 
-  /** Marks: the cross, the place under the pointer, the chosen code, one's own, a strip. */
+  /** Draw marks: the cross, the place under the pointer, the chosen code, the user's own, a strip. */
   mark({ cross, pointer, chosen, own, strip }) {
     const context = this.#begin(this.over), { plane } = this;
     const { ink, plot, accent } = this.colours;

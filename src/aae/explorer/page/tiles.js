@@ -6,7 +6,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** A canvas for a picture, said to be an image with these words. */
+/** A canvas for a picture, labelled as an image with these words. */
 export function tile(words) {
   const canvas = element("canvas", { className: "picture" });
   canvas.setAttribute("role", "img");
