@@ -17,7 +17,7 @@ from torch import Tensor, nn
 LEAST = 8
 """Least number of pixels that a side must have."""
 SMALLEST = 4
-"""Pixels that the larger side has at most once it is halved often enough."""
+"""The larger side is halved until it has at most this many pixels."""
 DOUBLINGS = 3
 """How often channels double, at most: deep levels are small, and their weights many."""
 GROUPS = 8

@@ -235,6 +235,6 @@ def _no_traces_of_writers() -> Iterator[None]:
 
 
 def is_due(trainer: Trainer, every: int) -> bool:
-    """Whether the number of finished epochs is a multiple of ``every``, or the last."""
+    """Whether the number of finished epochs is a multiple of ``every``, or is all of them."""
     done = trainer.progress.epoch
     return done % every == 0 or done == trainer.config.epochs

@@ -66,7 +66,7 @@ class VirtualAdversarial(_OfAll):
 
 @dataclass(frozen=True)
 class TangentAdversarial(_OfAll):
-    """y stays the same when the style moves in a radius; see `losses.tangent_adversarial`."""
+    """y stays the same when the style moves within a radius; see `losses.tangent_adversarial`."""
 
     name: ClassVar[str] = "tangent"
     radius: float

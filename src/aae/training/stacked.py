@@ -60,7 +60,7 @@ def lone_step(model: Autoencoder, config: Config, reads: Read = read) -> Step:
 
 
 def can_be_stacked(config: Config) -> bool:
-    """Whether a config's models can be: no gradient in vmap goes through batch normalisation."""
+    """Whether models can be stacked: no gradient within vmap goes through batch normalisation."""
     return not (config.smooths_classes and config.batch_norm)
 
 

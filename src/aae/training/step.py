@@ -1,7 +1,7 @@
 """How one batch updates a model: the joint step, and the paper's alternating step.
 
 Both use the same phases. Gradients are requested by name (``torch.autograd.grad`` of a loss with
-respect to the parameters it may change), so no phase can touch another's parameters.
+respect to the parameters it may change), so no phase can touch parameters that are not its own.
 """
 
 from __future__ import annotations
