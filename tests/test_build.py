@@ -6,7 +6,7 @@ import torch
 from aae import losses
 from aae.autoencoder import Pass
 from aae.build import VARIANTS, build
-from aae.given import Networks
+from aae.own_networks import Networks
 from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
 
 

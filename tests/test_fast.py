@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from aae.autoencoder import Corruption, Pass, Rows
+from aae.autoencoder import BatchRows, Corruption, Pass
 from aae.nn import POSTERIORS
 from aae.training.fast import FastAlternatingStep, FastJointStep, SharedPass
 from aae.training.step import AlternatingStep, JointStep
@@ -99,7 +99,7 @@ def test_the_generator_s_gradient_survives_a_discriminator_that_is_sure(
     with torch.no_grad():
         last.bias.fill_(logit)
     n = len(batches[0].labels)
-    batch = replace(batches[0], rows=Rows(0, n, processes * n))
+    batch = replace(batches[0], rows=BatchRows(0, n, processes * n))
 
     def mean(values):  # this process's share of it
         return values.sum() / batch.rows.total

@@ -19,7 +19,7 @@ from torch import nn
 import aae
 from aae import hub
 from aae.fit import fit
-from aae.given import Networks
+from aae.own_networks import Networks
 from aae.run import Run
 
 COMMIT = "c" * 40

@@ -24,7 +24,7 @@ from aae.priors import Gaussian, Prior
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchRows:
     """Rows ``start`` to ``end`` of a batch of ``total``, which several processes share."""
 
     start: int
@@ -43,7 +43,7 @@ class Batch:
 
     x: Tensor
     labels: Tensor
-    rows: Rows | None = None
+    rows: BatchRows | None = None
     """Which rows of a batch these are, if other processes have the others."""
 
 

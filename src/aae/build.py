@@ -16,7 +16,6 @@ from aae.autoencoder import Adversary, Autoencoder
 from aae.config import Config
 from aae.data import Columns
 from aae.denoiser import Denoiser
-from aae.given import OURS, Given, Networks, given
 from aae.merging import Clusters, MergedClusters
 from aae.models import (
     VAE,
@@ -30,6 +29,7 @@ from aae.models import (
     SupervisedAAE,
 )
 from aae.nn import HEADS, Cells, Critic, Decoder, Encoder, FullLinear, HeadedDecoder, initialise
+from aae.own_networks import OURS, Given, Networks, given
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 from aae.reader import Reader
 from aae.terms import (

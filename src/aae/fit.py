@@ -21,9 +21,9 @@ from aae import launch, losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
 from aae.data import Dataset, Examples, Stored, at_hand, in_full
-from aae.given import OURS, Networks
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
+from aae.own_networks import OURS, Networks
 from aae.run import Part, Run, Splits, data_of
 from aae.storage import locked
 from aae.training import checkpoint

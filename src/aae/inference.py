@@ -22,7 +22,7 @@ from aae.build import row_error
 from aae.codes import Codes
 from aae.conv import Convolution
 from aae.data import Columns, Examples
-from aae.given import Given
+from aae.own_networks import Given
 from aae.run import Part
 from aae.training.batches import from_model, to_model, within
 from aae.training.device import choose_precision

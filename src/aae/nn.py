@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aae.codes import Codes
-from aae.given import Given
+from aae.own_networks import Given
 
 
 def dropout(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

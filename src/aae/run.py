@@ -28,7 +28,7 @@ from aae.data import (
     split_validation,
     spread,
 )
-from aae.given import OURS, Networks
+from aae.own_networks import OURS, Networks
 from aae.storage import parse_json, read_bounded, read_json, refuse_links, write_json
 from aae.training import checkpoint
 from aae.training.device import choose_device, machine

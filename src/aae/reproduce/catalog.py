@@ -100,7 +100,7 @@ class Setting:
 
     @property
     def place(self) -> str:
-        """Where its runs are, below a folder for all."""
+        """Where its figures lie, and what messages call it."""
         return f"{self.experiment}/{self.name}-{self.recipe}"
 
 

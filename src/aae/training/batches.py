@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae.autoencoder import Batch, Rows
+from aae.autoencoder import Batch, BatchRows
 from aae.training.world import ALONE, World
 
 
@@ -115,7 +115,7 @@ class Batches(Epochs):
             self._last = number, order.to(self.images.device)
         return self._last[1]
 
-    def take(self, indices: Tensor, rows: Rows | None = None) -> Batch:
+    def take(self, indices: Tensor, rows: BatchRows | None = None) -> Batch:
         """The examples at some indices; ``rows`` says which rows of a batch they are."""
         return Batch(to_model(self.images[indices]), self.labels[indices], rows)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aae.autoencoder import Batch, Rows
+from aae.autoencoder import Batch, BatchRows
 from aae.data import Stored
 from aae.training.batches import Batches, Epochs, seeded
 from aae.training.world import ALONE, World
@@ -27,7 +27,7 @@ class Window:
     """The pictures that this process needs from a window, and where each batch's are in it."""
 
     pictures: Batches
-    batches: list[tuple[Tensor, Rows | None]]
+    batches: list[tuple[Tensor, BatchRows | None]]
 
 
 class Stream(Epochs):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aae.autoencoder import Autoencoder
 from aae.conv import Convolution, Enlarging
-from aae.given import Given
+from aae.own_networks import Given
 
 LOW = (nn.Linear, Convolution, Enlarging, nn.GroupNorm)
 """Layers that a twin has in the type of the products; `aae.nn.FullLinear` is not one of them."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
 from aae import launch
-from aae.autoencoder import Autoencoder, Pass, Phase, Rows
+from aae.autoencoder import Autoencoder, BatchRows, Pass, Phase
 from aae.training.draws import Draws
 
 T = TypeVar("T", Tensor, np.ndarray)
@@ -43,7 +43,7 @@ class World:
     size = 1
     """How many processes there are."""
 
-    def part(self, order: T) -> tuple[T, Rows | None]:
+    def part(self, order: T) -> tuple[T, BatchRows | None]:
         """Its own part of a batch, given as an order of examples [n], and which rows these are."""
         return order, None
 
@@ -91,10 +91,10 @@ class Workers(World):
     def __deepcopy__(self, memo: dict[int, Any]) -> Workers:
         return self  # a model's twin is in the same world
 
-    def part(self, order: T) -> tuple[T, Rows | None]:
+    def part(self, order: T) -> tuple[T, BatchRows | None]:
         """See `World.part`."""
         n = len(order)
-        rows = Rows(n * self.rank // self.size, n * (self.rank + 1) // self.size, n)
+        rows = BatchRows(n * self.rank // self.size, n * (self.rank + 1) // self.size, n)
         return order[rows.start : rows.end], rows
 
     def prepare(self, model: Autoencoder) -> None:
@@ -225,7 +225,7 @@ class _OwnRows(Draws):
         rows: which rows.
     """
 
-    def __init__(self, generator: torch.Generator, rows: Rows):
+    def __init__(self, generator: torch.Generator, rows: BatchRows):
         super().__init__(generator)
         self.rows = rows
 

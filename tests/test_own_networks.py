@@ -9,7 +9,7 @@ from aae.build import build
 from aae.cli import main
 from aae.evaluate import evaluate
 from aae.fit import fit, resume
-from aae.given import Networks
+from aae.own_networks import Networks
 from aae.run import Run
 from aae.training.fast import FastJointStep
 from aae.training.trainer import STEPS
