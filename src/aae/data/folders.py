@@ -147,7 +147,11 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
 
 
 def _parts(tops: set[str]) -> dict[str, str]:
-    """Top folders → the parts they mean; names but ``train`` and ``test`` count only beside one."""
+    """Top folders → the parts they mean.
+
+    Other names than ``train`` and ``test`` count only beside one of these, or if they name a part
+    for training and one for testing.
+    """
     meant = {top: _MEANT[top] for top in tops if top in _MEANT}
     sure = tops & {TRAIN, TEST} or {TRAIN, TEST} <= {*meant.values()}
     return meant if sure else {}

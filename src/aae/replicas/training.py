@@ -1,6 +1,6 @@
 """Train many configs into a folder of run folders, by the engine that suits the device.
 
-On a CPU, replicas run in processes of one thread each. On a GPU, those that differ only in their
+On a CPU, replicas run in processes that share its cores. On a GPU, those that differ only in their
 seeds make their steps together. Which is faster on which was measured (CONTRIBUTING.md).
 """
 
