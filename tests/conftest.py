@@ -210,6 +210,26 @@ def spoil():
     return make
 
 
+class Settling(Observer):
+    """Notes which clusters are merged as an epoch ends, and after the first step of the next."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_epoch(self, trainer):
+        self.seen.append(trainer.model.clusters.cluster_of.clone())
+
+    def on_step(self, trainer):
+        if self.seen and trainer.progress.batch == 1:
+            self.seen.append(trainer.model.clusters.cluster_of.clone())
+
+
+@pytest.fixture
+def settling():
+    """An observer that notes which clusters are merged."""
+    return Settling()
+
+
 @pytest.fixture
 def make(tiny, new_model):
     """A model by name, in training."""

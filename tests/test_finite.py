@@ -164,21 +164,12 @@ def test_the_last_checkpoint_is_kept(tiny, tmp_path, no_pictures, monkeypatch):
 
 
 def test_a_step_that_is_not_finite_does_not_undo_what_clusters_were_merged(
-    new_trainer, tiny, spoil
+    new_trainer, tiny, settling, spoil
 ):
-    trainer, settled = new_trainer(tiny(model="merged", on_nonfinite="skip")), []
-
-    class Note(Observer):
-        def on_epoch(self, trainer):
-            settled.append(trainer.model.clusters.cluster_of.clone())
-
-        def on_step(self, trainer):
-            if settled and trainer.progress.batch == 1:
-                settled.append(trainer.model.clusters.cluster_of.clone())
-
+    trainer = new_trainer(tiny(model="merged", on_nonfinite="skip"))
     before = trainer.model.clusters.cluster_of.clone()
-    trainer.observers = (Note(),)
+    trainer.observers = (settling,)
     spoil(trainer, len(trainer.batches) + 1).run()
-    first, then, _ = settled
+    first, then, _ = settling.seen
     assert torch.equal(first, then)
     assert not torch.equal(first, before)

@@ -257,23 +257,13 @@ def test_a_member_needs_no_more_than_the_plain_step(members):
     assert plain.step.state().keys() == trainer.step.state().keys()  # checkpoints of both fit both
 
 
-def test_a_skipped_step_does_not_undo_what_clusters_were_merged(members, spoil):
+def test_a_skipped_step_does_not_undo_what_clusters_were_merged(members, settling, spoil):
     trainers, _ = members(model="merged", classification_every=1, on_nonfinite="skip")
-    settled = []
-
-    class Note(Observer):
-        def on_epoch(self, trainer):
-            settled.append(trainer.model.clusters.cluster_of.clone())
-
-        def on_step(self, trainer):
-            if settled and trainer.progress.batch == 1:
-                settled.append(trainer.model.clusters.cluster_of.clone())
-
     before = [trainer.model.clusters.cluster_of.clone() for trainer in trainers]
     group = Group(trainers, validates(trainers))
-    group.observers = (Note(),)
+    group.observers = (settling,)
     spoil(trainers[1], len(trainers[1].batches) + 1)
     group.run()
-    first, then, _ = settled
+    first, then, _ = settling.seen
     assert torch.equal(first, then)
     assert not torch.equal(first, torch.stack(before))
