@@ -219,7 +219,7 @@ def test_a_parquet_file_that_its_reader_dies_of_is_told(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems hold no process to its memory")
 def test_a_parquet_file_that_unfolds_is_refused(tmp_path, monkeypatch):
     place = tmp_path / "mine.parquet"
-    polars.DataFrame({"a": np.zeros(10**7)}).write_parquet(place)
+    polars.DataFrame({"a": np.zeros(3 * 10**7)}).write_parquet(place)
     assert place.stat().st_size < 10**5
     monkeypatch.setattr(parquet, "MOST", 2**30)  # the interpreter and polars take most of it
     with pytest.raises(ValueError, match=r"mine\.parquet cannot be read"):

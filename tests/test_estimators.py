@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import aae
@@ -363,6 +363,37 @@ def test_a_point_decodes_to_the_example_it_came_from(labelled, merged_from, iris
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", [AdversarialClassifier, AdversarialEmbedding])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_chunk_may_have_no_label(kind, first, iris):
+    X, y = iris
+    nothing = [None] * len(X)
+    model = kind(**SMALL)
+    for labels in (nothing, y) if first else (y, nothing):
+        model.partial_fit(X, labels, classes=np.unique(y))
+    assert model.n_iter_ == 2
+    assert ("classification" in model.history_[-1]) == first
+    assert np.isfinite(model.transform(X)).all()
+
+
+def test_rows_without_a_label_count_as_errors(iris):
+    X, y = iris
+    model = AdversarialClassifier(**SMALL).fit(X, y)
+    some = np.where(np.arange(len(y)) % 3, y.astype(object), None)
+    few = AdversarialClassifier(**SMALL).fit(X, some)
+    assert model.score(X, y) == np.mean(model.predict(X) == y)
+    assert few.score(X, some) == np.mean(few.predict(X) == some)
+    weights = (y == y[0]).astype(float)
+    assert few.score(X, y, weights) == np.mean(few.predict(X)[y == y[0]] == y[0])
+    assert np.isfinite(cross_val_score(AdversarialClassifier(**SMALL), X, some, cv=2)).all()
+
+
+def test_a_search_without_a_scoring_goes_by_how_normal_examples_are(iris):
+    model = AdversarialAutoencoder(2, **SMALL).fit(iris[0])
+    assert model.score(iris[0]) == pytest.approx(model.score_samples(iris[0]).mean())
+    assert np.isfinite(cross_val_score(AdversarialAutoencoder(2, **SMALL), iris[0], cv=2)).all()
+
+
 # --- pictures
 
 
@@ -390,3 +421,12 @@ def test_pictures_in_and_out(shape, kind, digits, tmp_path):
 
 def chosen(model, X):
     return model.predict(X) if hasattr(model, "predict") else model.transform(X)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8)], ids=str)
+def test_grey_pictures_may_have_their_channel_or_not(shape, digits):
+    X = digits.train_images[:60]
+    model = AdversarialAutoencoder(2, **SMALL).fit(X.reshape(-1, *shape))
+    assert np.array_equal(*(model.transform(X.reshape(-1, *each)) for each in ((8, 8), (1, 8, 8))))
+    with pytest.raises(ValueError, match=r"X has pictures of \[4, 16\]"):
+        model.transform(X.reshape(-1, 4, 16))

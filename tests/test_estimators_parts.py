@@ -58,6 +58,7 @@ def test_labels_of_several_types_are_refused():
         ([1, None, 2.0], -1, [1.0, 2.0], [0, -1, 1]),
         (np.array(["cat", -1.0]), -1, ["cat"], [0, -1]),
         (np.array(["cat", -1]), -1.0, ["cat"], [0, -1]),
+        (np.array([b"cat", b"-1"]), -1, ["cat"], [0, -1]),
         (["None", "a", None], None, ["None", "a"], [0, 1, -1]),
         (["nan", "a", None], float("nan"), ["a", "nan"], [1, 0, -1]),
     ],
@@ -128,3 +129,12 @@ def test_pictures_that_cannot_be_written_to():
     X = np.random.default_rng(0).integers(256, size=(20, 8, 8), dtype=np.uint8)
     X.flags.writeable = False
     AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X).score_samples(X)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), -1, "-1"])
+def test_what_is_right_by_hand(missing):
+    y = ["a", missing, "b", "a"]
+    predicted = np.array(["a", "a", "a", "a"])
+    assert labelling.right(y, predicted).tolist() == [True, False, False, True]
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        labelling.right(y, predicted[:3])

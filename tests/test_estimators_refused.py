@@ -1,5 +1,7 @@
 """What estimators refuse, and that they are what they were then."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,9 @@ def rows():
         ({"options": {"batch_size": 0}}, "^batch_size must be at least 2, not 0"),
         ({"options": {"kl_weight": -1.0}}, r'^options\["kl_weight"\] must be 0 or more'),
         ({"options": 3}, "^options=3 must be a dict"),
+        ({"options": {"labels": 3}}, r"^options\['labels'\] is about the data, which fit is given"),
+        ({"options": {"validation": 0.5}}, "leave it out; see validation_fraction"),
+        ({"options": {"model": "semi"}}, r"^options\['model'\]='semi': the estimator decides"),
         ({"options": [("dropout", 0.1)]}, "^options=.* must be a dict"),
         ({"learning_rate": "fast"}, "^learning_rate cannot be 'fast'"),
         ({"validation_fraction": "x"}, "^validation_fraction='x' must be between 0 and 1"),
@@ -127,3 +132,34 @@ def test_pictures_with_their_channels_last():
     pictures = np.zeros((60, 16, 16, 3), np.uint8)
     with pytest.raises(ValueError, match=r"X: images are .* channels last: give images.transpose"):
         AdversarialAutoencoder(**SMALL).fit(pictures)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        (
+            np.zeros((9, 8, 8)),
+            r"X is float64 \[9, 8, 8\], and pictures are .*rows, X.reshape",
+        ),
+        (np.zeros((9, 1, 8, 8), np.int64), r"X is int64 \[9, 1, 8, 8\], and pictures are uint8"),
+        (np.zeros((9, 8, 8), np.uint8), "all 9 examples looked at are the same"),
+        (np.eye(9, dtype=np.uint8)[:, None], "0 or 1, and go to 255: .* multiply them by 255"),
+    ],
+)
+def test_pictures_that_cannot_be_learned(pictures, message):
+    with pytest.raises(ValueError, match=message):
+        AdversarialAutoencoder(**SMALL).fit(pictures)
+
+
+def test_pale_pictures_are_warned_of(digits):
+    pictures = digits.train_images[:60]
+    with pytest.warns(UserWarning, match=r"between 100 and 115, .*, for example \(X - 100\) \* 17"):
+        AdversarialAutoencoder(**SMALL).fit(100 + pictures // 17)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AdversarialAutoencoder(**SMALL).fit(pictures)
+
+
+def test_a_number_to_regress_is_no_class(rows):
+    with pytest.raises(ValueError, match=r"Unknown label type.*; use_labels=False leaves y out"):
+        AdversarialAutoencoder(2, **SMALL).fit(rows[0], rows[0][:, 0])

@@ -21,7 +21,7 @@ from PIL import Image
 from aae import events, fit
 from aae.data import folders, load
 from aae.data.decoding import UnreadableError, decode, look
-from aae.data.files import read_bounded
+from aae.data.files import read_unpacked
 from aae.data.idx import parse_idx
 from aae.data.npy import read_archive
 from aae.data.tables import TableReading
@@ -72,7 +72,7 @@ def of_data() -> Targets:
 
     return {
         "IDX": ([_idx(pictures), _idx(pictures[0, 0])], lambda c, _: parse_idx(c, "it")),
-        "gzip": ([gzip.compress(_idx(pictures))], file("a.gz", lambda p: read_bounded(p, 10**5))),
+        "gzip": ([gzip.compress(_idx(pictures))], file("a.gz", lambda p: read_unpacked(p, 10**5))),
         "npy": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npy", own)),
         "npz": (
             [_npz(compressed=packed, x=rng.random((30, 4)), y=np.arange(30) % 3)

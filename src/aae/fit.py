@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -209,7 +210,10 @@ def new_trainer(
     labelled = None
     if any(phase.labelled for phase in model.phases()):
         known = train.labels >= 0
-        labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
+        if known.any():
+            labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
+        else:  # examples that an estimator is given bit by bit: these phases are never due
+            config = replace(config, classification_every=sys.maxsize)
     everything = batches(train.images, shown, config.seed)
     return Trainer(model, config, everything, labelled, observers, step=step)
 

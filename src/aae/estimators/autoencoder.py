@@ -85,6 +85,13 @@ class AdversarialAutoencoder(Labelled):
         self._learn_labelled(X, y if self.use_labels else None, classes=classes, partial=True)
         return self._take_quantiles(X)
 
+    def _one_of_each(self, y: Any, least: int) -> NDArray[Any]:
+        try:
+            return super()._one_of_each(y, least)
+        except ValueError as error:
+            error.args = (f"{error}; use_labels=False leaves y out",)
+            raise
+
     def _take_quantiles(self, X: Any) -> Self:
         self.score_quantiles_ = np.quantile(self.score_samples(X), LEVELS)
         return self
@@ -142,6 +149,10 @@ class AdversarialAutoencoder(Labelled):
             -inference.errors(model, part, model.reconstruct, columns).float().numpy()
         )
         return scores
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`, for a grid search to make large; ``y`` is not used."""
+        return float(self.score_samples(X).mean())
 
     def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
         """-1 for outliers and 1 for the others, [n].

@@ -23,11 +23,18 @@ from aae.build import build, reconstruction_share
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import Examples, split_validation, spread
-from aae.data.checks import refuse_channels_last
 from aae.estimators.parameters import checked, own_words, plain
 from aae.estimators.training import FEW, train
 from aae.run import IN_MEMORY, Part
-from aae.scaling import Pictures, Rows, Scaling, Table, are_pictures
+from aae.scaling import (
+    Pictures,
+    Rows,
+    Scaling,
+    Table,
+    are_pictures,
+    check_pictures,
+    refuse_other_pictures,
+)
 from aae.training.batches import to_model
 from aae.training.device import choose_device
 from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
@@ -192,6 +199,7 @@ class Adversarial(Fitted):
                     f"{type(self).__name__} was trained on pictures uint8 "
                     f"[n, {', '.join(map(str, self._scaling.shape))}]; X is something else"
                 )
+            refuse_other_pictures(X)
             rows: NDArray[Any] = validate_data(
                 self, X, reset=reset, dtype=[np.float64, np.float32],
                 ensure_min_samples=FEW if reset else 1,
@@ -201,14 +209,17 @@ class Adversarial(Fitted):
             X, dtype=None, allow_nd=True, ensure_min_samples=FEW if reset else 1
         )
         if reset:
-            refuse_channels_last("X", pictures.shape)
+            check_pictures(pictures)
             self.n_features_in_ = math.prod(pictures.shape[1:])
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
-        elif pictures.shape[1:] != self._scaling.shape:
+            return pictures
+        given, own = pictures.shape[1:], self._scaling.shape
+        if (1, *given) == own or given == (1, *own):  # grey ones, with their channel or without
+            return pictures.reshape(-1, *own)
+        if given != own:
             raise ValueError(
-                f"X has pictures of {list(pictures.shape[1:])}; "
-                f"{type(self).__name__} was trained on {list(self._scaling.shape)}"
+                f"X has pictures of {list(given)}; {type(self).__name__} was trained on {list(own)}"
             )
         return pictures
 
@@ -294,7 +305,7 @@ class Adversarial(Fitted):
 
     def _given_codes(self, z: Any) -> Tensor:
         """Codes [n, d] from outside, as a tensor."""
-        z = check_array(z, dtype=np.float32)
+        z = np.require(check_array(z, dtype=np.float32), requirements="W")
         if z.shape[1] != self.config_.latent_dim:
             raise ValueError(
                 f"codes have {self.config_.latent_dim} dimensions here; these have {z.shape[1]}"

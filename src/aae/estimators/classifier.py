@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 
 from aae import recipes
 from aae.config import Config
+from aae.estimators import labels as labelling
 from aae.estimators.labelled import Labelled
 
 
@@ -74,6 +75,11 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
         assert y is not None
         probabilities: NDArray[np.float32] = y.numpy()
         return probabilities
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of examples whose label is predicted; no label is predicted to be missing."""
+        right = labelling.right(y, self.predict(X), self.no_label)
+        return float(np.average(right, weights=sample_weight))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each example, [n]."""

@@ -20,6 +20,7 @@ from aae.estimators.classifier import AdversarialClassifier
 from aae.estimators.clustering import AdversarialClustering
 from aae.estimators.embedding import AdversarialEmbedding
 from aae.estimators.labelled import Labelled
+from aae.estimators.parameters import OF_DATA
 from aae.estimators.supervised import SupervisedAdversarialAutoencoder
 from aae.run import IN_MEMORY, Run
 from aae.storage import read_json, written
@@ -51,11 +52,6 @@ FIELDS = {
     "merged_from": "merged_from",
 }
 """Parameters of estimators, and the config fields that they stand for."""
-_OF_DATA = (
-    "recipe", "data", "data_dir", "validation", "labels", "image_size", "channels",
-    "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
-)  # fmt: skip
-"""Config fields about the data, which an estimator does not set."""
 MOST = 2**28
 """Maximum bytes of an array in the file that `save` writes beside a run."""
 
@@ -190,7 +186,7 @@ def _of_command_line(run: Run) -> dict[str, Any]:
         for parameter, field in FIELDS.items()
         if parameter in {each.name for each in dataclasses.fields(kind)}
     }
-    for name in _OF_DATA:
+    for name in OF_DATA:
         del config[name]
     if config["model"] != "vae":  # no estimator makes one by itself
         del config["model"]

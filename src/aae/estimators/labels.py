@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 
@@ -77,8 +77,19 @@ def numbers(y: Any, classes: NDArray[Any], no_label: object = -1) -> NDArray[np.
     return found
 
 
+def right(y: Any, predicted: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
+    """Where a prediction is the label, [n]; where there is no label, it is not."""
+    y = _column(y)
+    check_consistent_length(y, predicted)
+    found = known(y, no_label)
+    found[found] = [
+        a == b for a, b in zip(y[found].tolist(), predicted[found].tolist(), strict=True)
+    ]
+    return found
+
+
 def _column(y: Any, warn: bool = False) -> NDArray[Any]:
-    """Labels as an array [n].
+    """Labels as an array [n]; bytes, as some files have them, as strings.
 
     The labels in a list keep their types: NumPy would turn NaN beside words into the word "nan",
     and pandas' booleans into numbers if one is missing.
@@ -92,7 +103,7 @@ def _column(y: Any, warn: bool = False) -> NDArray[Any]:
         given[:] = y
         y = given
     column: NDArray[Any] = column_or_1d(y, warn=warn)
-    return column
+    return np.char.decode(column, "utf-8") if column.dtype.kind == "S" else column
 
 
 def _typed(labels: NDArray[Any]) -> NDArray[Any]:

@@ -24,6 +24,12 @@ NAMES = {
 }
 """Config fields that an estimator calls otherwise, if it has a parameter of that name."""
 
+OF_DATA = (
+    "recipe", "data", "data_dir", "validation", "labels", "image_size", "channels",
+    "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
+)  # fmt: skip
+"""Config fields about the data, which an estimator does not set."""
+
 FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
 """A flag in an error, and the word after it, which may be its value."""
 
@@ -41,6 +47,17 @@ def checked(estimator: E) -> E:
         setattr(same, name, plain(value))
     if not isinstance(same.options, Mapping | None):
         _refuse(same, "options", "a dict of fields and their values")
+    for name, value in (same.options or {}).items():
+        if name in OF_DATA:
+            raise ValueError(
+                f"options[{name!r}] is about the data, which fit is given, or their labels: leave "
+                "it out" + ("; see validation_fraction" if name == "validation" else "")
+            )
+        if name == "model" and value != "vae":
+            raise ValueError(
+                f"options['model']={value!r}: the estimator decides its model; leave it out, or "
+                "take another estimator"
+            )
     share = same.validation_fraction
     if not (isinstance(share, int | float) and 0 < share < 1):
         _refuse(same, "validation_fraction", "between 0 and 1")
