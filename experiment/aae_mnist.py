@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None, dataset: Dataset | None = None) -> i
     Returns:
         The exit code: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
     """
-    return guarded("aae_mnist", lambda: run(parser().parse_args(argv), dataset))
+    last = argv is None
+    return guarded("aae_mnist", lambda: run(parser().parse_args(argv), dataset), last=last)
 
 
 class _Parser(argparse.ArgumentParser):

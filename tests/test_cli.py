@@ -45,6 +45,13 @@ class TestHelp:
         assert code == 0
         assert all(name in out for name in [*RECIPES, "--resume"])
 
+    @pytest.mark.parametrize("ask", ["-h", "--help"])
+    def test_going_on_explains_itself_before_a_run_is_named(self, run, ask):
+        code, out, err = run("train", "--resume", ask)
+        assert (code, err) == (0, "")
+        assert "Resume a run from its newest checkpoint" in out
+        assert "--device" in out
+
     @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "train"])
     def test_every_command_explains_itself(self, run, name):
         code, out, err = run(name, "--help")
@@ -125,14 +132,16 @@ class TestWrongUse:
             ("train semi --data digits --labels 3", "choose 0, or at least 10"),
             ("train gaussian --data digits --seeds 0", "--seeds must be at least 1, not 0"),
             ("train --resume nowhere", "nowhere is not a run folder"),
-            ("train --resume nowhere --epochs 3", "no flag '--epochs'; there are --resume"),
+            ("train --resume nowhere --zzz 3", "no flag '--zzz'; there are --resume"),
+            ("train --resume nowhere --epochs 3", "'--epochs' beside --resume: a run's settings"),
+            ("train --resume=x --batch_size=3", "fixed when it is made, and others need a new run"),
+            ("train --resume x --no-batch-norm", "no flag '--no-batch-norm' beside --resume"),
             ("evaluate", "missing RUN; see 'aae evaluate --help'"),
             ("evaluate nowhere", "nowhere is not a run folder"),
             ("evaluate nowhere --jsn", "did you mean '--json'?"),
             ("evaluate nowhere --split train", "Expected one of ('test', 'validation')"),
             ("encode x", "missing DATA, --out"),
             ("sample x --out y.png --count 0", "--count must be at least 1, not 0"),
-            ("sample x --out y.png --label -1", "--label must be 0 or more, not -1"),
             ("sample x --out y.jpg", "--out y.jpg must end in .png or .npy"),
             ("list all", "'all' is one argument too many"),
         ],
@@ -166,6 +175,22 @@ class TestGuarded:
 
         assert guarded("aae", fail) == code
         assert capsys.readouterr().err == f"aae: {words}\n"
+
+    def test_a_ctrl_c_as_it_ends_is_not_heard(self):
+        program = (
+            "import atexit, signal, sys; from aae import cli\n"
+            "press = lambda *args: signal.raise_signal(signal.SIGINT)\n"
+            "atexit.register(press)\n"
+            "cli._run = press\n"
+            "sys.exit(cli.main())"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (130, "aae: interrupted\n")
+
+    def test_a_ctrl_c_in_a_process_that_goes_on_is_heard_again(self, capsys):
+        before = signal.getsignal(signal.SIGINT)
+        assert guarded("aae", lambda: signal.raise_signal(signal.SIGINT)) == 130
+        assert signal.getsignal(signal.SIGINT) is before
 
     def test_debugging_shows_where(self, monkeypatch):
         monkeypatch.setenv("AAE_DEBUG", "1")
@@ -272,7 +297,8 @@ class TestTrain:
         (tmp_path / "mine.npy").rename("mine.npy")
         code, _, err = run("evaluate", folder)
         assert code == 2
-        assert f"unknown data set '{tmp_path / 'mine.npy'}'" in err
+        assert f"{folder} was trained on are no longer there: put back {tmp_path}/mine.npy" in err
+        assert "by --data-dir" in err
         assert run("evaluate", folder, "--data-dir", ".")[0] == 0
         assert run("encode", folder, "mine.npy", "--out", out)[0] == 0
         assert np.load(out).shape == (1437, 2)
@@ -293,7 +319,7 @@ class TestTrain:
         (tmp_path / "precious").write_text("mine")
         code, _, err = run("train", "gaussian", *SMALL, "--out", tmp_path)
         assert code == 2
-        assert "exists already" in err
+        assert err == f"aae: {tmp_path} exists already: take another folder\n"
         assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
     def test_ctrl_c_saves_says_so_and_can_be_resumed(self, run, tmp_path, monkeypatch, no_pictures):

@@ -79,6 +79,34 @@ class TestSample:
         assert code == 2
         assert words in err
 
+    @pytest.mark.parametrize(
+        ("label", "words"),
+        [
+            ("owl", "semi; choose from 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, or take a number from 0 to 9"),
+            ("-1", "--label '-1' is no class of"),
+            ("9a", "did you mean '9'? choose from 0, 1"),
+        ],
+    )
+    def test_names_that_are_none(self, run, tiny_run, tmp_path, label, words):
+        args = "--label", label, "--out", tmp_path / "s.png"
+        code, _, err = run("sample", tiny_run.folder, *args)
+        assert code == 2
+        assert words in err
+
+    def test_a_name_where_nothing_has_a_label(self, run, basic_run, tmp_path):
+        args = "--label", "cat", "--out", tmp_path / "s.png"
+        code, _, err = run("sample", basic_run.folder, *args)
+        assert code == 2
+        assert "--label 'cat' cannot be asked for: this model samples without labels" in err
+
+    def test_clusters_have_numbers_alone(self, run, tiny, tmp_path, no_pictures):
+        folder = fit(tiny(model="cluster", clusters=4, epochs=1), tmp_path / "run").folder
+        out = tmp_path / "s.npy"
+        assert run("sample", folder, "--label", 3, "--count", 5, "--out", out)[0] == 0
+        code, _, err = run("sample", folder, "--label", "x", "--out", out)
+        assert code == 2
+        assert "this model's clusters have no names: take a number from 0 to 3" in err
+
 
 def test_plot_draws_every_figure_again(run, tiny_run, tmp_path):
     folder = tmp_path / "copy"
@@ -218,7 +246,8 @@ def test_samples_of_a_saved_estimator_are_in_its_own_units(run, tmp_path):
     assert np.abs(np.load(out) - 1000).max() < 100
     code, _, err = run("encode", tmp_path / "run", out, "--out", tmp_path / "z.npy")
     assert code == 2
-    assert "open it in Python, aae.load(" in err
+    assert "learned rows of numbers, which this command does not read: open it in Python" in err
+    assert f"aae.load('{tmp_path / 'run'}')" in err
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +290,22 @@ class TestOfATable:
             rows = list(csv.DictReader(file))
         assert [row["component"] for row in rows] == ["7"] * 5
         assert rows[0].keys() == {"größe", "component"}
+
+    def test_a_class_is_asked_for_by_its_name(self, run, tiny, place, tmp_path, no_pictures):
+        config = tiny(data=str(place), model="supervised", epochs=1, label_column="kind")
+        folder, drawn = fit(config, tmp_path / "run").folder, []
+        for label in ("y", "1"):
+            out = tmp_path / "s.csv"
+            assert run("sample", folder, "--label", label, "--count", 5, "--out", out)[0] == 0
+            with out.open(encoding="utf-8", newline="") as file:
+                drawn.append(list(csv.DictReader(file)))
+        assert drawn[0] == drawn[1]
+        assert [row["kind"] for row in drawn[0]] == ["y"] * 5
+
+    def test_a_part_of_the_prior_has_no_name(self, run, mixture, tmp_path):
+        code, _, err = run("sample", mixture, "--label", "y", "--out", tmp_path / "x.csv")
+        assert code == 2
+        assert "this model's parts of its prior have no names: take a number from 0 to 9" in err
 
     def test_names_with_brackets_are_names(self, run, mixture):
         code, out, err = run("evaluate", mixture, "--judge", "no")

@@ -76,6 +76,17 @@ class TestCommand:
         assert len(images) == len({p.name.split("-")[0] for p in tiny_run.figures.glob("*.png")})
         assert all(image["src"].startswith("data:image/png") for image in images)
 
+    def test_values_are_broken_before_names(
+        self, run, tiny_run, other, compared, tmp_path, monkeypatch
+    ):
+        monkeypatch.setenv("COLUMNS", "80")
+        copy = shutil.copytree(other.folder, tmp_path / "third-with-a-name-that-takes-room")
+        code, printed, _ = run("compare", tiny_run.folder, other.folder, copy)
+        assert code == 0
+        assert "…" not in printed
+        for name in [*compared["settings"], *figures(compared)]:
+            assert f" {name.replace('_', ' ')} " in printed
+
     def test_as_json(self, run, tiny_run, other, compared):
         code, printed, _ = run("compare", tiny_run.folder, other.folder, "--json")
         assert code == 0

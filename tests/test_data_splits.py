@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aae.data import choose_labels, split_validation
+from aae.data import advised_share, choose_labels, split_validation
 from aae.data.splits import split_test
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(3), [50, 30, 20]))
@@ -37,6 +37,16 @@ def test_split_rounds_each_class_to_a_neighbour(labels, share, seed):
     for label in np.unique(labels):
         kept = (labels[validation] == label).sum()
         assert abs(kept - share * (labels == label).sum()) < 1
+
+
+@given(st.integers(4, 3_000), st.booleans())
+def test_an_advised_share_works(count, more):
+    words = advised_share(count, 1 if more else count - 1)
+    share = float(words.split()[2])
+    train, validation = split_validation(np.zeros(count, np.int64), share, seed=0)
+    assert len(validation) >= 2
+    assert len(train) >= 2
+    assert words.endswith("more" if more else "less")
 
 
 def test_split_depends_on_the_seed_alone():
@@ -113,6 +123,11 @@ def test_hidden_labels_stay_hidden():
 def test_impossible_counts_are_refused(count, message):
     with pytest.raises(ValueError, match=message):
         choose_labels(LABELS, count, seed=0, n_classes=3)
+
+
+def test_the_class_with_too_few_has_its_name():
+    with pytest.raises(ValueError, match="class 'owl' has only 20; choose at most 62"):
+        choose_labels(LABELS, 63, seed=0, n_classes=3, names=("cat", "dog", "owl"))
 
 
 def test_class_without_labels_is_named():

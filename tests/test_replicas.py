@@ -261,7 +261,7 @@ def test_nothing_is_made_where_something_does_not_fit(tiny, tmp_path):
     assert not (tmp_path / "all").exists()
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "mine").touch()
-    with pytest.raises(ValueError, match="all exists already: take another --out"):
+    with pytest.raises(ValueError, match="all exists already: take another folder"):
         training.fit(training.seeds(tiny(), 2), tmp_path / "all")
 
 

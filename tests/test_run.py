@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aae.data import Dataset, Stored
-from aae.run import Run, Splits, versions
+from aae.run import IN_MEMORY, Run, Splits, data_of, versions
 from aae.training import checkpoint
 
 
@@ -89,8 +89,18 @@ def test_a_part_without_pictures_is_refused(tiny, numbered, share):
         Splits.of(tiny(validation=share), numbered)
 
 
+def test_a_share_that_works_is_named(tiny, numbered):
+    few = replace(
+        numbered, train_images=numbered.train_images[:17], train_labels=numbered.train_labels[:17]
+    )
+    words = "--validation 0.08333 of 17 examples keeps 1: .*; take --validation 0.12 or more"
+    with pytest.raises(ValueError, match=words):
+        Splits.of(tiny(validation=1 / 12), few)
+    assert len(Splits.of(tiny(validation=0.12), few).validation.labels) == 2
+
+
 def test_too_many_labels_are_refused(tiny, numbered):
-    with pytest.raises(ValueError, match="choose at most"):
+    with pytest.raises(ValueError, match=r"class '[abcd]' has only .*; choose at most"):
         Splits.of(tiny(labels=190), numbered)
 
 
@@ -163,10 +173,32 @@ def test_a_folder_in_use_is_refused_and_left_alone(tiny, numbered, tmp_path, wha
     note = place / "note" if what == "folder" else place
     note.parent.mkdir(exist_ok=True)
     note.write_text("mine")
-    with pytest.raises(ValueError, match=r"run exists already: take another --out, or .*--resume"):
+    with pytest.raises(ValueError, match=r"run exists already: take another folder$"):
         Run.create(place, tiny(), numbered)
     assert note.read_text() == "mine"
     assert [path.name for path in note.parent.iterdir()] == [note.name]
+
+
+def test_who_finds_a_run_there_can_go_on_with_it(tiny, numbered, tmp_path):
+    Run.create(tmp_path / "all" / "run", tiny(), numbered)
+    for folder in (tmp_path / "all" / "run", tmp_path / "all"):
+        words = f"take another folder, or go on with what is there: aae train --resume {folder}$"
+        with pytest.raises(ValueError, match=words):
+            Run.create(folder, tiny(), numbered)
+    Run.create(tmp_path / "given", tiny(data=IN_MEMORY), numbered)
+    with pytest.raises(ValueError, match=r"given exists already: take another folder$"):
+        Run.create(tmp_path / "given", tiny(data=IN_MEMORY), numbered)
+
+
+def test_data_that_have_moved_are_missed_by_the_run(tiny, numbered, tmp_path):
+    place = tmp_path / "numbered.npy"
+    np.save(place, numbered.train_images)
+    run = Run.create(tmp_path / "run", tiny(data=str(place)), data_of(tiny(data=str(place))))
+    (tmp_path / "there").mkdir()
+    place.rename(tmp_path / "there" / place.name)
+    with pytest.raises(ValueError, match=rf"run was trained on are no .*: put back {place}, or"):
+        run.dataset()
+    assert run.dataset(str(tmp_path / "there")).shape == (1, 2, 2)
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path):

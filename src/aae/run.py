@@ -20,8 +20,10 @@ from aae.data import (
     Columns,
     Dataset,
     Examples,
+    NotThereError,
     Reading,
     TableReading,
+    advised_share,
     choose_labels,
     load,
     refuse_untrainable,
@@ -82,12 +84,12 @@ class Splits:
         inside, outside = split_validation(dataset.train_labels, config.validation, config.drawn_by)
         if min(len(outside), len(inside)) < 2:
             raise ValueError(
-                f"--validation {config.validation} of {count} examples keeps {len(outside)}: "
-                "2 or more are needed for validation, and for training"
+                f"--validation {config.validation:.4g} of {count} examples keeps {len(outside)}: 2 "
+                "or more are needed for validation, and for training; "
+                + advised_share(count, len(outside))
             )
-        labels = choose_labels(
-            dataset.train_labels[inside], config.labels, config.drawn_by, len(dataset.classes)
-        )
+        classes, seen = dataset.classes, dataset.train_labels[inside]
+        labels = choose_labels(seen, config.labels, config.drawn_by, len(classes), classes)
         return cls(
             train=Part(dataset.train_images[inside], labels),
             validation=Part(dataset.train_images[outside], dataset.train_labels[outside]),
@@ -237,7 +239,14 @@ class Run:
                 f"{self.folder} was trained on data given in Python, which it does not hold: give "
                 "them again (dataset=…), or use it by aae.load"
             )
-        dataset = data_of(self.config, data_dir)
+        try:
+            dataset = data_of(self.config, data_dir)
+        except NotThereError:
+            raise ValueError(
+                f"the data that {self.folder} was trained on are no longer there: put back "
+                f"{self.config.data}, or name the folder where they lie now, under the same name, "
+                "by --data-dir (data_dir=…)"
+            ) from None
         count = len(dataset.train_labels)
         if count != (self.count or count):
             raise ValueError(
@@ -365,9 +374,18 @@ def refuse_used(folder: Path) -> None:
     if folder.exists() and (
         not folder.is_dir() or any(not path.name.startswith(left) for path in folder.iterdir())
     ):
-        raise ValueError(
-            f"{folder} exists already: take another --out, or go on by --resume {folder}"
-        )
+        words = f"{folder} exists already: take another folder"
+        if _can_go_on(folder):
+            words += f", or go on with what is there: aae train --resume {folder}"
+        raise ValueError(words)
+
+
+def _can_go_on(folder: Path) -> bool:
+    """Whether a folder holds a run, or runs, that are trained on data which can be read again."""
+    try:
+        return Run(folder).config.data != IN_MEMORY
+    except (ValueError, OSError):
+        return any(folder.glob("*/config.json"))
 
 
 def versions() -> dict[str, str]:

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
     """
     args = sys.argv[1:] if argv is None else list(argv)
-    return guarded("aae", lambda: _run(args))
+    return guarded("aae", lambda: _run(args), last=argv is None)
 
 
 def _run(args: list[str]) -> int:

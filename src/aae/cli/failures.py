@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Collection
 
 from aae import launch
@@ -12,12 +14,14 @@ from aae.names import nearest
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
-def guarded(program: str, run: Callable[[], int]) -> int:
+def guarded(program: str, run: Callable[[], int], *, last: bool = False) -> int:
     """Run a program; an error becomes one line on standard error, and an exit code.
 
     Args:
         program: its name, printed before the error.
         run: the program; returns its exit code.
+        last: whether the process ends with it: then it is interrupted once, and a Ctrl-C after that
+            does not disturb its end.
 
     Returns:
         What ``run`` returned; 2 for wrong use, 1 for a failure, 130 for Ctrl-C. If the environment
@@ -30,6 +34,8 @@ def guarded(program: str, run: Callable[[], int]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILURE if stop.code else 0
     except KeyboardInterrupt:
+        if last and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         code, words = INTERRUPTED, "interrupted"
     except BrokenPipeError:  # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

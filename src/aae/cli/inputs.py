@@ -86,8 +86,8 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
         return _part(Splits.of(run.config, run.dataset(data_dir)), split)
     if run.columns is None and len(run.shape) == 1:
         raise ValueError(
-            f"{run.folder} holds an estimator that learned rows without names: open it in Python, "
-            f"aae.load({str(run.folder)!r})"
+            f"{run.folder} holds an estimator that learned rows of numbers, which this command "
+            f"does not read: open it in Python, aae.load({str(run.folder)!r})"
         )
     if (run.columns is not None) != holds_table(path):
         raise ValueError(

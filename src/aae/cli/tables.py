@@ -88,8 +88,15 @@ def summary(measured: dict[str, Any]) -> Table:
 
 
 def side_by_side(title: str, columns: list[str], rows: dict[str, list[Any]]) -> Table:
-    """A table of several runs, one in each column."""
+    """A table of several runs, one in each column.
+
+    If a terminal is too narrow, values are broken, and the names of rows stay whole.
+    """
     made = table(title, *columns, numbers=columns[1:])
+    first, *others = made.columns
+    first.no_wrap, first.overflow = True, "ellipsis"
+    for column in others:
+        column.no_wrap, column.overflow = False, "fold"
     for name, values in rows.items():
         cells = (
             _number(v) if isinstance(v, float) else "–" if v is None else str(v) for v in values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +46,9 @@ def train(args: Sequence[str]) -> int:
 
     name, rest = args[0], list(args[1:])
     if name.partition("=")[0] == "--resume":
-        return call(_resume, "aae train", args)
+        _refuse_settings(rest)
+        asks = rest[:1] in (["-h"], ["--help"])  # and names no run yet
+        return call(_resume, "aae train", rest if asks else args)
     if name.startswith("-"):
         raise ValueError(f"{name} is no recipe, and the recipe comes first: aae train RECIPE "
                          f"{name} …; there are {', '.join(RECIPES)}")  # fmt: skip
@@ -132,6 +135,25 @@ def watched(
 def summary(thing: Callable[..., object]) -> str:
     """The first line of a docstring."""
     return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _refuse_settings(args: Iterable[str]) -> None:
+    """Refuse the flags of settings where a run is to go on.
+
+    Raises:
+        ValueError: there is one.
+    """
+    from aae.config import Config
+    from aae.hints import flag
+
+    ours = {flag(each.name) for each in dataclasses.fields(Config)} - {"--data-dir", "--device"}
+    for token in args:
+        name = token.partition("=")[0].replace("_", "-")
+        if name.replace("--no-", "--", 1) in ours:
+            raise ValueError(
+                f"there is no flag {name!r} beside --resume: a run's settings are fixed when it "
+                "is made, and others need a new run; see 'aae train --resume --help'"
+            )
 
 
 def _resume(

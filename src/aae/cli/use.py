@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aae.cli.inputs import Split, names, output, pictures
+from aae.names import nearest
 from aae.storage import written
 from aae.terminal import console, show_json
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from aae.autoencoder import Autoencoder
     from aae.run import Run
+
+SHOWN = 20
+"""Most names of classes in an error."""
 
 
 def evaluate(
@@ -97,7 +101,7 @@ def compare(
 
 
 def sample(
-    run: Path, /, *, out: Path, count: int = 100, label: int | None = None, seed: int = 0
+    run: Path, /, *, out: Path, count: int = 100, label: str | None = None, seed: int = 0
 ) -> int:
     """Sample pictures or rows from a run's model.
 
@@ -108,13 +112,13 @@ def sample(
             units and categories of its columns, with the class, cluster or part of the prior that
             was asked for, or that the decoder was told.
         count: How many pictures or rows.
-        label: The class of all samples; without it, left to chance.
+        label: The class of all samples, by its name, or by its number in the run, from 0 on; or the
+            number of a cluster or part of the prior. A number counts from 0 even where the names
+            of classes are other numbers. Without it, left to chance.
         seed: Seed of the codes.
     """
     if count < 1:
         raise ValueError(f"--count must be at least 1, not {count}")
-    if label is not None and label < 0:
-        raise ValueError(f"--label must be 0 or more, not {label}")
     if seed < 0:
         raise ValueError(f"--seed must be 0 or more, not {seed}")
     out = output(out, ".png", ".npy", ".csv")
@@ -130,7 +134,7 @@ def sample(
     rows = len(place.shape) == 1
     output(out, *([".csv"] if place.columns else [".npy"] if rows else [".png", ".npy"]))
     model = inference.ready(place.model(place.device), place.config.precision)
-    labels = None if label is None else torch.tensor(label).expand(count)
+    labels = None if label is None else torch.tensor(_number(label, place, model)).expand(count)
     generator = torch.Generator().manual_seed(seed)
     if place.columns and model.decodes_labels and labels is None:
         labels = torch.randint(model.n_classes, (count,), generator=generator)
@@ -260,13 +264,46 @@ def predict(
     return 0
 
 
+def _number(label: str, place: Run, model: Autoencoder) -> int:
+    """The number of the class, cluster or part of the prior that is asked for.
+
+    Raises:
+        ValueError: what is asked for is no number, and no class has that name.
+    """
+    if label.isdecimal():
+        return int(label)
+    parts = model.n_classes if model.decodes_labels else model.prior.components
+    if parts < 2:
+        raise ValueError(
+            f"--label {label!r} cannot be asked for: this model samples without labels"
+        )
+    if model.finds_clusters or not _knows_classes(model):
+        nameless = "clusters" if model.finds_clusters else "parts of its prior"
+        raise ValueError(
+            f"--label {label!r} is no number, and this model's {nameless} have no names: take a "
+            f"number from 0 to {parts - 1}"
+        )
+    if label in place.classes:
+        return place.classes.index(label)
+    some = ", ".join(place.classes[:SHOWN]) + (", …" if len(place.classes) > SHOWN else "")
+    raise ValueError(
+        f"--label {label!r} is no class of {place.folder}; {nearest(label, place.classes)}choose "
+        f"from {some}, or take a number from 0 to {len(place.classes) - 1}"
+    )
+
+
+def _knows_classes(model: Autoencoder) -> bool:
+    """Whether the labels that are sampled for may be classes; else they are parts of the prior."""
+    return model.decodes_labels or model.uses_labels
+
+
 def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, list[object]]:
     """The class or cluster that was asked for in each row, under its column's name."""
     if labels is None:
         return {}
     if model.finds_clusters:
         return {"cluster": labels.tolist()}
-    if not (model.decodes_labels or model.uses_labels):  # a part of the prior, which is no class
+    if not _knows_classes(model):  # a part of the prior, which is no class
         return {"component": labels.tolist()}
     named = [place.classes[k] for k in labels.tolist()]
     return {place.config.label_column or "label": named}

@@ -13,8 +13,8 @@ from aae.data.distances import column_distances
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.given import dataset_of, open_rows
-from aae.data.loading import holds_table, in_full, load, load_source
-from aae.data.splits import choose_labels, split_validation
+from aae.data.loading import NotThereError, holds_table, in_full, load, load_source
+from aae.data.splits import advised_share, choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
 from aae.data.tables import TableReading
 
@@ -25,12 +25,14 @@ __all__ = [
     "Dataset",
     "DownloadError",
     "Examples",
+    "NotThereError",
     "Pictures",
     "Reading",
     "Source",
     "SourceFile",
     "Stored",
     "TableReading",
+    "advised_share",
     "at_hand",
     "choose_labels",
     "column_distances",

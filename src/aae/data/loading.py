@@ -24,6 +24,10 @@ from aae.names import nearest
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
+class NotThereError(ValueError):
+    """Data are neither in the catalog nor at the path that names them."""
+
+
 def load(
     data: str,
     data_dir: str | Path | None = None,
@@ -50,8 +54,9 @@ def load(
         table: how a table is read.
 
     Raises:
-        ValueError: there is no such data set, or `data_dir` lacks a file, or a file is damaged or
-            not the published one; or the user's own data cannot be read as asked.
+        NotThereError: there is no such data set.
+        ValueError: `data_dir` lacks a file, or a file is damaged or not the published one; or the
+            user's own data cannot be read as asked.
         DownloadError: a file could not be downloaded from any mirror.
 
     Examples:
@@ -124,12 +129,12 @@ def _refuse_reading(reading: Reading, name: str) -> None:
         )
 
 
-def _unknown(data: str) -> ValueError:
+def _unknown(data: str) -> NotThereError:
     """The error for a name neither in the catalog nor on disk, with the nearest one that is."""
     path = Path(data).expanduser()
     beside = {str(path.with_name(each.name)) for each in path.parent.glob("*")}
     hint = nearest(data.lower(), CATALOG) or nearest(str(path), beside)
-    return ValueError(
+    return NotThereError(
         f"unknown data set {data!r}; {hint}choose from {', '.join(CATALOG)}, or name what is "
         "there: a folder or .zip of pictures, a .npy file of pictures or a folder of such files, "
         "a table (.csv, .parquet), or arrays of rows or pictures (.npz, .npy)"

@@ -4,6 +4,8 @@ Both depend only on the labels and a seed, and use separate streams of random nu
 neither changes when the other does.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -52,6 +54,25 @@ def split_validation(
     return np.flatnonzero(~is_validation), np.flatnonzero(is_validation)
 
 
+def advised_share(count: int, kept: int) -> str:
+    """What to do where a split keeps too few of some examples, for validation or for training.
+
+    Args:
+        count: how many examples there are.
+        kept: how many of them the share kept for validation.
+
+    >>> advised_share(17, 1), advised_share(17, 16), advised_share(3, 1)
+    ('take --validation 0.12 or more', 'take --validation 0.88 or less', 'give 4 examples or more')
+    """
+    if count < 4:
+        return "give 4 examples or more"
+    bound = (2 if kept < 2 else count - 2) / count
+    ten = 10 ** (1 - math.floor(math.log10(bound)))  # leaves two digits that count
+    if kept < 2:
+        return f"take --validation {math.ceil(bound * ten) / ten:g} or more"
+    return f"take --validation {math.floor(bound * ten) / ten:g} or less"
+
+
 def split_test(labels: NDArray[np.int64], name: str) -> NDArray[np.int64]:
     """Choose a test set from data that have none: the same share of each class.
 
@@ -74,7 +95,11 @@ def split_test(labels: NDArray[np.int64], name: str) -> NDArray[np.int64]:
 
 
 def choose_labels(
-    labels: NDArray[np.int64], count: int | Literal["all"], seed: int, n_classes: int
+    labels: NDArray[np.int64],
+    count: int | Literal["all"],
+    seed: int,
+    n_classes: int,
+    names: Sequence[str] = (),
 ) -> NDArray[np.int64]:
     """Hide all labels but a few, balanced over the classes.
 
@@ -86,6 +111,7 @@ def choose_labels(
         count: number of labels to show: 0, or at least one for each class, or `"all"`.
         seed: not negative; the same seed gives the same choice.
         n_classes: number of classes.
+        names: what they are called, in errors; without it, by their numbers.
 
     Returns:
         A copy of `labels` with -1 where the label is hidden.
@@ -114,9 +140,10 @@ def choose_labels(
     available = np.bincount(labels[labels >= 0], minlength=n_classes)
     most = int(np.minimum(available, available.min() + 1).sum())
     if count > most:
+        rarest = int(available.argmin())
         raise ValueError(
             f"{count} labels, balanced over {n_classes} classes, of {available.sum()}: "
-            f"class {available.argmin()} has only {available.min()}; "
+            f"class {repr(names[rarest]) if names else rarest} has only {available.min()}; "
             f"choose at most {most}, or all"
         )
     rng = np.random.default_rng([seed, _LABELS_STREAM])
