@@ -177,8 +177,10 @@ class TestGuarded:
         assert capsys.readouterr().err == f"aae: {words}\n"
 
     def test_a_ctrl_c_as_it_ends_is_not_heard(self):
+        # Processes in the background begin with SIGINT ignored.
         program = (
             "import atexit, signal, sys; from aae import cli\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "press = lambda *args: signal.raise_signal(signal.SIGINT)\n"
             "atexit.register(press)\n"
             "cli._run = press\n"
@@ -188,9 +190,12 @@ class TestGuarded:
         assert (done.returncode, done.stderr) == (130, "aae: interrupted\n")
 
     def test_a_ctrl_c_in_a_process_that_goes_on_is_heard_again(self, capsys):
-        before = signal.getsignal(signal.SIGINT)
-        assert guarded("aae", lambda: signal.raise_signal(signal.SIGINT)) == 130
-        assert signal.getsignal(signal.SIGINT) is before
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            assert guarded("aae", lambda: signal.raise_signal(signal.SIGINT)) == 130
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_debugging_shows_where(self, monkeypatch):
         monkeypatch.setenv("AAE_DEBUG", "1")
