@@ -15,7 +15,7 @@ from aae import losses
 from aae.autoencoder import Batch, Corruption, Pass
 from aae.build import VARIANTS
 from aae.codes import Codes
-from aae.nn import POSTERIORS, HeadedDecoder
+from aae.nn import POSTERIORS
 from aae.recipes import RECIPES
 
 PRIORS = ["gaussian", "mixture", "swiss-roll", "uniform"]
@@ -325,7 +325,7 @@ def test_codes_may_be_elsewhere_than_the_heads(make, monkeypatch):
     # There need be no GPU: these tensors know where they would be, and hold nothing.
     model = make("embed")
     with FakeTensorMode():
-        centres = torch.empty(10, 2, device="cuda")
-        monkeypatch.setattr(HeadedDecoder, "centres", property(lambda decoder: centres))
+        weight = torch.empty(model.decoder.heads.weight.shape, device="cuda")
+        monkeypatch.setitem(model.decoder.heads._parameters, "weight", weight)
         codes = Codes(torch.empty(3, 2), torch.empty(3, 2), None, torch.empty(3, 10))
         assert model.embed(codes).device.type == "cpu"

@@ -78,9 +78,7 @@ def write_page(path: Path, runs: Sequence[Run], compared: dict[str, Any]) -> Pat
     names = list(compared["runs"])
     pictures: dict[str, list[tuple[str, Path]]] = {caption: [] for caption in CAPTIONS.values()}
     for name, run in zip(names, runs, strict=True):
-        firsts: dict[str, Path] = {}
-        for caption, picture in captioned(run):
-            firsts.setdefault(caption, picture)
+        firsts = dict(reversed([*captioned(run)]))  # of several with one caption
         for caption, picture in firsts.items():
             pictures[caption].append((name, picture))
     return report.write_side_by_side(

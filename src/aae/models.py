@@ -194,8 +194,9 @@ class _Embedded(ClusteringAAE):
 
     def embed(self, codes: Codes) -> Tensor:
         """See `Autoencoder.embed`."""
-        centres = self.decoder.centres.detach().to(codes.mean.device)  # codes may be on the CPU
-        return codes.mean + _found(codes) @ centres
+        here, device = codes.mean.device, self.decoder.centres.device  # codes may be on the CPU
+        with torch.no_grad():
+            return self.decoder.embed(codes.mean.to(device), _found(codes).to(device)).to(here)
 
     @property
     def embedded_prior(self) -> Prior:

@@ -254,8 +254,9 @@ def beside(folder: Path) -> Rows | None:
 
 
 LOW_CONTRAST = 64
-"""Grey levels that pictures should span at least. Of scikit-learn's digits, 0 to 16, a model of all
-defaults gave back worse pictures than the mean one, and good ones of the same times 15."""
+"""Grey levels that pictures should span at least. A model of all defaults gave back scikit-learn's
+digits (0 to 16) with 2.5 times the mean picture's error, those times 3, 4, 6 and 15 with 2.7, 0.56,
+0.20 and 0.08 times (one run each)."""
 
 
 def are_pictures(X: Any) -> bool:

@@ -214,14 +214,13 @@ class Adversarial(Fitted):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
             return pictures
-        given, own = pictures.shape[1:], self._scaling.shape
-        if (1, *given) == own or given == (1, *own):  # grey ones, with their channel or without
-            return pictures.reshape(-1, *own)
-        if given != own:
+        given, own = Pictures(pictures.shape[1:]), self._scaling
+        if given.model_shape != own.model_shape:  # grey ones may have their channel or not
             raise ValueError(
-                f"X has pictures of {list(given)}; {type(self).__name__} was trained on {list(own)}"
+                f"X has pictures of {list(given.shape)}; "
+                f"{type(self).__name__} was trained on {list(own.shape)}"
             )
-        return pictures
+        return pictures.reshape(-1, *own.shape)
 
     def _new_scaling(self, x: NDArray[Any]) -> Scaling:
         return Pictures(x.shape[1:]) if are_pictures(x) else Rows.of(x, self.scale)

@@ -20,7 +20,7 @@ from aae.estimators.classifier import AdversarialClassifier
 from aae.estimators.clustering import AdversarialClustering
 from aae.estimators.embedding import AdversarialEmbedding
 from aae.estimators.labelled import Labelled
-from aae.estimators.parameters import OF_DATA
+from aae.estimators.parameters import FIELDS, OF_DATA
 from aae.estimators.supervised import SupervisedAdversarialAutoencoder
 from aae.run import IN_MEMORY, Run
 from aae.storage import read_json, written
@@ -38,20 +38,6 @@ KINDS: Mapping[Model, type[Adversarial]] = {
 """The estimator for each variant of the model."""
 ARRAYS = ("classes_", "feature_names_in_", "labels_", "score_quantiles_")
 """What estimators have learned besides the model, if they have it."""
-FIELDS = {
-    "hidden": "hidden",
-    "layers": "layers",
-    "n_epochs": "epochs",
-    "batch_size": "batch_size",
-    "learning_rate": "lr",
-    "random_state": "seed",
-    "device": "device",
-    "latent_dim": "latent_dim",
-    "n_components": "latent_dim",
-    "n_clusters": "clusters",
-    "merged_from": "merged_from",
-}
-"""Parameters of estimators, and the config fields that they stand for."""
 MOST = 2**28
 """Maximum bytes of an array in the file that `save` writes beside a run."""
 

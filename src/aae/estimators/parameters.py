@@ -14,16 +14,20 @@ from sklearn.base import BaseEstimator
 
 from aae.config import Config
 
-FIELDS = typing.get_type_hints(Config)
-NAMES = {
-    "epochs": "n_epochs",
-    "lr": "learning_rate",
-    "seed": "random_state",
-    "latent_dim": "n_components",
-    "clusters": "n_clusters",
+FIELDS = {
+    "hidden": "hidden",
+    "layers": "layers",
+    "n_epochs": "epochs",
+    "batch_size": "batch_size",
+    "learning_rate": "lr",
+    "random_state": "seed",
+    "device": "device",
+    "latent_dim": "latent_dim",
+    "n_components": "latent_dim",
+    "n_clusters": "clusters",
+    "merged_from": "merged_from",
 }
-"""Config fields that an estimator calls otherwise, if it has a parameter of that name."""
-
+"""Parameters of estimators, and the config fields that they stand for."""
 OF_DATA = (
     "recipe", "data", "data_dir", "validation", "labels", "image_size", "channels",
     "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
@@ -91,19 +95,19 @@ def renamed(words: str, parameters: Collection[str]) -> str:
     >>> renamed("--lr must be above 0; take --posterior gaussian", ["learning_rate"])
     'learning_rate must be above 0; take options["posterior"]="gaussian"'
     """
+    hints = typing.get_type_hints(Config)
 
     def name(match: re.Match[str]) -> str:
         field, value = match[1].replace("-", "_"), match[2]
-        if field not in FIELDS:
+        if field not in hints:
             return match[0]
-        own = NAMES.get(field, field)
-        own = own if own in parameters else field
-        shown = own if own in parameters else f'options["{field}"]'
+        own = [each for each in parameters if FIELDS.get(each) == field]
+        shown = own[0] if own else f'options["{field}"]'
         if value is None:
             return shown
         if value[0].isdigit():
             return f"{shown}={value}"
-        chosen = any(value in typing.get_args(kind) for kind in _kinds(FIELDS[field]))
+        chosen = any(value in typing.get_args(kind) for kind in _kinds(hints[field]))
         return f'{shown}="{value}"' if chosen else f"{shown} {value}"
 
     return FLAG.sub(name, words)
