@@ -5,7 +5,6 @@ import pytest
 
 from aae import plots
 from aae.data import Stored, load, open_pictures, stored
-from aae.data.loading import in_full
 from aae.fit import fit
 
 
@@ -199,10 +198,11 @@ def test_a_path_holds_in_any_folder_and_data_may_move(tmp_path, monkeypatch):
     np.save(tmp_path / "mine.npy", numbered(70))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert in_full("mnist") == "mnist"
-    assert in_full("nowhere.npy") == "nowhere.npy"
-    path = in_full("mine.npy")
+    assert load("digits").origin == "digits"
+    path = load("mine.npy").origin
     monkeypatch.chdir("elsewhere")
     assert len(load(path).train_images) == 60
     (tmp_path / "mine.npy").rename("mine.npy")
-    assert len(load(path, tmp_path / "elsewhere").train_images) == 60
+    moved = load(path, tmp_path / "elsewhere")
+    assert len(moved.train_images) == 60
+    assert moved.origin == path

@@ -347,6 +347,10 @@ def test_data_of_ones_own(tiny, tmp_path):
     assert run.classes == classes
     assert run.records()[-1]["error"] <= 1
     assert run.model().encode(torch.zeros(1, 3, 6, 5)).y.shape == (1, 3)
+    # It does not take the config's data set for the one that it was given.
+    with pytest.raises(ValueError, match=r"data given in Python.*give them again"):
+        evaluate(Run(tmp_path))
+    assert evaluate(Run(tmp_path), dataset=dataset)["examples"] == 9
 
 
 def test_what_does_not_fit_leaves_no_folder(tiny, tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from aae.data import Dataset, Stored
-from aae.run import IN_MEMORY, Run, Splits, data_of, versions
+from aae.data import GIVEN, IN_MEMORY, Dataset, Stored
+from aae.run import Run, Splits, data_of, versions
 from aae.training import checkpoint
 
 
@@ -185,9 +185,10 @@ def test_who_finds_a_run_there_can_go_on_with_it(tiny, numbered, tmp_path):
         words = f"take another folder, or go on with what is there: aae train --resume {folder}$"
         with pytest.raises(ValueError, match=words):
             Run.create(folder, tiny(), numbered)
-    Run.create(tmp_path / "given", tiny(data=IN_MEMORY), numbered)
-    with pytest.raises(ValueError, match=r"given exists already: take another folder$"):
-        Run.create(tmp_path / "given", tiny(data=IN_MEMORY), numbered)
+    for name, data in (("one", IN_MEMORY), ("two", GIVEN)):
+        Run.create(tmp_path / name, tiny(data=data), numbered)
+        with pytest.raises(ValueError, match=f"{name} exists already: take another folder$"):
+            Run.create(tmp_path / name, tiny(data=data), numbered)
 
 
 def test_data_that_have_moved_are_missed_by_the_run(tiny, numbered, tmp_path):

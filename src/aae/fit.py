@@ -21,7 +21,7 @@ import torch
 from aae import launch, losses
 from aae.autoencoder import Autoencoder
 from aae.config import Config
-from aae.data import Dataset, Examples, Stored, at_hand, in_full
+from aae.data import Dataset, Examples, Stored, at_hand
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.own_networks import OURS, Networks
@@ -73,7 +73,7 @@ def fit(
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
     choose_device(config.device)  # refuses one that is not there, with no folder yet
-    config = replace(config, data=in_full(config.data))
+    config = replace(config, data=dataset.origin)
     with ExitStack() as working:
         world = working.enter_context(joined())
         begun = launch.restarts() > 0 and not world.rank and _began(Path(folder), config)

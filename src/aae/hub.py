@@ -16,9 +16,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from aae.captions import captioned
-from aae.data import CATALOG
+from aae.data import CATALOG, NOWHERE
 from aae.recipes import command
-from aae.run import IN_MEMORY, Run
+from aae.run import Run
 from aae.storage import read_json, write_json
 from aae.training.trainer import NOT_FIGURES
 
@@ -100,7 +100,7 @@ class Shared(ModelHubMixin):
     def data(self) -> str:
         """What it was trained on, without its place on the user's machine."""
         data = self.run.config.data
-        return data if data in CATALOG or data == IN_MEMORY else PurePath(data).name
+        return data if data in CATALOG or data in NOWHERE else PurePath(data).name
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card of the run; see `huggingface_hub.ModelHubMixin`."""

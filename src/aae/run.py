@@ -17,6 +17,7 @@ from aae.autoencoder import Autoencoder
 from aae.build import build, choose_network
 from aae.config import Config
 from aae.data import (
+    NOWHERE,
     Columns,
     Dataset,
     Examples,
@@ -39,8 +40,6 @@ SURELY_HELD = 10**8
 """Up to this many weights a model is built without first comparing it with its checkpoint."""
 MOST_METRICS = 2**30
 """Most bytes of metrics that are read: some four million lines."""
-IN_MEMORY = "(given in Python)"
-"""What a run's config says in place of the name of data that have none and lie nowhere."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ class Run:
         Raises:
             ValueError: it is not there, or not what it was, or was never in a file.
         """
-        if self.config.data == IN_MEMORY:
+        if self.config.data in NOWHERE:
             raise ValueError(
                 f"{self.folder} was trained on data given in Python, which it does not hold: give "
                 "them again (dataset=…), or use it by aae.load"
@@ -383,7 +382,7 @@ def refuse_used(folder: Path) -> None:
 def _can_go_on(folder: Path) -> bool:
     """Whether a folder holds a run, or runs, that are trained on data which can be read again."""
     try:
-        return Run(folder).config.data != IN_MEMORY
+        return Run(folder).config.data not in NOWHERE
     except (ValueError, OSError):
         return any(folder.glob("*/config.json"))
 

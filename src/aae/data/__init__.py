@@ -7,19 +7,22 @@ from aae.data.arrays import open_pictures
 from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.checks import refuse_untrainable
 from aae.data.columns import Block, Columns
-from aae.data.dataset import Dataset
+from aae.data.dataset import GIVEN, IN_MEMORY, NOWHERE, Dataset
 from aae.data.decoding import Reading
 from aae.data.distances import column_distances
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.given import dataset_of, open_rows
-from aae.data.loading import NotThereError, holds_table, in_full, load, load_source
+from aae.data.loading import NotThereError, holds_table, load, load_source
 from aae.data.splits import advised_share, choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
 from aae.data.tables import TableReading
 
 __all__ = [
     "CATALOG",
+    "GIVEN",
+    "IN_MEMORY",
+    "NOWHERE",
     "Block",
     "Columns",
     "Dataset",
@@ -39,7 +42,6 @@ __all__ = [
     "dataset_of",
     "holds_files",
     "holds_table",
-    "in_full",
     "load",
     "load_source",
     "names_in",

@@ -12,6 +12,12 @@ from aae.data.checks import refuse_channels_last
 from aae.data.columns import Columns
 from aae.data.stored import Examples, Stored, spread
 
+GIVEN = "(a data set given in Python)"
+IN_MEMORY = "(given in Python)"
+NOWHERE = (GIVEN, IN_MEMORY)
+"""What is said in place of the name of data that cannot be loaded again: those of a `Dataset`, and
+those that an estimator was given, which are as it has scaled them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -30,6 +36,7 @@ class Dataset:
         test_labels: int64 [m], likewise.
         columns: what the cells of a row stand for, where the rows are those of a table.
         left_out: names of unreadable files, if these were to be left out.
+        origin: what `aae.data.load` loads it by: a key of the catalog or a path; or `GIVEN`.
 
     Raises:
         ValueError: an array has the wrong type or shape or a feature that is not finite, or a label
@@ -49,6 +56,7 @@ class Dataset:
     test_labels: NDArray[np.int64] = field(repr=False)
     columns: Columns | None = field(default=None, repr=False)
     left_out: tuple[str, ...] = field(default=(), repr=False)
+    origin: str = field(default=GIVEN, repr=False)
 
     def __post_init__(self) -> None:
         self._check("train", self.train_images, self.train_labels)

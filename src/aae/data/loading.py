@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,25 +68,16 @@ def load(
     if data in CATALOG:
         _refuse_reading(reading, data)
         _refuse_table(table, data)
-        return load_source(CATALOG[data], data_dir, progress=progress)
-    places = [Path(data).expanduser()]
-    if data_dir:
-        places.insert(0, Path(data_dir).expanduser() / places[0].name)
-    place = next(filter(Path.exists, places), None)
+        dataset = load_source(CATALOG[data], data_dir, progress=progress)
+        return replace(dataset, origin=data)
+    named = Path(data).expanduser()
+    moved = [Path(data_dir).expanduser() / named.name] if data_dir else []
+    place = next(filter(Path.exists, (*moved, named)), None)
     if place is None:
         raise _unknown(data)
-    return _load_own(place, reading, table, progress)
-
-
-def in_full(data: str) -> str:
-    """The name of a data set, or its path, made absolute so that it holds in any folder.
-
-    Examples:
-        >>> in_full("mnist")
-        'mnist'
-    """
-    path = Path(data).expanduser()
-    return str(path.resolve()) if data not in CATALOG and path.exists() else data
+    dataset = _load_own(place, reading, table, progress)
+    # An absolute path holds in any folder; one that has moved is found by its name.
+    return replace(dataset, origin=str(named.resolve()) if named.exists() else data)
 
 
 def holds_table(place: Path) -> bool:

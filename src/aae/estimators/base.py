@@ -22,10 +22,10 @@ from aae.autoencoder import Autoencoder
 from aae.build import build, reconstruction_share
 from aae.codes import Codes
 from aae.config import Config
-from aae.data import Examples, split_validation, spread
+from aae.data import IN_MEMORY, Examples, split_validation, spread
 from aae.estimators.parameters import checked, own_words, plain
 from aae.estimators.training import FEW, train
-from aae.run import IN_MEMORY, Part
+from aae.run import Part
 from aae.scaling import (
     Pictures,
     Rows,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from aae import scaling
 from aae.config import Model
+from aae.data import IN_MEMORY
 from aae.estimators.autoencoder import LEVELS, AdversarialAutoencoder
 from aae.estimators.base import Adversarial
 from aae.estimators.classifier import AdversarialClassifier
@@ -22,7 +23,7 @@ from aae.estimators.embedding import AdversarialEmbedding
 from aae.estimators.labelled import Labelled
 from aae.estimators.parameters import FIELDS, OF_DATA
 from aae.estimators.supervised import SupervisedAdversarialAutoencoder
-from aae.run import IN_MEMORY, Run
+from aae.run import Run
 from aae.storage import read_json, written
 from aae.training import checkpoint
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aae.config import Config
-from aae.data import Dataset, in_full
+from aae.data import Dataset
 from aae.fit import asked_to_stop
 from aae.progress import News
 from aae.replicas.processes import in_processes
@@ -77,7 +77,8 @@ def fit(
         Splits.to_train(config, data[config.source])  # refuses before there is a folder
         choose_device(config.device)
     for name, config in configs.items():
-        Run.create(folder / name, replace(config, data=in_full(config.data)), data[config.source])
+        own = data[config.source]
+        Run.create(folder / name, replace(config, data=own.origin), own)
     return resume(folder, dataset=dataset, tell=tell, say=say)
 
 

@@ -12,7 +12,7 @@ from shutil import copyfile
 from typing import Any
 
 from aae.config import Config
-from aae.data import Dataset, DownloadError, in_full
+from aae.data import Dataset, DownloadError
 from aae.replicas import training
 from aae.reproduce.catalog import Setting, quickly
 from aae.reproduce.catalog import settings as settings_of
@@ -117,7 +117,7 @@ def _trained(
     """The finished run of each seed, and its share of the seconds that all took."""
     name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
     folder = runs / f"{config.recipe}-{name.hexdigest()[:10]}"
-    whole = replace(config, data=in_full(config.data))
+    whole = replace(config, data=dataset.origin)
     for seed in seeds:
         if not (folder / f"seed-{seed}" / "config.json").exists():
             Run.create(folder / f"seed-{seed}", replace(whole, seed=seed), dataset)
