@@ -188,8 +188,11 @@ def test_the_newest_that_is_whole_is_used_saying_so(trainer, tmp_path, caplog):
     )
     assert "epoch-0002 cannot be read: manifest.json, FileNotFoundError" in second
     damage(places[0], "training.safetensors")
-    with pytest.raises(DamagedError, match=r"epoch-0003 .*epoch-0001 .*; no checkpoint is whole"):
+    with pytest.raises(DamagedError) as error:
         checkpoint.newest(tmp_path)
+    assert re.search(r"epoch-0003 .*epoch-0001 .*; no checkpoint is whole: ", str(error.value))
+    advice = f"put back a copy of one, or remove {tmp_path}, and --resume trains from the start"
+    assert str(error.value).endswith(advice)
     assert checkpoint.newest(tmp_path / "nowhere") is None
 
 

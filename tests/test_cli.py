@@ -312,7 +312,14 @@ class TestTrain:
         np.save(tmp_path / "mine.npy", digits.train_images)
         code, _, err = run("train", "semi", *SMALL, "--data", tmp_path / "mine.npy")
         assert code == 2
-        assert "'semi' uses labels, and mine has none: put those of X.npy" in err
+        words = "'semi' with --labels 1280 uses labels, and mine has none: put those of X.npy"
+        assert words in err
+        code, _, err = run(
+            "train", "gaussian", *SMALL, "--labels", 100, "--data", tmp_path / "mine.npy"
+        )
+        assert code == 2
+        assert "'gaussian' with --labels 100 uses labels" in err
+        assert err.endswith("such as gaussian, and no --labels\n")
 
     def test_finds_a_free_folder(self, run, tmp_path, monkeypatch, no_pictures):
         monkeypatch.chdir(tmp_path)

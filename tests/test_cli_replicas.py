@@ -3,9 +3,13 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 
+import aae.run
 from aae import fit
+from aae.replicas import training
+from aae.replicas.outcome import Outcome, Stopped
 from aae.replicas.together import in_step
 from aae.run import Run
 from aae.training import checkpoint
@@ -97,6 +101,42 @@ def test_one_that_fails_is_named(run, tmp_path, monkeypatch):
     code, out, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder)
     assert (code, err) == (1, "aae: seed-0: out of luck\n")
     assert "validation set, 1 runs" in out
+
+
+def test_one_that_failed_is_named_after_ctrl_c(run, tmp_path, monkeypatch):
+    def stopped(folder, *_):
+        raise Stopped(folder, {"seed-0": "out of luck"})
+
+    monkeypatch.setattr(training, "in_processes", stopped)
+    folder = tmp_path / "all"
+    code, out, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder)
+    assert (code, err) == (130, "aae: seed-0: out of luck\n")
+    assert f"those that ran are saved, go on with: aae train --resume {folder}" in out
+
+
+def test_data_are_loaded_once(run, tmp_path, monkeypatch):
+    loaded = []
+
+    def note(name, *args, **settings):
+        loaded.append(name)
+        return load(name, *args, **settings)
+
+    load = aae.run.load
+    monkeypatch.setattr(aae.run, "load", note)
+    code, *_ = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", tmp_path / "all")
+    assert (code, loaded) == (0, ["digits"])
+
+
+def test_pictures_in_files_are_not_sent_to_processes(run, tmp_path, monkeypatch):
+    def not_tried(configs, folder, *, dataset, **_):
+        return Outcome({}, {"seed-0": f"not tried with {dataset}"})
+
+    monkeypatch.setattr(training, "fit", not_tried)
+    monkeypatch.setattr("aae.data.stored.RESIDENT", 0)
+    pictures = tmp_path / "mine.npy"
+    np.save(pictures, np.random.default_rng(0).integers(0, 255, (50, 1, 8, 8), dtype=np.uint8))
+    *_, err = run("train", "gaussian", *SMALL, "--data", pictures, "--seeds", 2)
+    assert err == "aae: seed-0: not tried with None\n"
 
 
 def test_a_folder_in_use_is_refused(run, tmp_path):

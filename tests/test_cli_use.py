@@ -158,6 +158,35 @@ class TestEncode:
         expected = inference.encode(basic_run.model(), part.images).mean.numpy()
         assert np.array_equal(np.load(out), expected)
 
+    def test_ones_own_pictures_in_an_archive(self, run, tiny, tmp_path, part, no_pictures):
+        data, out = tmp_path / "mine.npz", tmp_path / "codes.npy"
+        np.savez(data, x=part.images[:, 0], y=part.labels % 2)
+        made = fit(tiny(data=str(data), epochs=1), tmp_path / "run")
+        assert run("encode", made.folder, data, "--out", out)[0] == 0
+        expected = inference.encode(made.model(), part.images).mean.numpy()
+        assert np.array_equal(np.load(out), expected)
+        # As `--data` reads them: other names, shares of white, and no test set that is split off.
+        np.savez(data, X_train=part.images / 255, x_test=part.images[:5] / 255)
+        assert run("encode", made.folder, data, "--out", out)[0] == 0
+        assert np.array_equal(np.load(out), expected)
+
+    @pytest.mark.parametrize(
+        ("arrays", "words"),
+        [
+            ({"x": np.zeros((9, 3))}, "holds a table or rows, and the model of"),
+            ({"x": np.zeros((9, 4, 4), np.uint8)}, "are 1×4×4, those of"),
+            ({"x": np.full((9, 8, 8), 7.0)}, "has 7 among its values"),
+            ({"x": np.zeros((0, 8, 8), np.uint8)}, "holds no pictures: its x is [0, 8, 8]"),
+            ({"z": np.zeros((9, 8, 8), np.uint8)}, "holds the arrays z; call them x"),
+        ],
+    )
+    def test_other_archives_are_refused(self, run, basic_run, tmp_path, arrays, words):
+        np.savez(tmp_path / "mine.npz", **arrays)
+        args = tmp_path / "mine.npz", "--out", tmp_path / "codes.npy"
+        code, _, err = run("encode", basic_run.folder, *args)
+        assert code == 2
+        assert words in err
+
     def test_a_folder_of_files(self, run, basic_run, tmp_path, part):
         for k in range(3):
             np.save(tmp_path / f"{k}.npy", part.images[40 * k : 40 * k + 40])
@@ -281,6 +310,17 @@ class TestOfAFolder:
             assert ("file" in rows[0]) == named
         assert len(rows) < 60
 
+    def test_a_table_beside_the_pictures_may_be_written_again(self, run, tiny_run, part, tmp_path):
+        for k, image in enumerate(part.images[:4]):
+            Image.fromarray(image[0]).save(tmp_path / f"{k}.png")
+        for _ in range(2):
+            args = tmp_path, "--out", tmp_path / "classes.csv"
+            assert run("predict", tiny_run.folder, *args)[0] == 0
+        # An array would have the folder read as one of arrays.
+        code, _, err = run("encode", tiny_run.folder, tmp_path, "--out", tmp_path / "codes.npy")
+        assert code == 2
+        assert "is among the data that are read" in err
+
 
 class TestOfATable:
     def test_a_part_of_the_prior_is_no_class(self, run, mixture, tmp_path):
@@ -321,6 +361,26 @@ class TestOfATable:
         assert whole == 90
         assert 0 < test < whole
         assert 0 < validation < whole - test
+
+    def test_a_part_of_a_file_that_has_moved(self, run, tiny, place, tmp_path, no_pictures):
+        data, moved, out = tmp_path / "t.csv", tmp_path / "else" / "t.csv", tmp_path / "z.npy"
+        shutil.copy(place, data)
+        folder = fit(tiny(data=str(data), epochs=1, label_column="kind"), tmp_path / "run").folder
+        assert run("encode", folder, data, "--split", "validation", "--out", out)[0] == 0
+        expected = np.load(out)
+        moved.parent.mkdir()
+        data.rename(moved)
+        args = "--split", "validation", "--out", out
+        for named in (data, moved):
+            out.unlink()
+            assert run("encode", folder, named, *args, "--data-dir", moved.parent)[0] == 0
+            assert np.array_equal(np.load(out), expected)
+        code, _, err = run("encode", folder, moved, *args)
+        assert code == 2
+        assert "have moved, name their folder by --data-dir" in err
+        code, _, err = run("encode", folder, data, *args)
+        assert code == 2
+        assert "or name the folder where they lie now, under the same name, by --data-dir" in err
 
     def test_a_part_of_a_stranger_s_file_is_refused(self, run, mixture, place, tmp_path):
         other = tmp_path / "other.csv"

@@ -87,6 +87,46 @@ def test_a_frames_categories_stay_what_they_are():
     assert Columns.of(frame).blocks[0].categories == (1, 3)
 
 
+@pytest.mark.parametrize("make", [dict, pandas.DataFrame, polars.DataFrame])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_whole_numbers_as_categories_are_told_apart_however_large(make, missing):
+    codes = [900000000000207008, 900000000000207010, *missing]
+    if make is pandas.DataFrame and missing:
+        table = make({"code": pandas.array(codes, "Int64")})
+    else:
+        table = make({"code": codes})
+    columns = Columns.of(table, categorical=["code"], missing="impute")
+    assert columns.blocks[0].categories == tuple(codes[:2])
+    columns = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    assert columns.decode(columns.encode(table))["code"][:2].tolist() == codes[:2]
+
+
+def test_categories_as_large_as_128_bits_are_told_apart():
+    codes = polars.DataFrame({"code": ["1" + "0" * 25, "1" + "0" * 24 + "1"]})
+    table = codes.cast(polars.Int128)
+    assert Columns.of(table, categorical=["code"]).blocks[0].categories == (10**25, 10**25 + 1)
+
+
+def test_a_whole_number_is_one_category_whatever_its_type():
+    columns = Columns.of({"grade": [3, 1]}, categorical=["grade"])
+    assert columns.encode({"grade": [1.0, 3.0]}).tolist() == [[1, 0], [0, 1]]
+    assert Columns.of({"grade": [3.0, 1.0]}, categorical=["grade"]) == columns
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pandas.Series([3, 1, 3], dtype="category"),
+        polars.Series(["c", "a", "c"]).cast(polars.Categorical),
+    ],
+)
+def test_categories_are_so_in_a_dict_and_in_a_frame(series):
+    frame = type(series.to_frame())({"grade": series})
+    columns = Columns.of({"grade": series})
+    assert columns.blocks[0].kind == "categorical"
+    assert columns == Columns.of(frame)
+
+
 def test_means_are_those_of_training_rows_and_categories_of_all():
     columns = Columns.of(TABLE, train=np.array([0, 1]))
     age, colour = columns.blocks[:2]
@@ -134,6 +174,11 @@ def test_impute_is_another_layout_whatever_is_missing():
         ({}, "empty"),
         ({"a": []}, "empty"),
         ({"a": np.eye(2)}, r"'a' is \[2, 2\]"),
+        (
+            {"smoker": "yes"},
+            "'smoker' is a single value, 'yes': give a list, with a value for each",
+        ),
+        ({"b": [1], "age": 35}, "'age' is a single value, 35: give a list"),
         (np.zeros(3), r"an array \[3\] is no table"),
         ("text", "str is no table: give a pandas or polars frame"),
         ({"a": [str(k) for k in range(MOST_CATEGORIES + 1)]}, r"257 different values.*at most 256"),
@@ -165,6 +210,14 @@ def test_whole_numbers_beyond_the_rows_stay_whole():
     columns = Columns.of({"id": ids})
     back = columns.decode(np.float32([[-9], [9]]))["id"]
     assert back.tolist() == [-(2**63), 2**63 - 2**10]
+
+
+def test_numbers_beside_missing_ones_are_whole_if_they_all_are():
+    given = {"a": [1.0, np.nan, 3.0], "b": [1.5, np.nan, 3.0], "c": [1.0, 2.0, 3.0]}
+    given["d"] = [1e20, np.nan, 3.0]  # beyond 64 bits
+    columns = Columns.of(given, missing="impute")
+    back = columns.decode(columns.encode(given))
+    assert [back[name].dtype.kind for name in given] == ["i", "f", "f", "f"]
 
 
 def test_a_column_of_nothing_is_refused_even_if_imputed():

@@ -69,3 +69,31 @@ def test_a_picture_of_32_bits_a_value_is_no_black_one(tmp_path):
     Image.fromarray(np.full((10, 8), 200, np.int32)).save(deep, "TIFF")
     with pytest.raises(UnreadableError, match="have 32 bits: write it with 8 or 16"):
         decode(deep, (10, 8), 1)
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_as_its_exif_says(tmp_path, orientation, compression):
+    image = Image.new("RGB", (8, 4), RED)
+    image.putpixel((0, 0), BLUE)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.tif", exif=exif, compression=compression)
+    image.save(tmp_path / "a.png", exif=exif)
+    with (tmp_path / "a.tif").open("rb") as tiff, (tmp_path / "a.png").open("rb") as png:
+        assert look(tiff) == look(png)
+        size = look(png).size
+        assert size == ((8, 4) if orientation > 4 else (4, 8))
+        np.testing.assert_array_equal(decode(tiff, size, 3), decode(png, size, 3))
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "bmp", "tif"])
+def test_a_palette_is_as_grey_as_what_is_taken_of_it(ending):
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([*BLUE, 90, 90, 90, 7, 7, 7])
+    image.putpixel((0, 0), 2)
+    for colour in range(3):
+        image.putpixel((1, 1), colour)
+        image.save(file := io.BytesIO(), {"tif": "tiff"}.get(ending, ending), optimize=False)
+        assert look(file).grey == (colour > 0)
+    assert {*decode(file, (4, 4), 1).flat} == {7, 90}

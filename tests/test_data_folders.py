@@ -1,6 +1,8 @@
 """A folder of pictures: what it means, how each is read, what is refused, and that it is kept."""
 
 import shutil
+import threading
+import warnings
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -75,6 +77,24 @@ def test_a_link_to_nowhere_is_an_unreadable_picture(pets):
     assert data.left_out == ("cat/gone.png",)
 
 
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        (["bus/1.png", "car/1.png", "train/1.png"], "train"),
+        (["bus/1.png", "train/1.png", "train/new/2.png"], "train"),
+        (["bus/1.png", "car/1.png", "Test/1.png", "2.png"], "Test"),
+        (["bus/1.png", "car/1.png", "val/1.png", "test/bus/2.png"], "val"),
+    ],
+)
+def test_a_class_that_is_called_like_a_part_is_refused(names, part):
+    words = (
+        rf"roads has pictures directly in {part}, .* \(bus(, car)?\): if {part} is a class, too, "
+        "give its folder another name; if not, move the folders of classes into train"
+    )
+    with pytest.raises(ValueError, match=words):
+        arrange(names, Path("roads"))
+
+
 def test_class_folders_are_labels(pets):
     data = load(str(pets))
     assert (data.name, data.classes, data.shape) == ("pets", ("cat", "dog"), (3, 10, 8))
@@ -107,6 +127,9 @@ def test_a_zip_is_read_as_its_folder_is(pets):
         (["train/b/1.png", "train/c/1.png", "test/c/2.png"], ("b", "c"), [1, 0, 1], [0]),
         (["b/1.png", "c/1.png", "test/c/2.png"], ("b", "c"), [0, 1, 1], [2]),
         (["train/1.png", "test/2.png"], (), [-1, -1], [0]),
+        (["train/1.png", "test/2.png", "val/3.png", "4.png"], (), [-1] * 4, [1]),
+        (["train/b/1.png", "train/c/1.png", "test/2.png"], ("b", "c"), [-1, 0, 1], [0]),
+        (["train/b/1.png", "train/c/1.png", "train/2.png"], ("b", "c"), [-1, 0, 1], []),
     ],
 )
 def test_what_folders_mean(names, classes, labels, test):
@@ -136,6 +159,19 @@ def test_hidden_and_other_files_are_left_alone(pets, tmp_path):
     assert names_in(pets) == expected
     save(pets / "__MACOSX" / "a.png")
     assert names_in(zipped(pets)) == tuple(f"pets/{name}" for name in expected)
+
+
+def test_a_zip_may_have_backslashes_for_slashes(tmp_path):
+    content = save(tmp_path / "a.png").read_bytes()
+    with ZipFile(tmp_path / "a.zip", "w") as packed:
+        for k in range(10):
+            packed.writestr(f"C:\\pets\\{'cat' if k % 2 else 'dog'}\\{k}.png", content)
+        packed.writestr("pets\\.thumbs\\0.png", content)
+    data = load(str(tmp_path / "a.zip"))
+    assert (data.classes, len(data.train_labels)) == (("cat", "dog"), 9)
+    with ZipFile(tmp_path / "a.zip", "a") as packed:
+        packed.writestr("pets/cat/a.png", content)  # then a backslash is one
+    assert names_in(tmp_path / "a.zip")[0] == "C:\\pets\\cat\\1.png"
 
 
 @pytest.mark.parametrize("place", ["empty", "empty.zip"])
@@ -336,6 +372,45 @@ def test_a_full_disk_is_told(pets, tmp_path, monkeypatch):
     )
     with pytest.raises(ValueError, match="take a smaller --image-size, or set AAE_CACHE_DIR"):
         load(str(pets))
+
+
+def test_a_cache_that_cannot_be_written_is_told(pets, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(
+        OSError, match=r"cannot write to the cache .* set AAE_CACHE_DIR to a folder"
+    ):
+        load(str(pets))
+
+
+def test_whoever_may_read_the_cache_may_read_what_is_kept(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    load(str(pets))
+    (tmp_path / "made").mkdir()
+    (kept,) = (tmp_path / "cache").rglob("pixels.npy")
+    assert kept.parent.stat().st_mode == (tmp_path / "made").stat().st_mode
+
+
+def test_warnings_are_silenced_around_the_threads_and_not_in_them(pets, monkeypatch):
+    silenced = []
+
+    class Noted(warnings.catch_warnings):
+        def __enter__(self):
+            silenced.append(threading.current_thread())
+            return super().__enter__()
+
+    def warned(file, size, channels):
+        warnings.warn("odd metadata", stacklevel=1)
+        return decode(file, size, channels)
+
+    monkeypatch.setattr("aae.data.kept.decode", warned)
+    before = [*warnings.filters]
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patch.setattr(warnings, "catch_warnings", Noted)
+        load(str(pets))
+    assert warnings.filters == before
+    assert {*silenced} == {threading.current_thread()}
 
 
 def test_what_does_not_fit_into_memory_stays_in_its_file(pets, monkeypatch):

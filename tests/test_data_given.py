@@ -89,6 +89,44 @@ def test_colour_has_its_channels_first():
     assert {*map(bytes, dataset.train_images)} < {*map(bytes, pixels.transpose(0, 3, 1, 2))}
 
 
+COLOURFUL = Image.new("RGB", (8, 8), (200, 30, 40))
+GREY = Image.new("L", (8, 8), 90)
+CLEAR = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (Image.fromarray(np.full((8, 8), 40_000, np.uint16)), [40_000 >> 8]),
+        (Image.new("1", (8, 8), 1), [255]),
+        (Image.new("LA", (8, 8), (90, 255)), [90]),
+        (GREY.convert("P"), [90]),
+        (CLEAR, [255, 255, 255]),
+        (COLOURFUL.convert("P"), [200, 30, 40]),
+    ],
+)
+def test_pillows_pictures_are_read_as_those_in_files(tmp_path, image, colour):
+    image.save(tmp_path / "0.png")
+    images = np.asarray(dataset_of(Items([image] * 9)).train_images)
+    assert images[:, :, 4, 4].tolist() == [pytest.approx(colour, abs=25)] * 8
+    for k in range(8):
+        image.save(tmp_path / f"{k + 1}.png")
+    np.testing.assert_array_equal(load(str(tmp_path)).train_images, images)
+
+
+def test_pillows_pictures_are_colour_if_any_is():
+    assert dataset_of(Items([GREY, COLOURFUL] * 9)).shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize(("kind", "words"), [(np.float32, "no bytes"), (np.int32, "32 bits")])
+def test_pillows_pictures_of_other_numbers_are_refused(kind, words):
+    images = [GREY] * 9 + [Image.fromarray(np.ones((8, 8), kind))]
+    with pytest.raises(
+        ValueError, match=f"picture 9, of Pillow's mode [FI]: .*{words}.*; give pic"
+    ):
+        dataset_of(Items(images))
+
+
 def test_a_test_set_of_ones_own_is_kept_whole():
     dataset = dataset_of(ROWS, LABELS, test=ROWS[:5] + 1, test_labels=LABELS[:5])
     assert (len(dataset.train_labels), dataset.test_labels.tolist()) == (70, [0, 1, 0, 1, 0])
@@ -113,8 +151,27 @@ def test_names_of_classes_are_taken_over():
         dataset_of(ImageFolderLike(PICTURES, LABELS + 1))
 
 
+def test_classes_keep_their_names_if_some_labels_are_left_out():
+    some = np.where(np.arange(70) < 40, LABELS, -1)
+    dataset = dataset_of(ImageFolderLike(PICTURES, LABELS.tolist()), torch.tensor(some))
+    assert dataset.classes == ("cat", "dog")
+    assert {*dataset.train_labels} == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("own", [LABELS.tolist(), [["of"] * k for k in range(70)], None])
+@pytest.mark.parametrize("others", [np.arange(70) % 3, 1 - LABELS])
+def test_other_labels_do_not_get_the_names_of_classes(own, others):
+    dataset = dataset_of(ImageFolderLike(PICTURES, own), others)
+    assert dataset.classes == tuple(str(k) for k in range(1 + others.max()))
+
+
+def test_truth_values_are_labels():
+    assert same(dataset_of(Items(ROWS, [k % 2 == 1 for k in range(70)])), dataset_of(ROWS, LABELS))
+
+
 class ClassLabel:
-    names = ("no", "yes")
+    def __init__(self, names=("no", "yes")):
+        self.names = names
 
 
 ImageFeature = type("Image", (), {})
@@ -156,9 +213,37 @@ def test_data_sets_of_hugging_face():
     assert np.array_equal(dataset.train_images, dataset_of(PICTURES, LABELS).train_images)
 
 
+FINE, COARSE = np.arange(70) % 6, np.arange(70) % 3
+NAMED = {"fine": ClassLabel("abcdef"), "coarse": ClassLabel("xyz")}
+
+
+@pytest.mark.parametrize(
+    "rest", [{"im": [Image.fromarray(p) for p in PICTURES]}, {"age": list(range(70))}]
+)
+def test_labels_have_the_names_of_their_own_column(rest):
+    features = {**NAMED, **{name: ImageFeature() if name == "im" else None for name in rest}}
+    data = Hub({**rest, "fine": FINE.tolist(), "coarse": COARSE.tolist()}, features)
+    by_name = dataset_of(data, reading=TableReading("coarse"))
+    assert by_name.classes == ("x", "y", "z")
+    assert same(dataset_of(data, data["coarse"]), by_name)
+    assert dataset_of(data).classes == (*"abcdef",)
+    some = dataset_of(data, np.where(np.arange(70) < 40, COARSE, -1))
+    assert (some.classes, some.shape) == (("x", "y", "z"), by_name.shape)
+    others = dataset_of(data, (FINE > 3).astype(int))
+    assert others.classes == ("0", "1")
+    if others.columns:
+        assert [block.name for block in by_name.columns.blocks] == ["age", "fine"]
+        assert [block.name for block in others.columns.blocks] == ["age", "fine", "coarse"]
+    with pytest.raises(ValueError, match="no column is called 'coarce'; did you mean 'coarse'"):
+        dataset_of(data, reading=TableReading("coarce"))
+    with pytest.raises(ValueError, match="labels are given, and are in the column 'fine', too"):
+        dataset_of(data, FINE, reading=TableReading("fine"))
+
+
 @pytest.mark.parametrize(
     ("data", "given", "words"),
     [
+        (TensorDataset(torch.tensor(ROWS), torch.rand(70)), {}, "labels are float32"),
         (ROWS, {"labels": LABELS[:5]}, r"labels are int64 \[5\]; they must be integers \[70\]"),
         (ROWS, {"labels": LABELS / 2}, "labels are float64"),
         (ROWS, {"labels": LABELS - 2}, r"the label of row \d+ is -2"),

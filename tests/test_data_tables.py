@@ -181,6 +181,55 @@ def test_categories_may_be_written_as_numbers_with_points(tmp_path):
     assert columns.blocks[1].categories == ("1.234,5", "1.234,6")
 
 
+@pytest.mark.parametrize(
+    ("words", "categories"),
+    [
+        (["01234", "1234", "98765"], ("01234", "1234", "98765")),
+        (["+1", "1"], ("+1", "1")),
+        (["3.1", "3.10"], ("3.1", "3.10")),
+        (["1" + "0" * 20, "1" + "0" * 19 + "1"], ("1" + "0" * 20, "1" + "0" * 19 + "1")),
+        (["900000000000207008", "900000000000207010"], (900000000000207008, 900000000000207010)),
+        (["10", "9", "-8"], (-8, 9, 10)),
+        (["3", "3.0", "4.5"], (3, 4.5)),
+        (["3.0", "4.0"], (3, 4)),
+        (["true", "FALSE"], (False, True)),
+    ],
+)
+def test_categories_are_told_apart_as_they_are_written(tmp_path, words, categories):
+    place = tmp_path / "mine.csv"
+    place.write_text("u,code\n" + "".join(f"{k},{words[k % len(words)]}\n" for k in range(40)))
+    columns = load_table(place, TableReading(categorical_columns=("code",))).columns
+    assert columns.blocks[1].categories == categories
+    assert {*columns.decode(open_rows(place, columns))["code"]} == {*categories}
+
+
+@pytest.mark.parametrize(
+    ("words", "classes"),
+    [
+        (["01", "1", "02"], ("01", "02", "1")),
+        (["10", "9"], ("9", "10")),
+        (["3.0", "4"], ("3", "4")),
+        (
+            ["900000000000207010", "900000000000207008"],
+            ("900000000000207008", "900000000000207010"),
+        ),
+    ],
+)
+def test_classes_are_told_apart_as_they_are_written(tmp_path, words, classes):
+    place = tmp_path / "mine.csv"
+    place.write_text("u,code\n" + "".join(f"{k},{words[k % len(words)]}\n" for k in range(40)))
+    assert load_table(place, TableReading(label_column="code")).classes == classes
+
+
+def test_measurements_are_no_classes_however_they_are_written(tmp_path):
+    place = tmp_path / "mine.csv"
+    place.write_text("u,code\n" + "1,0.50\n2,00.5\n3,1.5\n" * 9)
+    with pytest.raises(
+        ValueError, match=r"'code' holds 2 different values .*these name no classes"
+    ):
+        load_table(place, TableReading(label_column="code"))
+
+
 def test_categories_may_have_commas(tmp_path):
     place = tmp_path / "mine.csv"
     place.write_text("u,pair\n" + '1,"1,2"\n2,"1,3"\n' * 9)
@@ -242,7 +291,7 @@ def test_the_index_that_pandas_keeps_in_parquet_is_no_column(tmp_path):
 def test_without_polars_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     (tmp_path / "mine.csv").write_text("a\n1\n")
-    with pytest.raises(ValueError, match=r"'polars'.*pip install 'adversarial-autoencoders\[tab"):
+    with pytest.raises(ValueError, match=r"'polars'.*pip install polars$"):
         load_table(tmp_path / "mine.csv")
 
 

@@ -1,6 +1,7 @@
 """The five estimators: what scikit-learn's own checks do not ask."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -180,7 +181,7 @@ def test_warm_start_starts_at_the_last_weights(iris):
     cold.set_params(warm_start=True, n_epochs=2).fit(iris[0])
     assert cold.history_[0]["reconstruction"] < sum(first) / 2
     assert cold.n_iter_ == 2
-    with pytest.raises(ValueError, match=r"another model \(hidden\)"):
+    with pytest.raises(ValueError, match=r"go on with hidden=8 \(was 16\): set it back"):
         cold.set_params(hidden=8).fit(iris[0])
 
 
@@ -304,6 +305,20 @@ def test_interpolation_goes_from_one_to_the_other(iris):
     assert np.allclose(between[[0, -1]], model.reconstruct([a, b]), atol=1e-4)
     codes = model.transform([a, b])
     assert np.allclose(between[2], model.inverse_transform(codes.mean(0)[None]), atol=1e-4)
+
+
+def test_rows_of_frames_are_interpolated_by_name(iris):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(iris[0], columns=load_iris().feature_names)
+    model = AdversarialAutoencoder(2, **SMALL).fit(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # that names are missing
+        between = model.interpolate(frame[:1], frame[-1:], steps=2)
+    assert np.allclose(between, model.reconstruct(frame.iloc[[0, -1]]), atol=1e-4)
+    with pytest.raises(ValueError, match="same order"):
+        model.interpolate(frame[frame.columns[::-1]][:1], frame[-1:])
+    with pytest.raises(ValueError, match="one example each"):
+        model.interpolate(frame[:2], frame[-1:])
 
 
 def test_samples_follow_random_state(iris):

@@ -145,6 +145,13 @@ def test_a_run_goes_on_after_load(config, digits, tmp_path):
     assert model.n_iter_ == 2
     after = model.model_.state_dict()
     assert any(not torch.equal(after[name], value) for name, value in before.items())
+    # All that its run set still holds, but for what is of an epoch in memory.
+    changed = {
+        name
+        for name, value in model.config_.to_json().items()
+        if value != run.config.to_json()[name]
+    }
+    assert changed <= {"data", "seed", "epochs", "lr_steps"}
     # It has seen other data now than those that its run names.
     assert model.config_.data == IN_MEMORY
     assert aae.load(model.save(tmp_path / "more")).n_iter_ == 2

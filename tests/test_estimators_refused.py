@@ -46,6 +46,10 @@ def rows():
         ({"n_iter_no_change": "a"}, "^n_iter_no_change='a' must be a whole number of 1 or more"),
         ({"n_iter_no_change": 0}, "^n_iter_no_change=0 must be a whole number of 1 or more"),
         ({"verbose": "a"}, "^verbose='a' must be a whole number"),
+        (
+            {"early_stopping": True, "options": {"sharpen_from": 0.5}},
+            r"^options\['sharpen_from'\] changes the loss that early_stopping compares",
+        ),
     ],
 )
 def test_values_that_cannot_be_are_refused_as_such(parameters, message, rows):
@@ -102,6 +106,12 @@ def test_no_label_is_no_class_to_draw(label, rows):
         model.sample(2, label=label)
     with pytest.raises(ValueError, match=message):
         SupervisedAdversarialAutoencoder(2, **SMALL).fit(*rows).generate(["a", label])
+
+
+def test_a_training_that_diverges_names_no_checkpoint(rows):
+    model = AdversarialAutoencoder(2, **SMALL | {"learning_rate": 1e30, "n_epochs": 9})
+    with pytest.raises(RuntimeError, match=r"lower learning_rate, or take (?!.*checkpoint)"):
+        model.fit(rows[0])
 
 
 @pytest.mark.parametrize("warm", [True, False])

@@ -255,6 +255,36 @@ def test_codes_far_from_the_prior_are_called_collapsed(trained, digits, monkeypa
     assert any("off the prior's centre" in check["verdict"] for check in figures["health_checks"])
 
 
+def test_the_discriminators_accuracy_has_an_error(trained, digits, monkeypatch):
+    examined = []
+    monkeypatch.setattr(measuring.health, "examine", lambda given: examined.append(given) or [])
+    evaluate(trained(), dataset=digits, judge=False)
+    [given] = examined
+    # 360 codes, and as many samples of the prior
+    expected = uncertainty.of_share(given.discriminator_accuracy, 720)
+    assert given.discriminator_error == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "classes", "words"),
+    [
+        ({}, "0123456789", "labels not used"),
+        ({}, "", "no labels"),
+        ({"model": "semi", "labels": 100}, "0123456789", "100 labels"),
+    ],
+)
+def test_the_report_says_no_more_of_the_data_than_their_name(
+    trained, digits, changes, classes, words
+):
+    run = trained(**changes)
+    figures = evaluate(run, dataset=digits, judge=False)
+    run.config = replace(run.config, data="/home/me/my photos")
+    run.classes = tuple(classes)
+    page = write_report(run, figures).read_text()
+    assert page.count("<title>gaussian on my photos</title>") == 1
+    assert f"my photos: {run.count} training examples, 1×8×8, {words}</dd>" in page
+
+
 def test_the_report_shows_figures_verdict_and_command(trained, digits):
     run = trained()
     figures = evaluate(run, split="validation", dataset=digits, judge=False)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from aae import inference
-from aae.data import Dataset, Stored
+from aae.data import Dataset, Stored, dataset_of
 from aae.evaluate import evaluate
 from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
 from aae.replicas.training import fit as many
@@ -261,6 +261,14 @@ def test_a_stop_at_an_epochs_end_and_then_a_crash(tiny, tmp_path, whole, same_st
     assert same_state(end(resumed), end(expected))
 
 
+def test_a_stop_at_an_epochs_end_is_judged_by_the_loss_of_that_epoch(tiny, tmp_path, whole):
+    config = tiny(epochs=2, sharpen_from=0.5)
+    expected = whole(config)
+    with pytest.raises(Interrupted):
+        fit(config, tmp_path / "run", [At(2 * EPOCH, press_ctrl_c)])
+    assert records(resume(tmp_path / "run")) == records(expected)
+
+
 def test_a_finished_run_is_left_as_it_is(tiny, whole, same_state):
     run = whole(tiny())
     before = end(run), run.records()
@@ -351,6 +359,23 @@ def test_data_of_ones_own(tiny, tmp_path):
     with pytest.raises(ValueError, match=r"data given in Python.*give them again"):
         evaluate(Run(tmp_path))
     assert evaluate(Run(tmp_path), dataset=dataset)["examples"] == 9
+
+
+def test_numbers_of_rows_are_made_in_float32(tiny, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(90, 4))
+    run = fit(tiny(epochs=1, precision="auto"), tmp_path / "rows", dataset=dataset_of(rows))
+    assert run.config.precision == "float32"
+    chosen = fit(tiny(epochs=1, precision="bf16"), tmp_path / "own", dataset=dataset_of(rows))
+    assert chosen.config.precision == "bf16"
+    assert fit(tiny(epochs=1, precision="auto"), tmp_path / "run").config.precision == "auto"
+
+
+def test_a_short_training_is_not_over_before_its_rates_have_risen(tiny, tmp_path):
+    config = tiny(epochs=3, warmup=100, lr_steps=(), lr=0.5, log_every=1)
+    run = fit(config, tmp_path)
+    rates = [r["learning_rate"] for r in run.records() if r["split"] == "train"]
+    assert rates[:3] == pytest.approx([1 / 3, 0.5, 0.5])  # of the next step; a tenth of 33
+    assert run.config.warmup == 100
 
 
 def test_what_does_not_fit_leaves_no_folder(tiny, tmp_path):

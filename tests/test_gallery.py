@@ -91,8 +91,8 @@ def test_codes_of_more_dimensions_are_histograms(make, drawn, part):
     pictures(model, part)
     (codes, prior), _ = drawn["code_histograms"][0]
     assert np.array_equal(codes, inference.encode(model, part.images).mean)
-    assert prior.shape == (100, 5)
-    assert prior.std() == pytest.approx(3, rel=0.1)
+    assert prior.shape == (10_000, 5), "few codes do not make the prior ragged"
+    assert prior.std() == pytest.approx(3, rel=0.02)
 
 
 def test_the_manifold_is_the_decoded_grid(make, drawn):
@@ -154,6 +154,15 @@ def test_style_has_a_class_a_row_and_a_style_a_column(make, drawn, part, variant
         used.append(int(np.argmin(near)))
         assert min(near) < 1e-5
     assert len(set(used)) == columns
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_there_are_ten_styles_whatever_the_number_of_classes(make, drawn, part, count):
+    model, classes = make("cluster", clusters=count), tuple(map(str, range(count)))
+    gallery.style(model, part, classes, torch.Generator().manual_seed(0))
+    [((images,), options)] = drawn["grid"]
+    assert (len(images), options["columns"]) == (10 * count, 10)
+    assert options["row_labels"] == classes
 
 
 def test_clusters_have_a_row_each_of_head_and_members(make, drawn, part):

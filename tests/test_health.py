@@ -8,6 +8,7 @@ import pytest
 from aae.config import Config
 from aae.health import Check, Measurements, examine, verdict
 from aae.hints import flag
+from aae.uncertainty import of_share
 
 HEALTHY = {
     "discriminator_accuracy": 0.6,
@@ -30,7 +31,7 @@ def test_a_healthy_training_is_fine():
     checks = examine(Measurements(**HEALTHY))
     assert [check.name for check in checks] == [
         "discriminator accuracy",
-        "distance from prior",
+        "relative prior distance",
         "offset from centre",
         "unused dimensions",
         "balance of classes",
@@ -52,12 +53,13 @@ CASES = [
     ({"discriminator_accuracy": 0.96}, "discriminator accuracy", "has won", "check"),
     ({"discriminator_accuracy": 0.81}, "discriminator accuracy", "ahead", "check"),
     ({"discriminator_accuracy": 0.39}, "discriminator accuracy", "lags behind", "check"),
-    ({"prior_distance": 0.05}, "distance from prior", "loosely", "check"),
-    ({"prior_distance": 0.2}, "distance from prior", "do not match", "check"),
-    ({"prior_distance": 0.42}, "distance from prior", "nowhere near", "collapsed"),
+    ({"prior_distance": 0.05}, "relative prior distance", "loosely", "check"),
+    ({"prior_distance": 0.2}, "relative prior distance", "do not match", "check"),
+    ({"prior_distance": 0.42}, "relative prior distance", "nowhere near", "collapsed"),
     ({"prior_offset": 0.3}, "offset from centre", "off the prior's centre", "check"),
     ({"prior_offset": 1.0}, "offset from centre", "off the prior's centre", "collapsed"),
-    ({"code_variances": (0.09, 1.0)}, "unused dimensions", "1 of 2 code dimensions", "check"),
+    ({"code_variances": (0.09, 1.0)}, "unused dimensions", "1 of 2 code dimensions is", "check"),
+    ({"code_variances": (0.0, 0.0)}, "unused dimensions", "are the same for all examples", "check"),
     ({"code_variances": (0.09, math.nan)}, "unused dimensions", "diverged", "collapsed"),
     ({"class_shares": (0.1, 0.45, 0.45)}, "balance of classes", "0 is too rarely", "check"),
     ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
@@ -95,6 +97,24 @@ def test_the_edge_of_fine(change):
     assert verdict(examine(Measurements(**HEALTHY | change))) == "fine"
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "words"), [(0.3462, "lags behind"), (0.85, "well ahead"), (0.96, "has won")]
+)
+def test_few_guesses_are_not_called_behind_or_ahead_for_chance(accuracy, words):
+    unsure, sure = (
+        check_of(discriminator_accuracy=accuracy, discriminator_error=of_share(accuracy, count))
+        for count in (26, 20_000)
+    )
+    assert words in sure.verdict
+    assert words not in unsure.verdict
+    assert unsure.value == accuracy
+
+
+def test_a_guess_over_unmatched_codes_is_dead_with_any_number_of_codes():
+    measured = Measurements(discriminator_accuracy=0.5, discriminator_error=0.1, prior_distance=0.2)
+    assert "dead" in examine(measured)[0].verdict
+
+
 def test_a_discriminator_that_guesses_is_dead_only_where_codes_are_off():
     matched = check_of(discriminator_accuracy=0.5)
     assert matched.ok
@@ -121,7 +141,7 @@ def test_clusters_may_have_shares_that_differ_but_none_is_empty():
     uneven = check_of(class_shares=(0.1, 0.45, 0.45), of_clusters=True)
     assert uneven.ok
     empty = check_of(class_shares=(0.5, 0.5, 0.0), of_clusters=True)
-    assert empty.verdict == "cluster 2 has next to no pictures"
+    assert empty.verdict == "cluster 2 has next to no examples"
     assert "--clusters" in empty.advice
     assert "labels" not in empty.advice
 

@@ -292,6 +292,29 @@ def test_without_a_network_it_says_so(server, tiny_run, run, monkeypatch):
     assert "the Hub cannot be reached for me/digits" in err
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/hub/me"), "/hub/me: Permission denied"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("offline"), "the Hub cannot be reached for me/digits: look at the network"),
+        (ConnectionResetError(104, "reset"), "the Hub cannot be reached for me/digits"),
+        (TimeoutError(110, "timed out"), "the Hub cannot be reached for me/digits"),
+    ],
+    ids=repr,
+)
+def test_what_fails_on_this_machine_is_not_the_network(tiny_run, run, monkeypatch, error, said):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(hub, "snapshot_download", fail)
+    monkeypatch.setattr(hub.Shared, "push_to_hub", fail)
+    with pytest.raises(OSError, match=said.rpartition(": ")[2]):
+        aae.load("hf:me/digits")
+    code, _, err = run("push", tiny_run.folder, "me/digits")
+    assert (code, err.startswith(f"aae: {said}")) == (1, True), err
+
+
 def test_networks_of_ones_own_are_not_shared(tiny, digits, tmp_path):
     networks = Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()))
     theirs = Run.create(tmp_path / "run", tiny(), digits, networks)

@@ -5,14 +5,18 @@ import torch
 from torch import nn
 
 from aae import inference
+from aae.autoencoder import Batch
 from aae.build import build
 from aae.cli import main
 from aae.evaluate import evaluate
-from aae.fit import fit, resume
+from aae.fit import Interrupted, fit, resume
 from aae.own_networks import Networks
 from aae.run import Run
+from aae.training import checkpoint
 from aae.training.fast import FastJointStep
-from aae.training.trainer import STEPS
+from aae.training.finite import Watch
+from aae.training.stacked import stack, stacked_step
+from aae.training.trainer import PLAIN, STEPS, make_step
 from aae.training.twin import twin
 
 
@@ -95,6 +99,19 @@ def test_a_step_changes_them_in_every_variant(
     assert model.state_dict()["encoder.trunk.module.norm.num_batches_tracked"] > 0
 
 
+@pytest.mark.parametrize("kind", ["joint", "alternating"])
+@pytest.mark.parametrize("mixes", [False, True])
+def test_a_critic_that_mixes_rows_reads_prior_samples_and_codes_apart(tiny, kind, mixes):
+    norm = nn.BatchNorm1d(20) if mixes else nn.LayerNorm(20)
+    own = nn.Sequential(nn.Linear(2, 20), norm, nn.Dropout(), nn.ELU(), nn.Linear(20, 1))
+    config = tiny(step=kind)
+    model = made(config, Networks(critic=own))
+    fast = STEPS[kind]
+    assert type(make_step(model, config)) is (PLAIN[fast] if mixes else fast)
+    if mixes:  # it was tried on a copy
+        assert model.adversaries["z"].critic.trunk.module[1].num_batches_tracked == 0
+
+
 @pytest.mark.parametrize(
     ("networks", "words"),
     [
@@ -139,6 +156,83 @@ def test_what_they_compute_counts_for_the_size_of_batches(tiny):
     wide = nn.Sequential(nn.Conv2d(1, 500, 3), nn.Flatten(), nn.Linear(500 * 36, 3))
     sizes = [inference.batch_size(made(tiny(), Networks(encoder=net))) for net in (wide, wide[1])]
     assert 100 < sizes[0] < sizes[1] / 10
+
+
+# --- weights that the user froze
+
+
+def frozen(*names, beside_z=0, beside_critic=0):
+    """Three networks, of which those named learn nothing; of the encoder, all but its scale."""
+    networks = Networks(
+        encoder=Features(), decoder=decoder(2 + beside_z), critic=critic(2 + beside_critic)
+    )
+    for name in names:
+        getattr(networks, name).requires_grad_(False)
+    networks.encoder.scale.requires_grad_(True)
+    return networks
+
+
+def wrong(model, before):
+    """The names of frozen weights that have changed, and of others that have not."""
+    return [
+        name
+        for name, weight in model.named_parameters()
+        if torch.equal(weight, before[name]) == weight.requires_grad
+        and not (weight.requires_grad and "convolution.bias" in name)  # a norm undoes it
+    ]
+
+
+@pytest.mark.parametrize("names", [["encoder"], ["critic"], ["encoder", "decoder", "critic"]])
+@pytest.mark.parametrize("changes", [{}, {"model": "read", "optimizer": "sgd"}])
+@pytest.mark.parametrize("kind", STEPS.values())
+def test_a_step_leaves_frozen_weights_and_changes_all_others(tiny, batches, names, changes, kind):
+    reads = "model" in changes
+    config = tiny(**changes)
+    model = made(config, frozen(*names, beside_z=10 * reads, beside_critic=11 * reads))
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    step = kind(model, config)
+    for count in range(2):
+        losses = step(batches[0], lambda: batches[1], count, seeded())
+        assert all(loss > 0 for loss in losses.values())
+    assert not step.watch.look()
+    assert wrong(model, before) == []
+    assert model.state_dict()["encoder.trunk.module.norm.num_batches_tracked"] > 0
+
+
+def test_what_moves_no_weight_is_watched_on_other_devices_too():
+    with torch.device("meta"):
+        watch = Watch(critic(), ["discriminator_z"])
+        assert watch({"discriminator_z": torch.zeros(())}, [], 0).shape == ()
+
+
+@pytest.mark.parametrize("on_nonfinite", ["stop", "skip"])
+@pytest.mark.parametrize("kind", ["joint-plain", "alternating-plain"])
+def test_frozen_weights_of_stacked_models_stay(tiny, batches, kind, on_nonfinite):
+    config = tiny(step=kind, on_nonfinite=on_nonfinite)
+    networks = frozen("encoder", "critic")
+    networks.encoder.norm = nn.Identity()  # no stacked model counts batches
+    model = stack([made(config, networks) for _ in range(2)])
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    both = Batch(*(torch.stack([t, t]) for t in (batches[0].x, batches[0].labels)))
+    generators = [seeded(k) for k in range(2)]
+    stacked_step(model, config, generators)(both, lambda: None, 0, generators[0])
+    assert wrong(model, before) == []
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_run_with_frozen_weights_goes_on_to_the_bit(
+    tiny, digits, tmp_path, no_pictures, same_state, kind
+):
+    config, networks = tiny(step=kind), frozen("encoder", "decoder")
+    whole = fit(config, tmp_path / "whole", dataset=digits, networks=networks)
+    stopped = Run.create(tmp_path / "stopped", config, digits, networks).folder
+    steps = iter(range(15))
+    with pytest.raises(Interrupted):
+        resume(stopped, dataset=digits, networks=networks, stop=lambda: next(steps, None) is None)
+    resumed = resume(stopped, dataset=digits, networks=networks)
+    ends = [checkpoint.read(checkpoint.newest(run.checkpoints)) for run in (whole, resumed)]
+    assert same_state(*ends)
+    assert same_state(whole.model().decoder.trunk.module, networks.decoder)
 
 
 # --- a run

@@ -161,14 +161,19 @@ def test_histograms_show_each_dimension_of_codes_and_prior(rng):
 
 
 def test_histograms_hide_no_value(rng):
-    codes = np.array([[0.0]] * 9 + [[50.0]])
+    codes = np.array([[0.0]] * 999 + [[50.0]])
     axes = plots.code_histograms(codes, rng.normal(size=(10_000, 1))).axes[0]
     _, drawn = axes.patches
     low, high = axes.get_xlim()
     assert high < 5
     shares = drawn.get_xy()[1:-1:2, 1] * (high - low) / 40
-    assert shares[-1] == pytest.approx(0.1), "what lies beyond is in the last bin"
+    assert shares[-1] == pytest.approx(0.001), "what lies beyond is in the last bin"
     assert shares.sum() == pytest.approx(1)
+
+
+def test_histograms_have_room_for_few_codes_beside_many_samples(rng):
+    axes = plots.code_histograms(np.array([[7.0], [9.0]]), rng.normal(size=(10_000, 1))).axes[0]
+    assert axes.get_xlim()[1] == pytest.approx(9, abs=0.1)
 
 
 def test_histograms_say_how_many_dimensions_are_left_out(rng):

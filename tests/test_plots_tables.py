@@ -1,5 +1,7 @@
 """Figures of tables, read back from their artists; and the distances that they show."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,7 @@ def panels(figure):
 def test_pairs_draws_every_pair_of_columns_of_both_tables():
     real, made = table(200), table(150, shift=1)
     figure = plots.pairs(real, made, title="Both")
-    assert len(panels(figure)) == 4
+    assert len(panels(figure)) == 4 + 2  # on the diagonal, one more for heights
     by_both = panels(figure)[1]  # size over kind
     first, second = (c.get_offsets() for c in by_both.collections)
     assert (len(first), len(second)) == (200, 150)
@@ -35,7 +37,7 @@ def test_pairs_draws_every_pair_of_columns_of_both_tables():
     kinds = np.array(["a", "b", "c"])[np.rint(first[:, 0]).astype(int)]
     assert (kinds == real["kind"]).all()
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["real", "generated"]
-    shares = [bar.get_height() for bar in panels(figure)[3].patches]
+    shares = [bar.get_height() for bar in panels(figure)[-1].patches]
     assert np.allclose(shares[:3], [np.mean(real["kind"] == k) for k in "abc"])
     assert np.allclose(shares[3:], [np.mean(made["kind"] == k) for k in "abc"])
 
@@ -44,8 +46,29 @@ def test_pairs_leaves_out_what_is_missing_and_what_is_too_much():
     real = {str(k): RNG.normal(size=50) for k in range(9)}
     real["0"][:10] = np.nan
     figure = plots.pairs(real, {name: values + 1 for name, values in real.items()})
-    assert len(panels(figure)) == 36
+    assert len(panels(figure)) == 36 + 6
     assert np.isfinite(panels(figure)[0].get_xlim()).all()
+    assert figure.legends[0].get_texts()[-1].get_text() == "first 6 of 9 columns"
+
+
+def test_the_first_row_of_pairs_has_its_own_numbers():
+    first, second, *_ = panels(plots.pairs(table(200), table(150)))
+    assert first.get_ylim() == second.get_ylim()
+    assert first.yaxis.get_tick_params()["labelleft"]
+    assert not second.yaxis.get_tick_params()["labelleft"]
+
+
+def test_names_of_categories_do_not_run_into_each_other():
+    cities = ["Bern", "Köln", "New York", "Sankt Petersburg"]
+    real = {k: np.array(cities, object) for k in ("city", "home")} | {"size": np.arange(4.0)}
+    figure = plots.pairs(real, real)
+    figure.canvas.draw()
+    names = panels(figure)[6].get_xticklabels()
+    assert [name.get_text() for name in names] == [*cities[:3], "Sankt Pete…"]
+    boxes = [name.get_window_extent() for name in names]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    few = plots.pairs(table(9), table(9))
+    assert {name.get_rotation() for name in panels(few)[3].get_xticklabels()} == {0}
 
 
 def test_pairs_of_other_columns_or_of_nothing_are_refused():

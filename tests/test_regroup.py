@@ -3,8 +3,10 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from aae.cli import main
 from aae.fit import Interrupted, fit, resume
@@ -40,6 +42,27 @@ def test_its_pictures_are_drawn(nine, tmp_path):
     assert {path.stem for path in fewer.figures.glob("*.png")} == {
         path.stem for path in nine.figures.glob("*.png")
     }
+    # Histograms are of the clusters that the discriminator saw, beside what it holds them to.
+    found = EventAccumulator(str(fewer.folder), {"histograms": 0}).Reload()
+    [codes], [prior] = (found.Histograms(f"codes/{name}") for name in ("y", "y_prior"))
+    assert codes.histogram_value.num == prior.histogram_value.num
+
+
+def test_a_run_of_early_days_is_merged(tiny, tmp_path, no_pictures):
+    pixels = np.random.default_rng(0).integers(256, size=(90, 3, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "colour.npy", pixels)
+    config = tiny(
+        model="cluster", clusters=9, network="mlp", data=str(tmp_path / "colour.npy"), epochs=1
+    )
+    run = fit(config, tmp_path / "run")
+    place = run.folder / "config.json"
+    about = json.loads(place.read_text())
+    del about["network"], about["config"]["network"]  # there was but one kind
+    place.write_text(json.dumps(about))
+    run.metrics.unlink()
+    fewer = regroup(Run(run.folder), 4, tmp_path / "fewer")
+    assert fewer.network == Run(fewer.folder).network == "mlp"
+    assert fewer.model().n_classes == 4
 
 
 class Stopper(Observer):

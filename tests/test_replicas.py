@@ -4,6 +4,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ import torch
 
 from aae.fit import Interrupted, fit, make_trainer
 from aae.replicas import training
+from aae.replicas.outcome import Stopped
+from aae.replicas.processes import in_processes
 from aae.replicas.summary import spread, summarise
 from aae.replicas.together import in_step
 from aae.run import Run, Splits
@@ -175,6 +178,27 @@ def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, by_stacki
     assert said == ["seed-1: by itself, for none of the others differs from it by its seed alone"]
 
 
+def test_one_that_diverged_is_named_where_the_others_are_stopped(
+    semi, digits, tmp_path, by_stacking, monkeypatch
+):
+    def spoilt(self):
+        with torch.no_grad():
+            next(self.members[1].model.decoder.parameters()).fill_(torch.nan)
+        run(self)
+
+    run = Group.run
+    monkeypatch.setattr(Group, "run", spoilt)
+    for name, config in training.seeds(semi, 3).items():
+        Run.create(tmp_path / name, config, digits)
+    runs = training.found(tmp_path)
+    with pytest.raises(Stopped, match=r"those that ran are saved in .*; seed-1 failed: ") as stop:
+        in_step(tmp_path, runs, digits, asked_after(3), lambda news: None, lambda words: None)
+    assert list(stop.value.failed) == ["seed-1"]
+    assert "step 1: the loss of reconstruction is not finite" in stop.value.failed["seed-1"]
+    saved = [bool(checkpoint.found(run.checkpoints)) for run in runs.values()]
+    assert saved == [True, False, True]
+
+
 # --- processes
 
 
@@ -237,6 +261,25 @@ def test_a_worker_that_fails_or_dies_does_not_lose_the_others(tiny, tmp_path, tw
     assert "the prior only 3 parts" in outcome.failed["wrong"]
 
 
+def test_a_worker_that_failed_is_named_where_the_others_are_stopped(
+    tiny, digits, tmp_path, two_cores
+):
+    long = tiny(epochs=10_000, sample_every=10_000)
+    wrong = replace(long, model="labels", prior="mixture", components=3)
+    for name, config in {"long": long, "wrong": wrong}.items():
+        Run.create(tmp_path / name, config, digits)
+
+    def asked():
+        return all(child.name != "wrong" for child in multiprocessing.active_children())
+
+    runs = training.found(tmp_path)
+    with pytest.raises(Stopped) as stop:
+        in_processes(tmp_path, runs, digits, asked, lambda news: None, lambda words: None)
+    assert list(stop.value.failed) == ["wrong"]
+    assert "the prior only 3 parts" in stop.value.failed["wrong"]
+    assert checkpoint.found(runs["long"].checkpoints)
+
+
 class Deadly:
     """What kills a process that reads it, long before its end."""
 
@@ -263,6 +306,59 @@ def test_nothing_is_made_where_something_does_not_fit(tiny, tmp_path):
     (tmp_path / "all" / "mine").touch()
     with pytest.raises(ValueError, match="all exists already: take another folder"):
         training.fit(training.seeds(tiny(), 2), tmp_path / "all")
+
+
+def test_one_whose_checkpoints_are_damaged_is_named_and_can_start_over(
+    tiny, digits, tmp_path, by_stacking, same_state
+):
+    folder, config = tmp_path / "stopped", tiny(epochs=1)
+    for name, each in training.seeds(config, 2).items():
+        Run.create(folder / name, each, digits)
+    runs = training.found(folder)
+    with pytest.raises(Stopped):
+        in_step(folder, runs, digits, asked_after(6), lambda news: None, lambda words: None)
+    damaged = runs["seed-0"].checkpoints
+    for file in damaged.rglob("weights.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1])
+
+    outcome = training.resume(folder, dataset=digits)
+    assert list(outcome.finished) == ["seed-1"]
+    assert outcome.finished["seed-1"].epochs_done == 1
+    assert outcome.failed.keys() == {"seed-0"}
+    assert f"put back a copy of one, or remove {damaged}, and" in outcome.failed["seed-0"]
+    shutil.rmtree(damaged)
+    again = training.resume(folder, dataset=digits)
+    assert again.failed == {}
+    mine, whole = again.finished["seed-0"], fit(config, tmp_path / "whole", dataset=digits)
+    assert same_state(end(mine), end(whole))
+    assert records(mine) == records(whole)
+
+
+def test_a_damaged_one_is_named_where_the_others_are_stopped(tiny, digits, tmp_path, monkeypatch):
+    def stopped(folder, runs, *_):
+        assert list(runs) == ["seed-1"]
+        raise Stopped(folder, {"seed-1": "out of luck"})
+
+    monkeypatch.setattr(training, "in_processes", stopped)
+    for name, config in training.seeds(tiny(), 2).items():
+        Run.create(tmp_path / name, config, digits)
+    (tmp_path / "seed-0" / "checkpoints" / "epoch-0001").mkdir(parents=True)
+    with pytest.raises(Stopped) as stop:
+        training.resume(tmp_path)
+    assert stop.value.failed.keys() == {"seed-0", "seed-1"}
+
+
+def test_only_those_that_are_named_go_on(tiny, digits, tmp_path, by_stacking):
+    for name, config in training.seeds(tiny(epochs=1), 3).items():
+        Run.create(tmp_path / name, config, digits)
+    outcome = training.resume(tmp_path, names=["seed-2", "seed-0"], dataset=digits)
+    assert {name: run.epochs_done for name, run in outcome.finished.items()} == {
+        "seed-0": 1, "seed-2": 1,
+    }  # fmt: skip
+    assert Run(tmp_path / "seed-1").epochs_done == 0
+    with pytest.raises(ValueError, match="no run seed-3, seed-4: name some of seed-0, seed-1, "):
+        training.resume(tmp_path, names=["seed-1", "seed-4", "seed-3"])
+    assert training.resume(tmp_path, names=[]).finished == {}
 
 
 def test_runs_are_found_in_their_order(tiny, digits, tmp_path):

@@ -118,6 +118,15 @@ def test_the_time_of_a_training_that_was_stopped_counts(small, trainings, tmp_pa
     assert 400 <= figures["seconds"] < 500
 
 
+def test_only_the_seeds_asked_for_are_trained(small, trainings, tmp_path, monkeypatch):
+    whole = training.in_processes
+    monkeypatch.setattr(training, "in_processes", lambda folder, runs, *_: dict.fromkeys(runs, ""))
+    assert go(small[:1], tmp_path, seeds=3) == []  # all three have begun, and failed
+    monkeypatch.setattr(training, "in_processes", whole)
+    assert len(go(small[:1], tmp_path, seeds=1)) == 1
+    assert [name for _, name in trainings] == ["seed-0"]
+
+
 def test_figures_do_not_say_where_the_data_lay(small, trainings, tmp_path):
     [(_, _, figures)] = go(small[:1], tmp_path, seeds=1, data_dir=str(tmp_path / "here"))
     assert figures["config"]["data_dir"] is None

@@ -14,6 +14,7 @@ def test_rows_come_back(scale):
     assert np.allclose(rows.back(rows.forward(x)), x, rtol=1e-5, atol=1e-6 * np.abs(x).max())
     again = scaling.from_json(rows.to_json())
     assert np.array_equal(again.forward(x), rows.forward(x))
+    assert again.scale == scale
 
 
 def test_each_scale_is_what_it_says():

@@ -148,6 +148,15 @@ def test_in_use_a_process_asks_no_other(new_model, tiny):
     assert torch.isfinite(sharpened.eval().reconstruction_loss(x.tanh(), x))
 
 
+def test_a_phase_that_changes_no_weight_has_its_loss_summed(monkeypatch):
+    world = Workers(0, 2)
+    monkeypatch.setattr(world, "sum", lambda flat: flat * 2)
+    frozen = torch.nn.Linear(2, 2).requires_grad_(False)
+    assert world.total({"discriminator_z": torch.tensor(1.5)}, [*frozen.parameters()]) == {
+        "discriminator_z": 3.0
+    }
+
+
 def test_a_batch_has_a_picture_for_each_process(new_model, tiny, part):
     config = tiny(batch_size=4)
     with pytest.raises(ValueError, match="--batch-size 4 is for all of 5 processes"):

@@ -1,4 +1,4 @@
-"""The pictures in a run's folder, with their captions."""
+"""What pages for others call a run's data and pictures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ CAPTIONS = {
     "reconstructions": "Held-out pictures and their reconstructions",
 }
 """Captions by the start of a file's name, in the order in which pictures are shown."""
+
+
+def data_name(run: Run) -> str:
+    """What a run was trained on, without its place on the user's machine."""
+    return Path(run.config.data).name
 
 
 def captioned(run: Run) -> Iterator[tuple[str, Path]]:

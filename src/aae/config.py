@@ -136,8 +136,8 @@ class Config:
     """Learning rate of all phases but reconstruction or, in a joint step, of the discriminators;
     without it, the same as --lr."""
     warmup: int = 100
-    """Steps over which the learning rate rises from 0: the first moves of the adversarial game are
-    the most dangerous."""
+    """Steps over which the learning rate rises from 0, at most a tenth of all: the first moves of
+    the adversarial game are the most dangerous."""
     lr_steps: tuple[float, ...] = (0.7, 0.9)
     """When to multiply the learning rate by --lr-factor: epochs, or (below 1) shares of
     --epochs."""
@@ -167,14 +167,14 @@ class Config:
     discriminator_weight: float = 6.0
     """Weight of the discriminator loss on z."""
     classification_weight: float = 100.0
-    """Weight of the cross-entropy on labelled pictures (semi-supervised)."""
+    """Weight of the cross-entropy on labelled pictures (semi, embed with labels)."""
     y_generator_weight: float = 25.0
-    """Weight of the generator loss on y (semi-supervised)."""
+    """Weight of the generator loss on y (semi, cluster, embed)."""
     y_discriminator_weight: float = 6.0
-    """Weight of the discriminator loss on y (semi-supervised)."""
+    """Weight of the discriminator loss on y (semi, cluster, embed)."""
     vat_weight: float = 0.0
-    """Weight of virtual adversarial training on y (semi-supervised): the classes of a picture and
-    of its worst neighbour must agree. 0 leaves it out, as in the paper."""
+    """Weight of virtual adversarial training on y (semi, cluster, embed): the classes of a picture
+    and of its worst neighbour must agree. 0 leaves it out, as in the paper."""
     vat_radius: float = 3.0
     """Distance of that worst neighbour: L2 norm, of pixels in [-1, 1] (--vat-weight)."""
     kl_weight: float | None = None
@@ -185,33 +185,33 @@ class Config:
     """Weight of legibility (style): a classifier, trained beside the decoder, must read what that
     draws for a prior sample and a label as that label. 0 leaves it out, as in the paper."""
     tangent_weight: float = 0.0
-    """Weight of virtual adversarial training along the style (semi-supervised, clustering): a
-    picture must keep its class when z moves. 0 leaves it out, as in the paper."""
+    """Weight of virtual adversarial training along the style (semi, cluster, embed): a picture must
+    keep its class when z moves. 0 leaves it out, as in the paper."""
     tangent_radius: float = 1.0
     """How far z moves, in the L2 norm (--tangent-weight)."""
     warp_weight: float = 0.0
     """Weight of keeping a picture's class when the picture is turned, slanted, stretched and
-    shifted a little (semi-supervised, clustering). 0 leaves it out, as in the paper."""
+    shifted a little (semi, cluster, embed). 0 leaves it out, as in the paper."""
     warp_size: float = 1.0
     """How far --warp-weight warps a picture: 1 stands for turns up to 11 degrees, slants up to 0.3,
     sides up to 15 % longer or shorter, and shifts up to 7 % of a side."""
     denoising_weight: float = 0.0
-    """Weight of removing noise from the encoder's layers, with the help of y (semi-supervised, with
-    --batch-norm); labelled pictures are then classified with that noise, too. 0 leaves it out, as
-    in the paper."""
+    """Weight of removing noise from the encoder's layers, with the help of y (semi, embed with
+    labels; with --batch-norm); labelled pictures are then classified with that noise, too. 0 leaves
+    it out, as in the paper."""
     denoising_std: float = 0.3
     """Standard deviation of the noise of --denoising-weight on hidden units, which are normalised;
     pixels in [-1, 1] get twice as much."""
     balance_weight: float = 0.0
     """Weight of the KL divergence from the mean class probabilities of a batch to equal shares
-    (semi-supervised, clustering). 0 leaves it out, as in the paper."""
+    (semi, cluster, embed). 0 leaves it out, as in the paper."""
     balance_slack: float = 0.0
     """Nats up to which the divergence of --balance-weight costs nothing, so that shares may
     differ."""
     heads_weight: float = 1.0
     """Weight of keeping the heads of classes or clusters apart (embed)."""
     classification_every: int = 1
-    """Steps from one classification phase to the next (semi-supervised)."""
+    """Steps from one classification phase to the next (semi, embed with labels)."""
 
     # --- machine and run
     seed: int = 0
@@ -222,8 +222,8 @@ class Config:
     device: str = "auto"
     """Device: auto, cpu, cuda, cuda:1, mps."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Type of matrix products: float32 or bfloat16; auto takes bfloat16 if the processor has units
-    for it. Weights, losses and updates are always float32."""
+    """Type of matrix products: float32 or bfloat16; auto takes bfloat16 for pictures if the
+    processor has units for it. Weights, losses and updates are always float32."""
     log_every: int = 100
     """Steps between two lines of metrics."""
     sample_every: int = 10

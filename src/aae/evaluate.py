@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
-from aae.captions import captioned
+from aae.captions import captioned, data_name
 from aae.codes import Codes
 from aae.data import Columns, Dataset, column_distances
 from aae.recipes import command
@@ -220,6 +220,7 @@ def _measurements(
 ) -> health.Measurements:
     """The measurements that the verdict on a training rests on."""
     accuracy = shares = expected = None
+    accuracy_error = 0.0
     if model.adversaries:
         size = inference.batch_size(model)
         labels = torch.from_numpy(part.labels).split(size)
@@ -230,6 +231,7 @@ def _measurements(
             ]
         real, fake = (torch.cat(each) for each in zip(*logits, strict=True))
         accuracy = float(((real > 0).float().mean() + (fake < 0).float().mean()) / 2)
+        accuracy_error = uncertainty.of_share(accuracy, 2 * len(part.labels))
     if codes.y_logits is not None:
         counts = torch.bincount(codes.y_logits.argmax(1), minlength=model.n_classes)
         shares = (counts / len(part.labels)).tolist()
@@ -241,6 +243,7 @@ def _measurements(
     variances = codes.mean.var(0, correction=0) / drawn.var(0)
     return health.Measurements(
         discriminator_accuracy=accuracy,
+        discriminator_error=accuracy_error,
         prior_distance=match.relative,
         prior_distance_error=match.error / match.scale,
         prior_offset=match.offset,
@@ -263,12 +266,15 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
     config = run.config
     settings = config.to_json() | {"trained with " + k: v for k, v in run.versions.items()}
     shape = "×".join(map(str, run.shape))
-    labels = f"{config.labels} labels" if config.needs_labels else "no labels"
+    labels = "labels not used" if run.classes else "no labels"
+    if config.needs_labels:
+        labels = f"{config.labels} labels"
+    data = data_name(run)
     return report.write(
         run.folder / "report.html",
-        title=f"{config.recipe} on {config.data}",
+        title=f"{config.recipe} on {data}",
         summary=[
-            ("data", f"{config.data}: {run.count or '?'} training examples, {shape}, {labels}"),
+            ("data", f"{data}: {run.count or '?'} training examples, {shape}, {labels}"),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),

@@ -237,7 +237,7 @@ def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
         import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
     except ImportError as error:
         raise ValueError(
-            f"ONNX needs the package {error.name!r}: pip install 'adversarial-autoencoders[export]'"
+            f"ONNX needs the package {error.name!r}: pip install onnx onnxruntime onnxscript"
         ) from None
     with _quiet():
         program = torch.onnx.export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import threading
@@ -72,10 +73,10 @@ def fit(
     """
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
-    choose_device(config.device)  # refuses one that is not there, with no folder yet
-    config = replace(config, data=dataset.origin)
+    config = of_data(config, dataset)
     with ExitStack() as working:
         world = working.enter_context(joined())
+        choose_device(config.device)  # refuses one that is not there, with no folder yet
         begun = launch.restarts() > 0 and not world.rank and _began(Path(folder), config)
         if world.same(b"begun" if begun else b"new") == b"begun":
             return resume(folder, observers, dataset=dataset, networks=networks)
@@ -125,6 +126,17 @@ def resume(
     return run
 
 
+def of_data(config: Config, dataset: Dataset) -> Config:
+    """A config with what a data set decides: where it is, and the precision for its kind.
+
+    bfloat16 tells about as many values apart as a pixel has. The numbers of rows have more, so
+    "auto" is float32 for them.
+    """
+    if config.precision == "auto" and len(dataset.shape) == 1:
+        config = replace(config, precision="float32")
+    return replace(config, data=dataset.origin)
+
+
 def _own(folder: Path, world: World, working: ExitStack) -> Path:
     """The run folder in the first process; a temporary one in the others, which keep nothing."""
     if not world.rank:
@@ -163,10 +175,17 @@ def make_trainer(
 ) -> Trainer:
     """A trainer for a run, at its newest checkpoint or at the start."""
     model = run.new_model().to(choose_device(run.config.device))
-    trainer = new_trainer(model, run.config, splits.train, observers, step, world)
+    config = paced(run.config, len(splits.train.labels))
+    trainer = new_trainer(model, config, splits.train, observers, step, world)
     if place := checkpoint.newest(run.checkpoints):
         checkpoint.load(place, trainer)
     return trainer
+
+
+def paced(config: Config, count: int) -> Config:
+    """A config whose warm-up is no more than a tenth of its training on a number of examples."""
+    steps = config.epochs * math.ceil(count / config.batch_size)
+    return replace(config, warmup=min(config.warmup, steps // 10))
 
 
 def new_trainer(
@@ -256,6 +275,7 @@ def watched(
     with Recorder(run, trainer.progress) as recorder:
         keeper = Keeper(run, recorder)
         trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
+        trainer.left = ", in a new run; this one keeps its checkpoints"
         yield keeper
 
 

@@ -21,7 +21,7 @@ from aae.priors import Prior
 from aae.run import Part, Run, Splits
 
 CODES = 10_000
-"""Most pictures whose codes are drawn."""
+"""Most pictures whose codes are drawn; samples of the prior that are drawn beside any codes."""
 ROWS, SHOWN = 10_000, 1_000
 """Rows that a model of a table generates to be measured, and rows drawn as points."""
 SIDE = 20
@@ -119,7 +119,7 @@ def latent(
         )  # fmt: skip
     return plots.code_histograms(
         codes.numpy(),
-        prior.sample(len(codes), generator=generator).numpy(),
+        prior.sample(CODES, generator=generator).numpy(),
         title="Held-out codes and the prior",
     )
 
@@ -171,7 +171,7 @@ def style(
     model: Autoencoder, part: Part, classes: tuple[str, ...], generator: torch.Generator
 ) -> Figure:
     """One class a row, one style a column; the styles are those of held-out pictures."""
-    columns = min(len(classes), len(part.images))
+    columns = min(10, len(part.images))
     chosen = torch.randperm(len(part.images), generator=generator)[:columns].numpy()
     styles = inference.encode(model, part.images[chosen]).mean
     labels = torch.arange(len(classes)).repeat_interleave(columns)

@@ -12,7 +12,9 @@ from typing import Literal
 
 DISCRIMINATOR_BEHIND, DISCRIMINATOR_BLIND = 0.4, 0.55
 DISCRIMINATOR_AHEAD, DISCRIMINATOR_WON = 0.8, 0.95
-"""Accuracy: 0.5 is guessing, which is what a perfect match of codes and prior leads to."""
+"""Accuracy: 0.5 is guessing, which is what a perfect match of codes and prior leads to. To be
+behind, ahead or to have won, it must be so beyond two sampling errors. One that is blind to codes
+off the prior looks like a guess with any number of codes, so there nothing is subtracted."""
 DISTANCE_FINE, DISTANCE_LOOSE, DISTANCE_LOST = 0.02, 0.1, math.sqrt(2) - 1
 """Energy distance over the prior's mean pairwise distance. For a Gaussian prior, in any number of
 dimensions, codes s times as wide give √(2 + 2s²) - 1 - s: 0.02 is a width of 0.74 or 1.3, 0.1 one
@@ -26,7 +28,7 @@ BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
 threshold counts, as their shares may differ."""
 UNUSED = 0.1
 """Variance of a code dimension's mean over the prior's, below which it says next to nothing about
-the picture: for a Gaussian, 0.08 bits. On MNIST, codes of two and of ten dimensions have 0.93 and
+the example: for a Gaussian, 0.08 bits. On MNIST, codes of two and of ten dimensions have 0.93 and
 more in each."""
 RECONSTRUCTION_FINE, RECONSTRUCTION_LOST, RECONSTRUCTION_WORSE = 0.8, 0.95, 1.05
 """Reconstruction error over the error of the mean image, which needs no code. On MNIST, in half the
@@ -41,6 +43,7 @@ class Measurements:
     Attributes:
         discriminator_accuracy: share that the discriminator gets right on equal numbers of prior
             samples and codes.
+        discriminator_error: its sampling error.
         prior_distance: energy distance between codes and prior over the prior's mean pairwise
             distance (`metrics.PriorDistance.relative`).
         prior_distance_error: its sampling error, in the same units.
@@ -58,6 +61,7 @@ class Measurements:
     """
 
     discriminator_accuracy: float | None = None
+    discriminator_error: float = 0.0
     prior_distance: float | None = None
     prior_distance_error: float = 0.0
     prior_offset: float | None = None
@@ -134,7 +138,8 @@ def _discriminator(measured: Measurements) -> Check | None:
     if not math.isfinite(value):
         return _not_finite(name, value)
     unmatched = _distance_beyond_chance(measured) >= DISTANCE_LOOSE
-    if value > DISCRIMINATOR_WON:
+    chance = 2 * measured.discriminator_error
+    if value - chance > DISCRIMINATOR_WON:
         return Check(
             name,
             value,
@@ -144,7 +149,7 @@ def _discriminator(measured: Measurements) -> Check | None:
             ok=False,
             collapsed=unmatched,
         )
-    if value > DISCRIMINATOR_AHEAD:
+    if value - chance > DISCRIMINATOR_AHEAD:
         return Check(
             name,
             value,
@@ -161,7 +166,7 @@ def _discriminator(measured: Measurements) -> Check | None:
             "--generator-weight; try --step alternating",
             ok=False,
         )
-    if value < DISCRIMINATOR_BEHIND:
+    if value + chance < DISCRIMINATOR_BEHIND:
         return Check(
             name,
             value,
@@ -173,7 +178,7 @@ def _discriminator(measured: Measurements) -> Check | None:
 
 
 def _prior_distance(measured: Measurements) -> Check | None:
-    name, value = "distance from prior", measured.prior_distance
+    name, value = "relative prior distance", measured.prior_distance
     if value is None:
         return None
     beyond_chance = _distance_beyond_chance(measured)
@@ -226,7 +231,8 @@ def _unused(measured: Measurements) -> Check | None:
     return Check(
         name,
         count,
-        f"{count} of {len(variances)} code dimensions are the same for all pictures",
+        f"{count} of {len(variances)} code dimensions {'is' if count == 1 else 'are'} the same for "
+        "all examples",
         "lower --generator-weight, take --posterior deterministic, or train longer (--epochs); "
         "where reconstructions are good, a smaller --latent-dim does",
         ok=False,
@@ -249,7 +255,7 @@ def _balance(measured: Measurements) -> Check | None:
     if value >= (BALANCE_LOST if measured.of_clusters else BALANCE_FINE):
         return _fine(name, value)
     if measured.of_clusters:
-        said = f"cluster {ratios.index(value)} has next to no pictures"
+        said = f"cluster {ratios.index(value)} has next to no examples"
         return Check(name, value, said, "raise --balance-weight, or lower --clusters", ok=False)
     rarely = "never" if value < BALANCE_LOST else "too rarely"
     return Check(

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-from aae.captions import captioned
-from aae.data import CATALOG, NOWHERE
+from aae.captions import captioned, data_name
+from aae.data import CATALOG
 from aae.recipes import command
 from aae.run import Run
 from aae.storage import read_json, write_json
@@ -38,7 +38,8 @@ try:
     )
 except ImportError:
     raise ValueError(
-        "the Hub needs the package huggingface_hub: pip install 'adversarial-autoencoders[hub]'"
+        "the Hub needs the package huggingface_hub, of version 1 or later: "
+        "pip install 'huggingface_hub>=1'"
     ) from None
 
 SCHEME = "hf:"
@@ -52,6 +53,8 @@ MOST_BYTES, MOST_FILES = 4 * 2**30, 1000
 PAPER = "https://arxiv.org/abs/1511.05644"
 _NETWORK: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
 """Errors of the network, including those of the HTTP library that the Hub's client uses."""
+_UNREACHED = (ConnectionError, TimeoutError)
+"""Those of the system's own errors that are the network's."""
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -89,18 +92,12 @@ class Shared(ModelHubMixin):
             if (run.folder / name).exists():
                 shutil.copyfile(run.folder / name, save_directory / name)
         about = read_json(run.folder / "config.json")
-        about["config"] |= {"data": self.data, "data_dir": None}
+        about["config"] |= {"data": data_name(run), "data_dir": None}
         write_json(save_directory / "config.json", about)
         shutil.copytree(place, save_directory / "checkpoints" / place.name)
         (save_directory / "figures").mkdir()
         for _, picture in captioned(run):
             shutil.copyfile(picture, save_directory / "figures" / picture.name)
-
-    @property
-    def data(self) -> str:
-        """What it was trained on, without its place on the user's machine."""
-        data = self.run.config.data
-        return data if data in CATALOG or data in NOWHERE else PurePath(data).name
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card of the run; see `huggingface_hub.ModelHubMixin`."""
@@ -132,7 +129,7 @@ class Shared(ModelHubMixin):
         labels = f"{config.labels} labels" if config.needs_labels else "no labels"
         yield (
             f"An [adversarial autoencoder]({PAPER}) of the recipe `{config.recipe}`, trained on "
-            f"{self.data}{f' ({known.description})' if known else ''} with {labels}."
+            f"{data_name(run)}{f' ({known.description})' if known else ''} with {labels}."
         )
         yield _table(
             ("examples", f"{run.count or 'unknown'} for training, each {each}"),
@@ -195,7 +192,7 @@ def push(run: Run, name: str, *, private: bool | None = None, license: str | Non
 
     Raises:
         ValueError: see `Shared`; or the name is not valid, or may not be written to.
-        OSError: the Hub cannot be reached.
+        OSError: the Hub cannot be reached, or a file cannot be written.
     """
     _refuse_no_name(name)
     shared = Shared(run, license, name)
@@ -219,7 +216,7 @@ def fetch(name: str) -> Path:
     Raises:
         ValueError: the name is not valid, or there is nothing of that name; or, as the Hub says
             before anything is downloaded, it is larger than `MOST_BYTES` or `MOST_FILES`.
-        OSError: the Hub cannot be reached, and it is not in the cache.
+        OSError: the Hub cannot be reached, and it is not in the cache; or that cannot be written.
     """
     repository, _, revision = name.removeprefix(SCHEME).partition("@")
     _refuse_no_name(repository)
@@ -278,6 +275,8 @@ def _told(name: str) -> Iterator[None]:
             ) from None
         raise OSError(f"the Hub failed on {name}: {error}") from error
     except _NETWORK as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, _UNREACHED):
+            raise  # of this machine, such as a full disk: it says itself what and where
         raise OSError(
             f"the Hub cannot be reached for {name}: look at the network, or give a run folder "
             f"({type(error).__name__})"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aae import losses
@@ -207,3 +208,9 @@ def errors(
     of_each = torch.vmap(lambda x_hat, x: error(x_hat[None], x[None]))
     pieces = (of_each(within(guess(x, labels)), x).cpu() for x, labels in in_batches(model, part))
     return torch.cat(list(pieces)).double()
+
+
+def scores(model: Autoencoder, part: Part, columns: Columns | None = None) -> NDArray[np.float32]:
+    """How normal examples are, [n]: minus the `errors` of their reconstructions."""
+    found: NDArray[np.float32] = -errors(model, part, model.reconstruct, columns).float().numpy()
+    return found

@@ -329,6 +329,11 @@ class Critic(nn.Module):
         self.trunk = given or MLP(self.inputs, hidden, layers, slope=0.2, first=FullLinear)
         self.logit = nn.Identity() if given else FullLinear(hidden, 1)
 
+    @property
+    def mixes_rows(self) -> bool:
+        """Whether one row's logit depends on others; never so in ours."""
+        return isinstance(self.trunk, Given) and self.trunk.mixes_rows(self.inputs)
+
     def forward(self, code: Tensor, labels: Tensor | None = None) -> Tensor:
         """Codes [n, dim] and labels [n] (-1: no label) → logits [n]."""
         if self.n_labels:

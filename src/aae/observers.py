@@ -213,7 +213,9 @@ class Painter(Observer):
         prior = model.prior.sample(len(codes.z), generator=generator)
         writer.add_histogram("codes/z_prior", prior, step)
         if codes.y is not None:
-            writer.add_histogram("codes/y", codes.y, step)
+            # The discriminator saw the clusters before any were merged.
+            seen = codes.y if codes.found is None else codes.found
+            writer.add_histogram("codes/y", seen, step)
             drawn = model.adversaries["y"].prior.sample(len(codes.z), generator=generator)
             writer.add_histogram("codes/y_prior", drawn, step)
 

@@ -72,6 +72,16 @@ class Given(nn.Module):
             y: Tensor = self.module(x)
         return y.float()
 
+    def mixes_rows(self, width: int) -> bool:
+        """Whether what it makes of one row [width] depends on others, as batch normalisation does.
+
+        Tried on a copy, in training, by the gradients of one row's result.
+        """
+        rows = torch.randn(8, width, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        made = copy.deepcopy(self).cpu().train()(rows)
+        (slopes,) = torch.autograd.grad(made[0].sum(), rows, allow_unused=True)
+        return slopes is not None and bool(slopes[1:].any())
+
 
 def given(
     name: str,

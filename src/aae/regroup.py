@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 
+from aae.build import choose_network
 from aae.fit import make_trainer
 from aae.observers import Painter, Recorder
 from aae.run import Run, Splits
@@ -45,12 +46,15 @@ def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None
     dataset, place = run.dataset(data_dir), run.in_use
     assert place is not None
     config = replace(run.config, clusters=clusters, merged_from=found, keep_best=None)
+    if choose_network(config.network, run.shape) != run.network:  # an early version chose another
+        config = replace(config, network=run.network)
     merged = Run.create(folder, config, dataset, run.networks)
     weights, state = checkpoint.read(place)
     new = merged.new_model()
     learned = {name: w for name, w in weights.items() if not name.startswith(_MERGED)}
     new.load_state_dict(new.state_dict() | learned)
-    copyfile(run.metrics, merged.metrics)
+    if run.metrics.exists():
+        copyfile(run.metrics, merged.metrics)
     checkpoint.write(merged.checkpoints, new, state)
     splits = Splits.of(config, dataset)
     with locked(merged.folder):

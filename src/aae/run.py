@@ -75,9 +75,10 @@ class Splits:
         """
         if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
             raise ValueError(
-                f"the recipe {config.recipe!r} uses labels, and {dataset.name} has none: put those "
-                "of X.npy beside it as X.labels.npy, pictures into a folder for each class, name "
-                "a table's --label-column, or take a recipe without, such as gaussian"
+                f"the recipe {config.recipe!r} with --labels {config.labels} uses labels, and "
+                f"{dataset.name} has none: put those of X.npy beside it as X.labels.npy, pictures "
+                "into a folder for each class, name a table's --label-column, or take a recipe "
+                "without, such as gaussian, and no --labels"
             )
         count = len(dataset.train_labels)
         inside, outside = split_validation(dataset.train_labels, config.validation, config.drawn_by)
@@ -159,7 +160,7 @@ class Run:
             raise none_of_ours(self.folder, "its columns are none") from None
         self._given: list[str] = self._about.get("networks", [])
         # Before this was written, there was only one kind of network.
-        self._network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
+        self.network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
 
     @classmethod
     def create(
@@ -283,7 +284,7 @@ class Run:
                 f"Run({str(self.folder)!r}{given})"
             )
         generator = torch.Generator().manual_seed(self.config.seed)
-        config = replace(self.config, network=self._network)
+        config = replace(self.config, network=self.network)
         self._refuse_promises(config)
         return self._build(config, generator)
 

@@ -29,11 +29,13 @@ class Rows:
         unit: float64 [d], above 0.
         constant: bool [d], the columns that had only one number. They come back as that number, as
             they have no unit in which a decoder's error could be expressed.
+        scale: the scale that `of` was asked for; None if not known, as in older runs.
     """
 
     centre: NDArray[np.float64]
     unit: NDArray[np.float64]
     constant: NDArray[np.bool_]
+    scale: str | None = None
 
     @classmethod
     def of(cls, x: NDArray[Any], scale: str) -> Rows:
@@ -68,7 +70,8 @@ class Rows:
         constant = unit == 0
         if scale == "standard":
             constant |= (x == x[0]).all(0)
-        return cls(np.where(constant, x[0], centre), np.where(constant, 1.0, unit), constant)
+        centre, unit = np.where(constant, x[0], centre), np.where(constant, 1.0, unit)
+        return cls(centre, unit, constant, scale)
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -96,9 +99,9 @@ class Rows:
             raise ValueError("X holds values beyond the range of float32 when scaled")
         return scaled.astype(np.float32)
 
-    def one(self, x: Any) -> NDArray[Any]:
-        """A single example as an array of one."""
-        return np.reshape(x, (1, *self.shape))
+    def one(self, x: Any) -> Any:
+        """A single row as a table of one; one that is a table, such as a frame, as it is."""
+        return x if np.ndim(x) == 2 else np.reshape(x, (1, *self.shape))
 
     def back(self, x: NDArray[np.float32], seed: int | None = None) -> Any:
         """The model's rows → the user's, float64; nothing is drawn."""
@@ -108,7 +111,8 @@ class Rows:
     def to_json(self) -> dict[str, Any]:
         """The scaling as plain values."""
         values = {"centre": self.centre, "unit": self.unit, "constant": self.constant}
-        return {"kind": "rows", **{name: array.tolist() for name, array in values.items()}}
+        plain = {name: array.tolist() for name, array in values.items()}
+        return {"kind": "rows", **plain, "scale": self.scale}
 
 
 @dataclass(frozen=True)
@@ -227,8 +231,9 @@ def from_json(values: dict[str, Any]) -> Scaling:
             if not are(bool, constant):
                 raise ValueError("its scaling is none")
             rows = Rows(
-                np.array(centre, np.float64), np.array(unit, np.float64), np.array(constant)
-            )
+                np.array(centre, np.float64), np.array(unit, np.float64), np.array(constant),
+                values.get("scale"),
+            )  # fmt: skip
             sound = np.isfinite(rows.centre).all() and (rows.unit > 0).all()
             alike = rows.centre.shape == rows.unit.shape == rows.constant.shape
             if rows.centre.ndim == 1 and alike and sound:

@@ -11,6 +11,7 @@ from aae.cli.bench import bench
 from aae.cli.completion import completion
 from aae.cli.failures import USAGE, guarded, unknown
 from aae.cli.reproduce import reproduce
+from aae.cli.score import score
 from aae.cli.training import merge, summary, train
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "plot": use.plot,
     "encode": use.encode,
     "predict": use.predict,
+    "score": score,
     "export": share.export,
     "explore": share.explore,
     "push": share.push,

@@ -13,7 +13,7 @@ from aae import launch
 
 if TYPE_CHECKING:
     from aae.config import Config
-    from aae.data import Dataset
+    from aae.data import Dataset, Examples
     from aae.run import Part, Run, Splits
 
 Split = Literal["train", "validation", "test"]
@@ -39,66 +39,47 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
     Args:
         run: the run whose model takes them.
         data: a data set's name; or a folder or .zip of pictures, which are scaled and cropped to
-            the run's shape; or a ``.npy`` file of uint8 pictures or a folder of such files; or a
-            table or rows with the run's columns. Everything at a path is taken, unless a part of
-            the run's own data is asked for.
+            the run's shape; or a ``.npy`` file of uint8 pictures, a folder of such files, or a
+            ``.npz`` file of pictures ``x``; or a table or rows with the run's columns. Everything
+            at a path is taken, unless a part of the run's own data is asked for.
         split: which part of a data set, split as the run splits its own; by default test.
-        data_dir: the folder with the data set's files.
+        data_dir: the folder with the data set's files, or that the run's own data have moved to.
 
     Raises:
         ValueError: there is no such data, its shape is not the run's, or a part is asked for of
             data that have none.
     """
-    from aae.data import (
-        CATALOG,
-        holds_files,
-        holds_table,
-        load,
-        open_folder,
-        open_pictures,
-        open_rows,
-    )
+    from aae.data import CATALOG, load
     from aae.run import Part, Splits
 
     if data in CATALOG:
-        if CATALOG[data].shape != run.shape:
-            raise ValueError(
-                f"the pictures of {data} are {_by(CATALOG[data].shape)}, those of {run.folder} "
-                f"{_by(run.shape)}; take pictures of that shape"
-            )
+        _refuse_other(CATALOG[data].shape, data, run)
         own = data == run.config.data
         dataset = run.dataset(data_dir) if own else load(data, data_dir)
         # Another data set may have fewer labels; a config that uses none must not ask for any.
         whole = dataclasses.replace(run.config, labels="all" if run.config.labels else 0)
         return _part(Splits.of(whole, dataset), split or "test")
     path = Path(data).expanduser()
+    if split is not None and path.resolve() in _own_places(run, data_dir):
+        return _part(Splits.of(run.config, run.dataset(data_dir)), split)
     if not path.exists():
         raise ValueError(
             f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a folder or .zip of "
-            "pictures, a .npy file of pictures or a folder of such files, or a table"
+            "pictures, a .npy or .npz file of pictures or a folder of .npy files, or a table"
         )
     if split is not None:
-        if path.resolve() != Path(run.config.data).expanduser().resolve():
-            raise ValueError(
-                f"--split {split} is of a data set by name, or of the run's own data "
-                f"({run.config.data}); of {data} all is taken: leave --split out"
-            )
-        return _part(Splits.of(run.config, run.dataset(data_dir)), split)
+        raise ValueError(
+            f"--split {split} is of a data set by name, or of the run's own data "
+            f"({run.config.data}); of {data} all is taken: leave --split out, or, where these are "
+            "the run's own and have moved, name their folder by --data-dir"
+        )
     if run.columns is None and len(run.shape) == 1:
         raise ValueError(
             f"{run.folder} holds an estimator that learned rows of numbers, which this command "
             f"does not read: open it in Python, aae.load({str(run.folder)!r})"
         )
-    if (run.columns is not None) != holds_table(path):
-        raise ValueError(
-            f"{data} holds {'pictures' if run.columns else 'a table or rows'}, and the model of "
-            f"{run.folder} learned {'a table' if run.columns else 'other examples'}"
-        )
-    if run.columns is not None:
-        rows = open_rows(path, run.columns)
-        return Part(rows, np.full(len(rows), -1))
-    images = (open_folder if holds_files(path) else open_pictures)(path, run.shape)
-    return Part(images, np.full(len(images), -1))
+    examples = _all(run, path)
+    return Part(examples, np.full(len(examples), -1))
 
 
 def names(data: str) -> tuple[str, ...]:
@@ -131,9 +112,54 @@ def output(path: Path, *endings: str, data: str | None = None) -> Path:
 
 def _is_read(place: Path, source: Path) -> bool:
     """Whether a file is read from a source, or would be if it existed."""
-    return place == source or (
-        place.parent == source and (place.exists() or place.suffix == ".npy")
+    # Any .npy file makes its folder one of such files; a .csv file in a folder is never read.
+    return place == source or (place.parent == source and place.suffix == ".npy")
+
+
+def _own_places(run: Run, data_dir: str | None) -> set[Path]:
+    """The path of a run's own data, and the one that they have in the folder they moved to."""
+    own, moved = Path(run.config.data).expanduser(), data_dir or run.config.data_dir
+    places = [own, Path(moved).expanduser() / own.name] if moved else [own]
+    return {place.resolve() for place in places}
+
+
+def _all(run: Run, path: Path) -> Examples:
+    """All examples in the user's own file or folder, as a run's model takes them.
+
+    Raises:
+        ValueError: they are not of the run's kind or shape, or cannot be read.
+    """
+    from aae.data import (
+        holds_files,
+        holds_table,
+        open_folder,
+        open_packed,
+        open_pictures,
+        open_rows,
     )
+
+    packed = open_packed(path) if path.suffix.lower() == ".npz" else None
+    tabular = packed is None and holds_table(path)
+    if tabular != (run.columns is not None):
+        raise ValueError(
+            f"{path} holds {'a table or rows' if tabular else 'pictures'}, and the model of "
+            f"{run.folder} learned {'a table' if run.columns else 'other examples'}"
+        )
+    if run.columns is not None:
+        return open_rows(path, run.columns)
+    if packed is None:
+        return (open_folder if holds_files(path) else open_pictures)(path, run.shape)
+    _refuse_other(packed.shape[1:], str(path), run)
+    return packed
+
+
+def _refuse_other(shape: tuple[int, ...], name: str, run: Run) -> None:
+    """Refuse pictures of another shape than the run's."""
+    if shape != run.shape:
+        raise ValueError(
+            f"the pictures of {name} are {_by(shape)}, those of {run.folder} {_by(run.shape)}; "
+            "take pictures of that shape"
+        )
 
 
 def _part(splits: Splits, split: Split) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,9 @@ from aae.terminal import console, say, show_json
 
 if TYPE_CHECKING:
     from aae.config import Config
+    from aae.data import Dataset
     from aae.progress import News
-    from aae.replicas.training import Outcome
+    from aae.replicas.outcome import Outcome
 
 
 def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) -> int:
@@ -30,12 +31,18 @@ def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) 
         The exit code: 1 if a replica failed.
     """
     from aae.cli.inputs import loaded
+    from aae.data import Stored
     from aae.replicas import training
 
     configs = training.seeds(config, count)
-    loaded(config)
+    dataset = loaded(config)
+    # Processes map files again: they would be sent what is in them.
+    handed = None if isinstance(dataset.train_images, Stored) else dataset
     return _watched(
-        folder, lambda tell, say: training.fit(configs, folder, tell=tell, say=say), json=json
+        folder,
+        lambda tell, say: training.fit(configs, folder, dataset=handed, tell=tell, say=say),
+        dataset=dataset,
+        json=json,
     )
 
 
@@ -50,7 +57,7 @@ def resume_many(
         lambda tell, say: training.resume(
             folder, data_dir=data_dir, device=device, tell=tell, say=say
         ),
-        data_dir,
+        data_dir=data_dir,
         json=json,
     )
 
@@ -58,26 +65,28 @@ def resume_many(
 def _watched(
     folder: Path,
     train: Callable[[Callable[[News], None], Callable[[str], None]], Outcome],
-    data_dir: str | None = None,
     *,
+    dataset: Dataset | None = None,
+    data_dir: str | None = None,
     json: bool,
 ) -> int:
     from aae import progress
     from aae.cli import tables
-    from aae.fit import Interrupted
+    from aae.replicas.outcome import Stopped
     from aae.replicas.summary import summarise
 
     shown, began = console(stderr=json), time.monotonic()
     try:
         with progress.many_shown(shown) as tell:
             outcome = train(tell, lambda words: say(shown, words))
-    except Interrupted:
-        say(shown, f"stopped; all are saved, go on with: aae train --resume {folder}")
+    except Stopped as stop:
+        say(shown, f"stopped; those that ran are saved, go on with: aae train --resume {folder}")
+        _name(stop.failed)
         return INTERRUPTED
     seconds = time.monotonic() - began
     summary = None
     if outcome.finished:
-        summary = summarise(folder, outcome.finished, data_dir=data_dir)
+        summary = summarise(folder, outcome.finished, dataset=dataset, data_dir=data_dir)
     if json:
         show_json(
             {
@@ -91,6 +100,11 @@ def _watched(
         shown.print(tables.summary(summary))
         for name, place in {"runs": folder, "summary": folder / "summary.json"}.items():
             say(shown, f"{name:<8} {place}")
-    for name, words in outcome.failed.items():
-        print(f"aae: {name}: {words}", file=sys.stderr)
+    _name(outcome.failed)
     return FAILURE if outcome.failed else 0
+
+
+def _name(failed: Mapping[str, str]) -> None:
+    """Say which replicas failed, and why."""
+    for name, words in failed.items():
+        print(f"aae: {name}: {words}", file=sys.stderr)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aae.cli.inputs import Split, names, output, pictures
 from aae.names import nearest
@@ -114,7 +114,8 @@ def sample(
         count: How many pictures or rows.
         label: The class of all samples, by its name, or by its number in the run, from 0 on; or the
             number of a cluster or part of the prior. A number counts from 0 even where the names
-            of classes are other numbers. Without it, left to chance.
+            of classes are other numbers. Without it, all that the model knows are equally likely,
+            however frequent they are in the data that it learned from.
         seed: Seed of the codes.
     """
     if count < 1:
@@ -188,12 +189,14 @@ def encode(
             the run's shape; or a .npy file of uint8 pictures ([n, height, width],
             [n, channels, height, width] or [n, pixels]), or a folder of such files; or a table or
             rows with the run's columns.
-        out: A .npy file to write, float32 [n, latent-dim].
+        out: A .npy file to write, float32 [n, latent-dim]; or a .csv, with the columns index, z1,
+            z2, …; also file, if all pictures of a folder are read. Pictures of a folder are in the
+            order of their names.
         split: Part of a data set, split as the run splits its own; without it, test. Files are
             taken whole; only of the run's own data can a part be named.
         data_dir: Folder that holds the data set's files.
     """
-    out = output(out, ".npy", data=data)
+    out = output(out, ".npy", ".csv", data=data)
     import numpy as np
 
     from aae import inference
@@ -202,11 +205,19 @@ def encode(
     place = Run(run)
     part = pictures(place, data, split, data_dir)
     model = inference.ready(place.model(place.device), place.config.precision)
-    shape = len(part.labels), place.config.latent_dim
-    with written(out) as path:
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        places = (model.embed(some).numpy() for some in inference.codes(model, part.images))
-        _fill(array, places)
+    places = (model.embed(some).numpy() for some in inference.codes(model, part.images))
+    if out.suffix.lower() == ".csv":
+        files = names(data) if split is None else ()  # a part of them has no names
+        with lines(out) as writer:
+            axes = (f"z{k + 1}" for k in range(place.config.latent_dim))
+            writer.writerow(["index", *axes, *(["file"] if files else [])])
+            for k, z in enumerate(itertools.chain.from_iterable(places)):
+                writer.writerow([k, *(f"{value:.7g}" for value in z), *files[k : k + 1]])
+    else:
+        shape = len(part.labels), place.config.latent_dim
+        with written(out) as path:
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            _fill(array, places)
     print(out)
     return 0
 
@@ -245,11 +256,7 @@ def predict(
     numbered = all(name == str(k) for k, name in enumerate(place.classes))
     classes = () if numbered or model.finds_clusters else place.classes
     index = itertools.count()
-    with ExitStack() as stack:
-        path = stack.enter_context(written(out))
-        # File names are bytes, and are written unchanged.
-        file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-        writer = csv.writer(stack.enter_context(file))
+    with lines(out) as writer:
         more = [*(["file"] if files else []), *(["class"] if classes else [])]
         writer.writerow(["index", "label", "probability", *more])
         for codes in inference.codes(model, images):
@@ -262,6 +269,17 @@ def predict(
                 writer.writerow([k, label, f"{p:.6f}", *files[k : k + 1], *named])
     print(out)
     return 0
+
+
+@contextmanager
+def lines(out: Path) -> Iterator[Any]:
+    """A `csv.writer` of a file that is whole or not there."""
+    with (
+        written(out) as path,
+        # File names are bytes, and are written unchanged.
+        path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        yield csv.writer(file)
 
 
 def _number(label: str, place: Run, model: Autoencoder) -> int:

@@ -12,7 +12,7 @@ from aae.data.decoding import Reading
 from aae.data.distances import column_distances
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
-from aae.data.given import dataset_of, open_rows
+from aae.data.given import dataset_of, open_packed, open_rows
 from aae.data.loading import NotThereError, holds_table, load, load_source
 from aae.data.splits import advised_share, choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
@@ -46,6 +46,7 @@ __all__ = [
     "load_source",
     "names_in",
     "open_folder",
+    "open_packed",
     "open_pictures",
     "open_rows",
     "refuse_untrainable",

@@ -34,7 +34,7 @@ class Block:
         width: how many cells.
         mean: of a numeric column in the training rows, in its own unit.
         scale: its standard deviation there; 1 where the column is constant.
-        integer: whether its numbers are whole.
+        integer: whether its numbers are whole: by their type, or all of a column with missing ones.
         categories: of a categorical column, sorted.
         constant: whether all training rows have one number, which decoding then gives. Older runs
             do not record this; their columns still count as equal.
@@ -221,9 +221,12 @@ def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Blo
             "another unit, or their logarithm"
         )
     constant = np.ptp(values) == 0 or scale == 0
+    # A frame may have made whole numbers floating for the sake of those that are missing.
+    whole = (np.rint(values) == values).all() and np.abs(values).max() < _BEYOND
     return Block(
         series.name, "numeric", start, 1, float(values[0]) if constant else mean,
-        1.0 if constant else scale, series.integer, constant=bool(constant),
+        1.0 if constant else scale, bool(series.integer or (series.missing.any() and whole)),
+        constant=bool(constant),
     )  # fmt: skip
 
 

@@ -1,9 +1,8 @@
-"""Decodes one picture, from the bytes of its file to pixels of a wanted shape."""
+"""One picture, from the bytes of its file to pixels of a wanted shape."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ AS_THEY_ARE = Reading()
 
 @dataclass(frozen=True)
 class Look:
-    """What the header of a file says about its picture.
+    """What a picture is, before it is brought to a shape.
 
     Attributes:
         size: (height, width), as the picture is displayed.
@@ -85,16 +84,20 @@ class Look:
 
 
 def look(file: BinaryIO) -> Look:
-    """Read the header of a picture's file.
+    """Read the header of a picture's file, and its pixels only if the header does not tell.
 
     Raises:
         UnreadableError: see there.
     """
+    from PIL import ImageOps
+
     with _opened(file) as image:
         width, height = image.size
         if image.getexif().get(_ORIENTATION) in _TRANSPOSED:
             width, height = height, width
-        return Look((height, width), image.mode in _GREY or image.mode.startswith("I"))
+            if image.format == "TIFF":  # whose size recent versions of Pillow have turned already
+                width, height = ImageOps.exif_transpose(image).size
+        return Look((height, width), is_grey(image))
 
 
 def decode(file: BinaryIO, size: tuple[int, int], channels: int) -> NDArray[np.uint8]:
@@ -118,14 +121,45 @@ def decode(file: BinaryIO, size: tuple[int, int], channels: int) -> NDArray[np.u
 
     height, width = size
     with _opened(file) as image:
-        if image.mode == "I" and image.format == "TIFF":
-            raise UnreadableError("its values have 32 bits: write it with 8 or 16")
         if min(image.size) > 2 * max(size):
             # A JPEG can be decoded at an eighth of its size; twice as large as wanted is enough.
             image.draft(None, (2 * max(size), 2 * max(size)))
-        upright = _plain(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-        fitted = ImageOps.fit(upright, (width, height), method=Resampling.LANCZOS)
+        fitted = ImageOps.fit(_upright(image, channels), (width, height), method=Resampling.LANCZOS)
         return np.asarray(fitted).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def pixels_of(image: Image, channels: int) -> NDArray[np.uint8]:
+    """The pixels of one of Pillow's pictures, read as `decode` reads a file's, in its own size.
+
+    Args:
+        image: the picture.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 [channels, height, width].
+
+    Raises:
+        UnreadableError: its values are neither bytes nor of 16 bits.
+    """
+    upright = _upright(image, channels)
+    return np.asarray(upright).reshape(upright.height, upright.width, channels).transpose(2, 0, 1)
+
+
+def is_grey(image: Image) -> bool:
+    """Whether one of Pillow's pictures has no colour; if it has a palette, its pixels tell."""
+    if image.mode in ("P", "PA"):
+        colours = np.asarray(_plain(image).convert("RGB"))
+        return bool((colours == colours[..., :1]).all())
+    return image.mode in _GREY or image.mode.startswith("I")
+
+
+def _upright(image: Image, channels: int) -> Image:
+    """The picture turned as its EXIF says, in bytes of grey or of three colours."""
+    from PIL import ImageOps
+
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):  # in which it means 16 bits
+        raise UnreadableError("its values have 32 bits: write it with 8 or 16")
+    return _plain(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
 
 
 def _plain(image: Image) -> Image:
@@ -149,12 +183,10 @@ def _opened(file: BinaryIO) -> Iterator[Image]:
     from PIL import UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about metadata; the number of pixels is checked here
-            with Images.open(file, formats=FORMATS) as image:
-                if math.prod(image.size) > MOST_PIXELS:
-                    raise UnreadableError(f"it has more than {MOST_PIXELS:,} pixels")
-                yield image
+        with Images.open(file, formats=FORMATS) as image:
+            if math.prod(image.size) > MOST_PIXELS:
+                raise UnreadableError(f"it has more than {MOST_PIXELS:,} pixels")
+            yield image
     except UnreadableError:
         raise
     except UnidentifiedImageError:

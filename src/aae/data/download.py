@@ -69,8 +69,8 @@ def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
         if attempt > 0:
             time.sleep(_PAUSE_SECONDS)
         for mirror in source.mirrors:
-            with _workspace(folder) as workspace:
-                partial = workspace / file.name
+            with workspace(folder) as aside:
+                partial = aside / file.name
                 try:
                     _download(
                         mirror + file.name, partial, file, f"{source.name}/{file.name}", progress
@@ -90,16 +90,21 @@ def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
 
 
 @contextmanager
-def _workspace(folder: Path) -> Iterator[Path]:
+def workspace(folder: Path) -> Iterator[Path]:
+    """A temporary folder within a folder of the cache, which is made if it is not there.
+
+    Raises:
+        DownloadError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        workspace = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+        aside = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
     except OSError as error:
         raise DownloadError(
             f"cannot write to the cache {folder} ({error.strerror}); "
             "set AAE_CACHE_DIR to a folder that can be written"
         ) from error
-    with workspace as path:
+    with aside as path:
         yield Path(path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -41,6 +41,7 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
     training set. Without ``test``, a part is split off, see `aae.data.splits.split_test`. Beside
     ``test`` or ``train``, folders ``training``, ``testing`` and ``val`` are parts as well; pictures
     in ``val`` are for training (a part is held out by chance). Upper and lower case do not matter.
+    Pictures directly in a part beside folders of classes are refused: its name may be a class, too.
     A place that contains only one folder stands for that folder. Pictures that take more than
     `aae.data.stored.RESIDENT` bytes once decoded stay in their file.
 
@@ -115,7 +116,8 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
         place: named in errors.
 
     Raises:
-        ValueError: ``test`` has classes that are not there to learn.
+        ValueError: ``test`` has classes that are not there to learn, or a folder may be a part or a
+            class.
 
     Examples:
         >>> tree = arrange(["train/dog/a.png", "train/cat/b.png", "test/cat/c.png"], Path("pets"))
@@ -129,6 +131,7 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
         folders = [folder[1:] for folder in folders]
     tops = [folder[0].lower() if folder else "" for folder in folders]
     parts = _parts({*tops})
+    _refuse_ambiguous(folders, parts, place)
     is_test = np.array([parts.get(top) == TEST for top in tops])
     # Within a part, its own name is no class.
     within = [folder[top in parts :] for folder, top in zip(folders, tops, strict=True)]
@@ -155,6 +158,21 @@ def _parts(tops: set[str]) -> dict[str, str]:
     meant = {top: _MEANT[top] for top in tops if top in _MEANT}
     sure = tops & {TRAIN, TEST} or {TRAIN, TEST} <= {*meant.values()}
     return meant if sure else {}
+
+
+def _refuse_ambiguous(
+    folders: Iterable[tuple[str, ...]], parts: Collection[str], place: Path
+) -> None:
+    """Refuse pictures directly in a part beside folders of classes: it may be one of these."""
+    beside = {folder[0] for folder in folders if folder and folder[0].lower() not in parts}
+    plain = {folder[0] for folder in folders if len(folder) == 1} - beside
+    if beside and plain:
+        part, others = min(plain), ", ".join(sorted(beside)[:_TOLD])
+        raise ValueError(
+            f"{place} has pictures directly in {part}, which is a part of the data by its name, "
+            f"beside folders of classes ({others}): if {part} is a class, too, give its folder "
+            f"another name; if not, move the folders of classes into {TRAIN}"
+        )
 
 
 def _read(
@@ -218,7 +236,10 @@ class _Zip:
             raise
         except Exception as error:  # zipfile raises any kind of error on damaged files
             raise ValueError(f"{place} is no zip file: {error}") from None
-        self.infos = {info.filename: info for info in self.zip.infolist()}
+        infos = self.zip.infolist()
+        # Some programs of Windows write backslashes for slashes.
+        slash = "/" if any("/" in info.filename for info in infos) else "\\"
+        self.infos = {info.filename.replace(slash, "/"): info for info in infos}
 
     @property
     def names(self) -> Iterator[str]:
@@ -233,7 +254,7 @@ class _Zip:
     def open(self, name: str) -> Iterator[BinaryIO]:
         _refuse_large(self.infos[name].file_size)  # no more than that is ever unpacked
         try:
-            content = self.zip.read(name)
+            content = self.zip.read(self.infos[name])
         except Exception as error:  # so do its decompressors
             raise UnreadableError(str(error) or type(error).__name__) from None
         yield io.BytesIO(content)

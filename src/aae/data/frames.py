@@ -22,12 +22,13 @@ class Series:
         name: of the column.
         values: [n], float64 for a numeric column, NaN where missing; or object for a categorical
             one, each a `Category`, None where missing.
-        integer: whether its numbers have an integer type.
+        whole: its numbers as they were given if they have an integer type, None where missing;
+            float64 does not tell all of them apart.
     """
 
     name: str
     values: NDArray[Any] = field(repr=False)
-    integer: bool = False
+    whole: NDArray[Any] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -36,6 +37,11 @@ class Series:
     def numeric(self) -> bool:
         """Whether it holds numbers, not categories."""
         return self.values.dtype == np.float64
+
+    @property
+    def integer(self) -> bool:
+        """Whether its numbers have an integer type."""
+        return self.whole is not None
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -47,6 +53,8 @@ class Series:
         """The same column, with its numbers as categories."""
         if not self.numeric:
             return self
+        if self.whole is not None:
+            return Series(self.name, _objects(self.whole.tolist()))
         given = ((int(v) if v.is_integer() else v) for v in self.values.tolist())
         return Series(self.name, _objects([None if v != v else v for v in given]))
 
@@ -79,7 +87,7 @@ def _of(table: object) -> Iterable[tuple[object, object, bool]]:
     """Name and values of each column, and whether these are categories whatever they look like."""
     if isinstance(table, Mapping):
         _refuse_twice(table)
-        return [(name, values, False) for name, values in table.items()]
+        return [(name, *_column(values)) for name, values in table.items()]
     if isinstance(table, np.ndarray):
         if table.dtype.names:
             return [(name, table[name], False) for name in table.dtype.names]
@@ -104,15 +112,21 @@ def _of_frame(table: object) -> Iterable[tuple[object, object, bool]]:
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     _refuse_twice(frame.columns)
+    return [(series.name, *_column(series)) for series in frame.iter_columns()]
 
-    def values(series: Any) -> object:
-        if series.dtype.is_decimal() or series.dtype in (nw.Int128, nw.UInt128):
-            series = series.cast(nw.Float64)
-        plain = series.dtype.is_numeric() and not series.is_null().any()
-        return series.to_numpy() if plain else series.to_list()
 
-    fixed = (nw.Categorical, nw.Enum)
-    return [(s.name, values(s), isinstance(s.dtype, fixed)) for s in frame.iter_columns()]
+def _column(values: Any) -> tuple[object, bool]:
+    """The values of a column, and whether these are categories whatever they look like."""
+    import narwhals as nw
+
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if not isinstance(series, nw.Series):
+        return values, False
+    if series.dtype.is_decimal():
+        series = series.cast(nw.Float64)
+    listed = series.dtype in (nw.Int128, nw.UInt128) or series.is_null().any()
+    held = series.to_numpy() if series.dtype.is_numeric() and not listed else series.to_list()
+    return held, isinstance(series.dtype, (nw.Categorical, nw.Enum))
 
 
 def _refuse_twice(keys: Iterable[object]) -> None:
@@ -125,11 +139,16 @@ def _refuse_twice(keys: Iterable[object]) -> None:
 def _series(name: str, values: Any, fixed: bool) -> Series:
     if isinstance(values, Series):
         return values
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise ValueError(
+            f"column {name!r} is a single value, {values!r}: give a list, with a value for each row"
+        )
     array = values if isinstance(values, np.ndarray) else _objects(values)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")
     if array.dtype.kind in "fiu" and not fixed:
-        return Series(name, array.astype(np.float64), integer=array.dtype.kind in "iu")
+        whole = array if array.dtype.kind in "iu" else None
+        return Series(name, array.astype(np.float64), whole)
     # tolist() turns dates finer than microseconds into numbers.
     held = [_plain(v) for v in (array if array.dtype.kind in "mM" else array.tolist())]
     there = [(row, v) for row, v in enumerate(held) if v is not None]
@@ -161,7 +180,8 @@ def _numbers(name: str, held: list[Any]) -> Series:
                 f"column {name!r} holds a number beyond 1.8e308 in row {row}, which no float is: "
                 "divide the column by a power of ten"
             ) from None
-    return Series(name, values, integer=all(isinstance(v, int | None) for v in held))
+    whole = all(isinstance(v, int | None) for v in held)
+    return Series(name, values, _objects(held) if whole else None)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from aae.data.checks import numbered
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
+from aae.data.decoding import UnreadableError, is_grey, pixels_of
 from aae.data.npy import map_array, read_archive
 from aae.data.splits import split_test
-from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table
+from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table, take
 
 _NAMES = {
     "x": ("x", "X", "x_train", "X_train", "data"),
@@ -41,9 +42,14 @@ def dataset_of(
         data: a table, which is a pandas, polars or other frame, a dict of columns or a structured
             array; an array or tensor of rows, floats [n, d], or of pictures, uint8
             [n, height, width] or [n, channels, height, width]; a data set of Hugging Face's
-            `datasets`, with pictures or a table; or a map-style data set like torch's, of pictures
-            or rows, alone or with their labels. Its floating-point pictures must be in [0, 1].
-        labels: integers [n], -1 for none, where the data do not hold them.
+            `datasets`, with pictures or a table, whose labels are in the label column that
+            ``reading`` names, or else in the first ``ClassLabel``; or a map-style data set like
+            torch's, of pictures or rows, alone or with their labels. Its floating-point pictures
+            must be in [0, 1]. Pillow's pictures are read as those in files are: grey if all are.
+        labels: integers [n], -1 for none, where the data do not hold them, or in place of those
+            that they hold. If they are the data's own, apart from -1, they have the names that the
+            data give to them, and a column of the data that holds them is no feature; other labels
+            are named by their numbers, and all columns are features.
         test: the test set, of the same kind; without it a part is split off, see
             `aae.data.splits.split_test`.
         test_labels: its labels.
@@ -95,6 +101,20 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
     parts = [("x", "y"), ("x_test", "y_test")] if "x_test" in found else [("x", "y")]
     whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
     return _built(str(place), whole, reading)
+
+
+def open_packed(place: Path) -> NDArray[np.uint8] | None:
+    """The pictures ``x`` of a ``.npz`` file, uint8 [n, c, h, w]; None if it holds rows.
+
+    Raises:
+        ValueError: the file cannot be read, or its pictures are of another kind.
+    """
+    x = _arrays(place)["x"]
+    if not _are_pictures(x):
+        return None
+    if not len(x):
+        raise ValueError(f"{place} holds no pictures: its x is {list(x.shape)}")
+    return _pictures(x, str(place))
 
 
 def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
@@ -169,46 +189,58 @@ def _unpacked(data: Any, labels: Any, reading: TableReading) -> _Given:
     """What a user gave, in whatever form."""
     if hasattr(data, "toarray"):
         raise ValueError(f"{type(data).__name__} is sparse: give data.toarray()")
+    if labels is not None and reading.label_column:
+        raise ValueError(f"labels are given, and are in the column {reading.label_column!r}, too")
     if _is_hub(data):
         return _of_hub(data, labels, reading.label_column)
     if _is_map_style(data):
         return _of_items(data, labels)
     examples = _array(data) if hasattr(data, "detach") else data
-    if labels is not None and reading.label_column:
-        raise ValueError(f"labels are given, and are in the column {reading.label_column!r}, too")
     count = len(examples) if isinstance(examples, np.ndarray) else None
     return _Given(examples, _labels(labels, count))
 
 
 def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
     """What a data set of Hugging Face's `datasets` holds: pictures if there are any, or a table."""
-    kinds = {type(feature).__name__: name for name, feature in reversed(data.features.items())}
-    column = column or kinds.get("ClassLabel")
-    names = tuple(getattr(data.features.get(column), "names", ()))
-    if labels is None and column and (names or "Image" in kinds):
-        labels = data[column]
+    kinds = [(type(feature).__name__, name) for name, feature in data.features.items()]
+    image = next((name for kind, name in kinds if kind == "Image"), None)
+    named = [name for kind, name in kinds if kind == "ClassLabel"]
+    found = _labels(labels, len(data))
+    if found is not None:
+        named = [name for name in named if _are(found, data[name])]
+    column = column or next(iter(named), None)
+    names: tuple[str, ...] = ()
+    if column:
+        names = tuple(getattr(take({**data.features}, column), "names", ()))
+    if names or (column and image):
+        found = _labels(list(data[column]), len(data)) if found is None else found
         data = data.remove_columns(column)
-    found = _labels(None if labels is None else list(labels), len(data))
-    if image := kinds.get("Image"):
-        return _Given(_stacked([_array(picture) for picture in data[image]]), found, names)
-    return _Given(data.with_format("arrow")[:], found, names)
+    return _Given(_stacked(data[image]) if image else data.with_format("arrow")[:], found, names)
 
 
 def _of_items(data: Any, labels: Any) -> _Given:
     """What a map-style data set holds, its items requested one by one."""
-    items = [data[k] for k in range(len(data))]
+    items, own = [data[k] for k in range(len(data))], []
     if isinstance(items[0], (tuple, list)) and len(items[0]) == 2:
-        labels = [int(label) for _, label in items] if labels is None else labels
+        own = [_array(label) for _, label in items]
         items = [example for example, _ in items]
-    classes = tuple(map(str, getattr(data, "classes", ())))
-    return _Given(_stacked([_array(item) for item in items]), _labels(labels, len(items)), classes)
+    found = _labels(own or None if labels is None else labels, len(items))
+    named = labels is None or (own and _are(labels, own))
+    classes = tuple(map(str, getattr(data, "classes", ()))) if named else ()
+    return _Given(_stacked(items), found, classes)
+
+
+def _are(labels: Iterable[Any], own: Iterable[Any]) -> bool:
+    """Whether labels are the data's own, some of them perhaps left out."""
+    known = [(mine, theirs) for mine, theirs in zip(labels, own, strict=True) if mine >= 0]
+    return bool(known) and all(np.array_equal(*pair) for pair in known)
 
 
 def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:
     if labels is None:
         return None
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iu" or given.ndim != 1 or count not in (None, len(given)):
+    given = _array(labels)
+    if given.dtype.kind not in "iub" or given.ndim != 1 or count not in (None, len(given)):
         raise ValueError(
             f"labels are {given.dtype} {list(given.shape)}; they must be integers "
             f"[{'n' if count is None else count}], -1 for none"
@@ -246,17 +278,26 @@ def _pictures(images: Any, name: str) -> NDArray[np.uint8]:
 
 
 def _array(example: Any) -> NDArray[Any]:
-    """A picture or row as an array; Pillow's pictures have their channels last."""
-    from PIL.Image import Image
-
-    if isinstance(example, Image):
-        example = example if example.mode in ("L", "RGB") else example.convert("RGB")
-        pixels = np.asarray(example)
-        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    """A picture, row or label as an array, wherever it is."""
     return np.asarray(example.detach().cpu() if hasattr(example, "detach") else example)
 
 
-def _stacked(examples: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _stacked(given: Iterable[Any]) -> NDArray[Any]:
+    """Pictures or rows as one array; Pillow's pictures, as those in files, are grey if all are."""
+    from PIL.Image import Image
+
+    examples = list(given)
+    images = {row: each for row, each in enumerate(examples) if isinstance(each, Image)}
+    channels = 1 if all(map(is_grey, images.values())) else 3
+    for row, image in images.items():
+        try:
+            examples[row] = pixels_of(image, channels)
+        except UnreadableError as error:
+            raise ValueError(
+                f"picture {row}, of Pillow's mode {image.mode}: {error}; give pictures of bytes, "
+                "or an array of floats in [0, 1]"
+            ) from None
+    examples = [_array(each) for each in examples]
     shapes = sorted({example.shape for example in examples})
     if len(shapes) != 1:
         raise ValueError(

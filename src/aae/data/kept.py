@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +15,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
-from aae.data.download import cache_folder
+from aae.data.download import cache_folder, workspace
 from aae.terminal import console
 
-_FORMAT = 1  # of what is kept; pictures kept in another one are decoded anew
+_FORMAT = 2  # of what is kept; pictures kept in another one are decoded anew
 _AHEAD = 256
 """Number of pictures that are decoded ahead of the one that is written."""
 _PIXELS, _ABOUT = "pixels.npy", "unreadable.json"
@@ -72,6 +72,7 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
     Raises:
         ValueError: no picture can be read, or they have several sizes and are to keep them, or the
             disk is too full.
+        DownloadError: the cache cannot be written.
     """
     import PIL
 
@@ -79,16 +80,18 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
     place = cache_folder() / "pictures" / _digest([str(files.place.resolve()), how])
     folder = place / _digest([[name, *files.stamp(name)] for name in names])
     if not folder.is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".partial-", dir=place) as aside:
-            _decode(files, names, reading, Path(aside), progress)
+        with workspace(place) as aside, warnings.catch_warnings():
+            # Pillow's are about metadata, and it has no say in what is too large. Filters are the
+            # whole process's: threads that each set and reset them would leave them set.
+            warnings.simplefilter("ignore")
+            made = aside / folder.name
+            made.mkdir()  # to be read by whoever may read the cache, unlike the workspace
+            _decode(files, names, reading, made, progress)
             try:
-                Path(aside).rename(folder)
+                made.rename(folder)
             except OSError:
                 if not folder.is_dir():  # made by another process meanwhile
                     raise
-            else:
-                Path(aside).mkdir()  # which the context removes
         for old in place.iterdir():
             if old != folder and not old.name.startswith("."):
                 shutil.rmtree(old, ignore_errors=True)
@@ -110,9 +113,9 @@ def _decode(
     needed, free = math.prod(shape), shutil.disk_usage(folder).free
     if needed > free:
         raise ValueError(
-            f"the pictures of {files.place} take {needed / 1e9:.1f} GB in the cache {folder.parent}"
-            f", where {free / 1e9:.1f} GB are free: take a smaller --image-size, or set "
-            "AAE_CACHE_DIR to a folder elsewhere"
+            f"the pictures of {files.place} take {needed / 1e9:.1f} GB in the cache "
+            f"{cache_folder()}, where {free / 1e9:.1f} GB are free: take a smaller --image-size, "
+            "or set AAE_CACHE_DIR to a folder elsewhere"
         )
     pixels = np.lib.format.open_memmap(folder / _PIXELS, mode="w+", dtype=np.uint8, shape=shape)
     read = _reader(files, partial(decode, size=size, channels=channels))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from aae.data.parquet import read_parquet
 from aae.data.splits import split_test
 from aae.names import nearest
 
+T = TypeVar("T")
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 """Extensions of files that hold tables."""
 NO_VALUE = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?")
@@ -62,7 +63,7 @@ def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
             f"--label-column {label} is no feature: leave it out of --categorical-columns and "
             "--ignore-columns"
         )
-    table = read_table(place, categories=reading.categorical_columns)
+    table = read_table(place, categories=reading.categorical_columns, label=label)
     return from_table(table, str(place), reading)
 
 
@@ -120,7 +121,12 @@ def from_table(
     return Dataset(Path(name).stem, names, *train, *held_out, columns=columns)
 
 
-def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] = ()) -> Any:
+def read_table(
+    place: Path,
+    text: Iterable[str] = (),
+    categories: Iterable[str] = (),
+    label: str | None = None,
+) -> Any:
     """The frame in a file.
 
     Args:
@@ -129,7 +135,9 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
             are numbers or stand for none; and empty rows at the end do not count if there are two
             columns or more.
         text: columns of a CSV file that hold words, even if these look like numbers.
-        categories: columns that stand for categories, which may be written as numbers may not.
+        categories: columns that stand for categories, which may be written as numbers may not. In a
+            CSV file they hold words if one is not its number's text, as 01234 and 1.10 are not.
+        label: the column of classes, likewise; only fractions are numbers however they are written.
 
     Raises:
         ValueError: it cannot be read, or polars is not installed.
@@ -138,8 +146,7 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
         import polars
     except ModuleNotFoundError:
         raise ValueError(
-            f"{place.name} needs the package 'polars' to be read: "
-            "pip install 'adversarial-autoencoders[tables]'"
+            f"{place.name} needs the package 'polars' to be read: pip install polars"
         ) from None
     if place.suffix.lower() in (".parquet", ".pq"):
         frame = read_parquet(place)
@@ -161,10 +168,14 @@ def read_table(place: Path, text: Iterable[str] = (), categories: Iterable[str] 
     names = [name.replace('""', '"').strip() for name in frame.columns]
     _check_header(place, names)
     frame.columns = names
-    of_words, free = {*text}, {*categories}
+    of_words, free = {*text}, {*categories, label}
     columns = []
     for cells in _without_blank_end(polars.DataFrame([*map(_words, frame)])):
         typed = cells if cells.name in of_words else _typed(cells, separator == ";")
+        if cells.name in free and typed.dtype.is_numeric():
+            fractions = cells.name == label and (typed % 1 != 0).any()
+            if not fractions and _renames(cells, typed, separator == ";"):
+                typed = cells
         if typed is cells and cells.name not in of_words | free:
             _refuse_grouped(place, cells, separator == ";")
         columns.append(typed)
@@ -211,6 +222,14 @@ def _with_points(words: Any, decimal_comma: bool) -> Any:
     """Words that may be numbers, null where they stand for none, with points for decimal commas."""
     given = words.set(words.is_in(list(_NO_NUMBER)), None)
     return given.str.replace(",", ".", literal=True) if decimal_comma else given
+
+
+def _renames(words: Any, numbers: Any, decimal_comma: bool) -> bool:
+    """Whether categories would change their names as numbers, or two of them become one."""
+    import polars
+
+    given, text = _with_points(words, decimal_comma), numbers.cast(polars.String)
+    return bool(((given != text) & (given + ".0" != text)).any())
 
 
 def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
@@ -261,14 +280,19 @@ def _parts(table: object, reading: TableReading) -> tuple[dict[str, Series], Ser
     """Features, and labels if a column of them is asked for."""
     features = by_name(table)
     for name in reading.ignore_columns:
-        _take(features, name)
-    labels = None if reading.label_column is None else _take(features, reading.label_column)
+        take(features, name)
+    labels = None if reading.label_column is None else take(features, reading.label_column)
     if not features:
         raise ValueError("no column is left to learn from")
     return features, labels
 
 
-def _take(features: dict[str, Series], name: str) -> Series:
+def take(features: dict[str, T], name: str) -> T:
+    """Remove a column by its name, and return it.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
     if name not in features:
         hint = nearest(name, features)
         raise ValueError(f"no column is called {name!r}; {hint}there are {', '.join(features)}")

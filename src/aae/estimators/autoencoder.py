@@ -124,7 +124,7 @@ class AdversarialAutoencoder(Labelled):
         """Examples along the straight line from one example's code to another's, [steps, …].
 
         Args:
-            a: one example.
+            a: one example, or a table of one row, such as a frame.
             b: another.
             steps: how many examples, including the reconstructions of both.
         """
@@ -143,12 +143,9 @@ class AdversarialAutoencoder(Labelled):
         over an example; for a table, plus the negative log-likelihood of its categories.
         """
         examples = self._examples(X)
-        part, model = Part(examples, np.full(len(examples), -1)), self._ready
+        part = Part(examples, np.full(len(examples), -1))
         columns = self._scaling.columns if isinstance(self._scaling, Table) else None
-        scores: NDArray[np.float32] = (
-            -inference.errors(model, part, model.reconstruct, columns).float().numpy()
-        )
-        return scores
+        return inference.scores(self._ready, part, columns)
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`, for a grid search to make large; ``y`` is not used."""

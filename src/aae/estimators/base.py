@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ from aae.build import build, reconstruction_share
 from aae.codes import Codes
 from aae.config import Config
 from aae.data import IN_MEMORY, Examples, split_validation, spread
-from aae.estimators.parameters import checked, own_words, plain
+from aae.estimators.parameters import checked, going_on, own_words, plain, refuse_another
 from aae.estimators.training import FEW, train
+from aae.fit import paced
 from aae.run import Part
 from aae.scaling import (
     Pictures,
@@ -93,7 +95,7 @@ class Adversarial(Fitted):
         model_: the `aae.autoencoder.Autoencoder`.
         history_: a record for each epoch, as in a run's ``metrics.jsonl``; see
             `aae.plots.learning_curves`.
-        n_iter_: epochs trained.
+        n_iter_: epochs that the weights were trained for; after early stopping, the best epoch.
         n_features_in_: values in an example.
         feature_names_in_: names of the columns, if they had any.
     """
@@ -128,7 +130,8 @@ class Adversarial(Fitted):
             X: rows or pictures, as the user gives them.
             labels: int64 [n], -1 where there is none; None for none at all.
             n_classes: how many classes the labels have.
-            partial: continue the last training, if any, for one epoch at the full learning rate.
+            partial: continue the last training, if any, for one epoch at the full learning rate,
+                with the parameters as they are now.
         """
         there = hasattr(self, "model_")
         again = there and (partial or self.warm_start)
@@ -150,12 +153,12 @@ class Adversarial(Fitted):
             part, held_out = Part(scaling.forward(x), labels), None
             config = self._config(part, n_classes)
             if again:
-                self._refuse_another(config, n_classes)
+                refuse_another(self, config, optimizers=partial)
             state: Any = None
             history, done = [], 0
             if partial:
                 if again:
-                    config, state = replace(self.config_, data=IN_MEMORY), self._state
+                    config, state = going_on(config, self.config_, self.options), self._state
                     history, done = self.history_, self.n_iter_
                 config = replace(config, epochs=done + 1, lr_steps=())
             elif self.early_stopping:
@@ -256,6 +259,7 @@ class Adversarial(Fitted):
             "seed": self._seed(),
             "device": same.device,
             "data": IN_MEMORY,
+            "log_every": sys.maxsize,  # the end of an epoch is recorded in any case
             "precision": "auto" if part.images.dtype == np.uint8 else "float32",
             "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
             "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
@@ -264,20 +268,7 @@ class Adversarial(Fitted):
         values = same._recipe(n_classes).to_json() | own | options
         # This refuses impossible values before they are used in calculations.
         config = Config.from_json({name: plain(value) for name, value in values.items()})
-        steps = config.epochs * math.ceil(len(part.labels) / config.batch_size)
-        paced: dict[str, Any] = {"warmup": min(100, steps // 10), "log_every": max(1, steps)}
-        return replace(config, **{k: v for k, v in paced.items() if k not in options})
-
-    def _refuse_another(self, config: Config, n_classes: int) -> None:
-        """Refuse to continue a model if the config or the classes now ask for another one."""
-        shapes = (
-            "model", "hidden", "layers", "latent_dim", "clusters", "merged_from", "posterior",
-            "batch_norm",
-        )  # fmt: skip
-        changed = [k for k in shapes if getattr(config, k) != getattr(self.config_, k)]
-        if changed or n_classes != self._n_classes:
-            what = ", ".join(changed) or f"{n_classes} classes instead of {self._n_classes}"
-            raise ValueError(f"cannot go on with another model ({what}); make a new estimator")
+        return config if "warmup" in options else paced(config, len(part.labels))
 
     # --- use
 

@@ -6,13 +6,15 @@ import re
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from aae.config import Config
+from aae.data import IN_MEMORY
+from aae.hints import flag
 
 FIELDS = {
     "hidden": "hidden",
@@ -33,6 +35,15 @@ OF_DATA = (
     "unreadable", "label_column", "missing", "categorical_columns", "ignore_columns",
 )  # fmt: skip
 """Config fields about the data, which an estimator does not set."""
+OF_FIRST = (*OF_DATA, "warmup", "reconstruction_weight", "vat_radius")
+"""Config fields that follow from the first examples, unless they are among the options."""
+OF_WEIGHTS = (
+    "model", "network", "width", "hidden", "layers", "latent_dim", "clusters", "merged_from",
+    "posterior", "batch_norm", "style_critic",
+)  # fmt: skip
+"""Config fields that decide which weights a model has."""
+OF_OPTIMIZERS = ("optimizer", "step")
+"""Config fields that decide what its optimisers keep."""
 
 FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
 """A flag in an error, and the word after it, which may be its value."""
@@ -41,14 +52,13 @@ E = TypeVar("E", bound=BaseEstimator)
 
 
 def checked(estimator: E) -> E:
-    """A copy with plain Python values for parameters, since a grid search sets NumPy's numbers.
+    """An unfitted one with plain Python values of its parameters: grid searches set NumPy's.
 
     Raises:
         ValueError: a parameter that no config has is invalid.
     """
-    same: E = copy(estimator)
-    for name, value in estimator.get_params(deep=False).items():
-        setattr(same, name, plain(value))
+    parameters = estimator.get_params(deep=False)
+    same: E = type(estimator)(**{name: plain(value) for name, value in parameters.items()})
     if not isinstance(same.options, Mapping | None):
         _refuse(same, "options", "a dict of fields and their values")
     for name, value in (same.options or {}).items():
@@ -69,7 +79,52 @@ def checked(estimator: E) -> E:
         _refuse(same, "n_iter_no_change", "a whole number of 1 or more")
     if not isinstance(same.verbose, int):
         _refuse(same, "verbose", "a whole number")
+    if same.early_stopping and (same.options or {}).get("sharpen_from") is not None:
+        raise ValueError(
+            "options['sharpen_from'] changes the loss that early_stopping compares: leave one out"
+        )
     return same
+
+
+def refuse_another(estimator: BaseEstimator, config: Config, *, optimizers: bool) -> None:
+    """Refuse to go on with an estimator's weights if its parameters now ask for others.
+
+    Args:
+        estimator: what was trained.
+        config: what its parameters ask for now.
+        optimizers: whether the optimisers' state is to go on, too.
+
+    Raises:
+        ValueError: says what has changed.
+    """
+    before, fixed = estimator.config_, OF_WEIGHTS + (OF_OPTIMIZERS if optimizers else ())
+    names = [name for name in fixed if getattr(config, name) != getattr(before, name)]
+    # A term that comes or goes brings networks, or in the alternating step an optimiser of its own.
+    terms = ["reading_weight", "denoising_weight"]
+    if optimizers and config.step.startswith("alternating"):
+        terms = [name for name in typing.get_type_hints(Config) if name.endswith("_weight")]
+    names += [name for name in terms if bool(getattr(config, name)) != bool(getattr(before, name))]
+    changes = {flag(name): (getattr(config, name), getattr(before, name)) for name in names}
+    scale, scaled_by = plain(estimator.scale), getattr(estimator._scaling, "scale", None)
+    if scaled_by not in (None, scale):
+        changes["scale"] = scale, scaled_by
+    if changes:
+        words = (f"{name}={now!r} (was {then!r})" for name, (now, then) in changes.items())
+        raise ValueError(
+            f"cannot go on with {', '.join(words)}: set it back, or make a new estimator"
+        )
+
+
+def going_on(config: Config, before: Config, options: Mapping[str, Any] | None) -> Config:
+    """What a training goes on with: the config asked for now, but for what its first data decided.
+
+    Args:
+        config: what is asked for now, for other data.
+        before: what the training went by until now.
+        options: config fields that the user sets, whatever the data.
+    """
+    kept = {name: getattr(before, name) for name in OF_FIRST if name not in (options or {})}
+    return replace(config, **kept | {"data": IN_MEMORY})
 
 
 def plain(value: Any) -> Any:

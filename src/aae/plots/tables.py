@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,8 @@ _LEGIBLE = 4  # categories with names that still fit below a panel
 def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
     """Columns against each other, for real and generated rows; on the diagonal, each by itself.
 
-    Categories stand side by side, with their points spread out.
+    Categories stand side by side, with their points spread out. A note says if columns are left
+    out.
 
     Args:
         real: real rows.
@@ -55,33 +57,39 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
     names = [*real][:MOST_PAIRED]
     k = len(names)
     side, head = (1.75 if k > 2 else 2.6), 0.55
-    height = k * side + head + 0.2
-    figure = Figure(figsize=(max(k * side + 0.6, 5.5), height), dpi=DPI)
+    width, height = max(k * side + 0.6, 5.5), k * side + head + 0.2
+    figure = Figure(figsize=(width, height), dpi=DPI)
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - head / height)))
     axes = figure.subplots(k, k, squeeze=False)
     rng = np.random.default_rng(0)  # spreads points of a category; no figure depends on it
+    room = 0.85 * (width - 0.6) / k * DPI
     for name, column in zip(names, axes.T, strict=True):
-        _share(column, name, real, made, vertical=False)
+        _share(column, name, real, made, vertical=False, room=room)
     for row, of_y in enumerate(names):
         for column, of_x in enumerate(names):
             panel = axes[row, column]
             if row == column:
-                _alone(panel, real[of_x], made[of_x])
-                panel.set_yticks([])
+                # Heights have an axis of their own, unmarked: the panel's is that of its row.
+                heights = panel.twinx()
+                _alone(heights, real[of_x], made[of_x])
+                heights.set_yticks([])
             else:
                 for table, colour, label in ((real, _REAL, "real"), (made, _MADE, "generated")):
                     x, y = (_places(table[name], real[name], rng) for name in (of_x, of_y))
                     size = float(np.clip(2500 / len(x), 1.5, 9))
                     look: dict[str, Any] = {"s": size, "alpha": 0.45, "linewidths": 0}
                     panel.scatter(x, y, color=colour, label=label, **look)
-                _share(panel, of_y, real, made, vertical=True)
-                panel.tick_params(labelleft=column == 0)
+            _share(panel, of_y, real, made, vertical=True)
+            panel.tick_params(labelleft=column == 0 and k > 1)
             if row < k - 1:
                 panel.tick_params(labelbottom=False)
             panel.tick_params(length=2)
         axes[row, 0].set_ylabel(_short(of_y))
         axes[-1, row].set_xlabel(_short(of_y))
-    _head(figure, title, [axes[0, -1]])
+    if title:
+        figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", **TITLE)
+    note = f"first {k} of {len(real)} columns" if len(real) > k else None
+    figure_legend(figure, [axes[0, -1]], note=note)
     return figure
 
 
@@ -162,8 +170,13 @@ def _places(
     return at + rng.uniform(-0.28, 0.28, len(at))
 
 
-def _share(panel: Any, name: str, real: Table, made: Table, *, vertical: bool) -> None:
-    """Give one panel, or a column of them, the axis that a column of the table needs."""
+def _share(
+    panel: Any, name: str, real: Table, made: Table, *, vertical: bool, room: float = math.inf
+) -> None:
+    """Give one panel, or a column of them, the axis that a column of the table needs.
+
+    Categories whose names do not fit side by side into ``room`` pixels have them upright.
+    """
     for axes in np.atleast_1d(panel):
         limits = axes.set_ylim if vertical else axes.set_xlim
         ticks = axes.set_yticks if vertical else axes.set_xticks
@@ -171,8 +184,10 @@ def _share(panel: Any, name: str, real: Table, made: Table, *, vertical: bool) -
             categories = _categories(real[name])
             limits(-0.6, len(categories) - 0.4)
             few = len(categories) <= _LEGIBLE
-            shown = [str(c)[:8] for c in categories] if few else [""] * len(categories)
-            ticks(range(len(categories)), shown)
+            shown = [_short(str(c), 12) if few else "" for c in categories]
+            widest = max((text_width(words + "  ", 8) for words in shown), default=0)
+            upright = widest * len(shown) > room
+            ticks(range(len(categories)), shown, rotation=90 if upright else 0)
             continue
         both = np.concatenate([real[name], made[name]]).astype(np.float64)
         low, high = np.nanquantile(both, [0.002, 0.998])
@@ -198,12 +213,5 @@ def _alone(axes: Axes, real: NDArray[Any], made: NDArray[Any]) -> None:
                      alpha=0.8)  # fmt: skip
 
 
-def _head(figure: Figure, title: str | None, panels: Sequence[Axes]) -> None:
-    width, height = figure.get_size_inches()
-    if title:
-        figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", **TITLE)
-    figure_legend(figure, panels)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:22] + "…"
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else name[: most - 2] + "…"

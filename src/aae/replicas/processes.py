@@ -20,6 +20,7 @@ from aae import fit
 from aae.config import Config
 from aae.data import Dataset
 from aae.progress import Herald, News
+from aae.replicas.outcome import Stopped
 from aae.run import Run
 
 
@@ -94,9 +95,10 @@ def in_processes(
         for worker in working.values():
             worker.process.terminate()
             worker.process.join()
+    failed = {name: words for name in runs if (words := ends[name].failure) is not None}
     if any(end.interrupted for end in ends.values()):
-        raise fit.Interrupted(folder)
-    return {name: ends[name].failure or "" for name in runs if ends[name].failure is not None}
+        raise Stopped(folder, failed)
+    return failed
 
 
 def _hear(pipe: Connection, worker: _Worker, tell: Callable[[News], None]) -> _End | None:

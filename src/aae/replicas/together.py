@@ -14,6 +14,7 @@ from aae.fit import Interrupted, make_trainer, validation_figures, watched
 from aae.inference import ready
 from aae.observers import Keeper
 from aae.progress import Herald, News
+from aae.replicas.outcome import Stopped
 from aae.run import Run, Splits
 from aae.storage import locked
 from aae.training import checkpoint
@@ -44,7 +45,7 @@ def in_step(
         What went wrong, by the name of the run.
 
     Raises:
-        Interrupted: it was asked to stop.
+        Stopped: it was asked to stop.
     """
     failed: dict[str, str] = {}
     for group in _groups(runs):
@@ -56,9 +57,12 @@ def in_step(
             say(f"{names}: by itself, for none of the others differs from it by its seed alone")
             train = _alone
         try:
-            failed |= train(folder, group, dataset, asked, tell)
+            train(folder, group, dataset, asked, tell, failed)
+        except Interrupted:
+            raise Stopped(folder, failed) from None
         except (ValueError, OSError, RuntimeError) as error:
-            failed |= dict.fromkeys(group, str(error))
+            for name in group:
+                failed.setdefault(name, str(error))
     return failed
 
 
@@ -80,8 +84,9 @@ def _alone(
     dataset: Dataset | None,
     asked: Callable[[], bool],
     tell: Callable[[News], None],
-) -> dict[str, str]:
-    """Train one run as if there were no others; see `in_step`."""
+    failed: dict[str, str],
+) -> None:
+    """Train one run as if there were no others; see `_together`."""
     for name, run in runs.items():
         fit.resume(
             folder / name,
@@ -91,7 +96,6 @@ def _alone(
             device=run.config.device,
             stop=asked,
         )
-    return {}
 
 
 def _together(
@@ -100,8 +104,9 @@ def _together(
     dataset: Dataset | None,
     asked: Callable[[], bool],
     tell: Callable[[News], None],
-) -> dict[str, str]:
-    """Train runs in one batched computation; see `in_step`."""
+    failed: dict[str, str],
+) -> None:
+    """Train runs in one batched computation; see `in_step`, whose result is put into ``failed``."""
     names: dict[Trainer, str] = {}
     keepers: dict[Trainer, Keeper] = {}
     validates = []
@@ -128,7 +133,8 @@ def _together(
             group.run()
         except DivergedError:
             assert len(group.lost) == len(names)
-    return {names[member]: str(error) for member, error in group.lost.items()}
+        finally:
+            failed.update({names[member]: str(why) for member, why in group.lost.items()})
 
 
 def _validate(trainer: Trainer, splits: Splits) -> Record:

@@ -6,28 +6,19 @@ seeds make their steps together. Which is faster on which was measured (CONTRIBU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aae.config import Config
 from aae.data import Dataset
-from aae.fit import asked_to_stop
+from aae.fit import asked_to_stop, of_data
 from aae.progress import News
+from aae.replicas.outcome import Outcome, Stopped
 from aae.replicas.processes import in_processes
 from aae.replicas.together import in_step
 from aae.run import Run, Splits, data_of, refuse_used
 from aae.training.device import choose_device
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How several trainings ended."""
-
-    finished: dict[str, Run]
-    """The runs that finished, by name."""
-    failed: dict[str, str]
-    """What went wrong with the others, by name."""
 
 
 def seeds(config: Config, count: int) -> dict[str, Config]:
@@ -64,7 +55,7 @@ def fit(
 
     Raises:
         ValueError: a config and its data do not fit each other, or the folder is in use.
-        Interrupted: on Ctrl-C, after a checkpoint of each; `resume` continues.
+        Stopped: on Ctrl-C, after a checkpoint of each that runs; `resume` goes on with all.
     """
     for name in configs:
         if Path(name).name != name:
@@ -78,23 +69,25 @@ def fit(
         choose_device(config.device)
     for name, config in configs.items():
         own = data[config.source]
-        Run.create(folder / name, replace(config, data=own.origin), own)
+        Run.create(folder / name, of_data(config, own), own)
     return resume(folder, dataset=dataset, tell=tell, say=say)
 
 
 def resume(
     folder: Path | str,
     *,
+    names: Collection[str] | None = None,
     dataset: Dataset | None = None,
     data_dir: str | None = None,
     device: str | None = None,
     tell: Callable[[News], None] = lambda news: None,
     say: Callable[[str], None] = lambda words: None,
 ) -> Outcome:
-    """Continue all unfinished runs in a folder, each as if it had never stopped.
+    """Continue the unfinished runs in a folder, each as if it had never stopped.
 
     Args:
         folder: what `fit` made.
+        names: those of the runs to see to; all by default.
         dataset: see `fit`.
         data_dir: where the data are now, if not where the configs say.
         device: where to continue, if not where the configs say.
@@ -102,20 +95,36 @@ def resume(
         say: see `fit`.
 
     Raises:
-        Interrupted: see `fit`.
+        ValueError: a run that is named is not there.
+        Stopped: see `fit`.
     """
     runs = found(folder)
-    ahead = {name: run for name, run in runs.items() if run.epochs_done < run.config.epochs}
+    if absent := set(names or ()) - runs.keys():
+        raise ValueError(
+            f"{folder} holds no run {', '.join(sorted(absent))}: name some of "
+            f"{', '.join(runs) or 'none'}, or leave names out for all"
+        )
+    runs = {name: run for name, run in runs.items() if names is None or name in names}
+    ahead, failed = dict[str, Run](), dict[str, str]()
+    for name, run in runs.items():
+        try:
+            if run.epochs_done < run.config.epochs:
+                ahead[name] = run
+        except (ValueError, OSError) as error:  # no checkpoint of it is whole
+            failed[name] = str(error)
     for run in ahead.values():
         run.config = replace(
             run.config, device=device or run.config.device, data_dir=data_dir or run.config.data_dir
         )
-    failed: dict[str, str] = {}
     if ahead:
         kinds = {choose_device(run.config.device).type for run in ahead.values()}
         engine = in_processes if kinds == {"cpu"} else in_step
         with asked_to_stop() as asked:
-            failed = engine(Path(folder), ahead, dataset, asked, tell, say)
+            try:
+                failed |= engine(Path(folder), ahead, dataset, asked, tell, say)
+            except Stopped as stop:
+                stop.failed |= failed
+                raise
     return Outcome({name: run for name, run in runs.items() if name not in failed}, failed)
 
 

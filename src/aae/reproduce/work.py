@@ -13,6 +13,7 @@ from typing import Any
 
 from aae.config import Config
 from aae.data import Dataset, DownloadError
+from aae.fit import of_data
 from aae.replicas import training
 from aae.reproduce.catalog import Setting, quickly
 from aae.reproduce.catalog import settings as settings_of
@@ -75,9 +76,9 @@ def reproduce(
         if missing:
             try:
                 _work(config, missing, runs, say)
-            except (DownloadError, ValueError) as error:  # its data are not at hand
-                for setting in wanted:
-                    say(f"{setting.place}: not measured: {error}")
+            except (DownloadError, ValueError) as error:  # such as data that are not at hand
+                for name in dict.fromkeys(setting.place for setting, _ in missing):
+                    say(f"{name}: not measured: {error}")
         for (setting, seed), place in places.items():
             if _holds(place, setting, seed):
                 yield setting, seed, json.loads(place.read_text())
@@ -117,22 +118,25 @@ def _trained(
     """The finished run of each seed, and its share of the seconds that all took."""
     name = hashlib.sha256(json.dumps(replace(config, data_dir=None).to_json()).encode())
     folder = runs / f"{config.recipe}-{name.hexdigest()[:10]}"
-    whole = replace(config, data=dataset.origin)
-    for seed in seeds:
-        if not (folder / f"seed-{seed}" / "config.json").exists():
-            Run.create(folder / f"seed-{seed}", replace(whole, seed=seed), dataset)
-    made = [Run(folder / f"seed-{seed}") for seed in seeds]
+    whole = of_data(config, dataset)
+    names = {seed: f"seed-{seed}" for seed in seeds}
+    for seed, each in names.items():
+        if not (folder / each / "config.json").exists():
+            Run.create(folder / each, replace(whole, seed=seed), dataset)
+    made = [Run(folder / each) for each in names.values()]
     ahead = [run for run in made if run.epochs_done < config.epochs]
     since = time.perf_counter()
     try:
-        outcome = training.resume(folder, dataset=dataset, data_dir=config.data_dir, say=say)
+        outcome = training.resume(
+            folder, names=names.values(), dataset=dataset, data_dir=config.data_dir, say=say
+        )
     finally:  # a training that is stopped has taken its time, too
         share = (time.perf_counter() - since) / max(1, len(ahead))
         for run in ahead:
             write_json(_clock(run), _seconds(run) + share)
     for lost, words in outcome.failed.items():
         say(f"{folder / lost}: {words}")
-    finished = {seed: outcome.finished.get(f"seed-{seed}") for seed in seeds}
+    finished = {seed: outcome.finished.get(each) for seed, each in names.items()}
     return {seed: (run, round(_seconds(run), 1)) for seed, run in finished.items() if run}
 
 

@@ -227,7 +227,10 @@ def _first_whole(places: list[Path]) -> Path | None:
             logger.warning("%s; going by %s instead", damage, place.name)
         return place
     if damages:
-        raise DamagedError("; ".join(damages) + "; no checkpoint is whole")
+        raise DamagedError(
+            "; ".join(damages) + "; no checkpoint is whole: put back a copy of one, or remove "
+            f"{places[0].parent}, and --resume trains from the start"
+        )
     return None
 
 

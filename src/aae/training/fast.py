@@ -1,6 +1,7 @@
 """The steps with less work; a test compares them with those of `aae.training.step`.
 
-What they leave out changes the result by no more than rounding:
+What they leave out changes the result by no more than rounding, where critics judge each row by
+itself:
 
 - Casts. Autocast casts every weight at each use; a `aae.training.twin` keeps them cast.
 - The critic's second forward pass. Prior samples and codes go through it as one batch.

@@ -156,7 +156,7 @@ class Watch:
 
     def _sizes(self, gradients: list[Tensor]) -> Iterable[Tensor]:
         """One number for each gradient, finite if the gradient is."""
-        if self._nothing.device.type == "cpu":
+        if not gradients or self._nothing.device.type == "cpu":
             return [gradient.sum() for gradient in gradients]  # a norm takes half as long again
         return torch._foreach_norm(gradients)
 

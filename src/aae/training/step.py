@@ -185,9 +185,14 @@ class Step(ABC):
         rest = len(losses)
         for name, loss in losses.items():
             parameters = [
-                p for group in self.optimizers[name].param_groups for p in group["params"]
+                parameter
+                for group in self.optimizers[name].param_groups
+                for parameter in group["params"]
+                if parameter.requires_grad  # else the user froze it: it never has a gradient
             ]
             rest -= 1
+            if not parameters:
+                continue
             # What no phase of this step reaches (a class head, say) stays as it is.
             grads = torch.autograd.grad(loss, parameters, retain_graph=rest > 0, allow_unused=True)
             for parameter, grad in zip(parameters, grads, strict=True):

@@ -71,6 +71,11 @@ STEPS: dict[str, type[Step]] = {
     "alternating": FastAlternatingStep,
     "alternating-plain": AlternatingStep,
 }
+PLAIN: dict[type[Step], type[Step]] = {
+    FastJointStep: JointStep,
+    FastAlternatingStep: AlternatingStep,
+}
+"""What the fast steps are compared with, and what takes their place where they do not hold."""
 
 
 def make_step(model: Autoencoder, config: Config, world: World = ALONE) -> Step:
@@ -79,6 +84,8 @@ def make_step(model: Autoencoder, config: Config, world: World = ALONE) -> Step:
     learning = all(config.weights[f"discriminator_{code}"] for code in model.adversaries)
     if kind is FastJointStep and not learning:
         kind = JointStep  # a discriminator that does not learn has no gradient to share
+    if any(adversary.critic.mixes_rows for adversary in model.adversaries.values()):
+        kind = PLAIN.get(kind, kind)  # prior samples and codes must not be read as one batch
     return kind(model, config, world=world)
 
 
@@ -132,6 +139,8 @@ class Trainer:
         # update.
         self._looks_at_once = self.step.device.type == "cpu"
         self._heed = {"stop": self._stop, "skip": self._skip}[config.on_nonfinite]
+        self.left = ""
+        """What is left where the training diverges, a sentence for the error."""
 
     def run(self, validate: Callable[[], Record] | None = None) -> None:
         """Train from the current point to the last epoch.
@@ -174,6 +183,8 @@ class Trainer:
 
     def conclude_epoch(self, validate: Callable[[], Record] | None = None) -> None:
         """Have the model learn what no loss tells it, and tell the observers; see `run`."""
+        # Where no step was left of the epoch, as after a stop, none has prepared the loss.
+        self.step.prepare(self.progress.epoch - 1, self.progress.count)
         self.model.eval()
         self.model.settle(batch.x for batch in self.batches.epoch(self.progress.epoch))
         self.step.watch.remember()  # a step that is not finite must not undo it
@@ -189,8 +200,7 @@ class Trainer:
 
     def _stop(self, fault: Fault) -> None:
         raise DivergedError(
-            f"{fault}; lower --lr, or take --precision float32 or --on-nonfinite skip. "
-            "The last checkpoint is kept"
+            f"{fault}; lower --lr, or take --precision float32 or --on-nonfinite skip{self.left}"
         )
 
     def _skip(self, fault: Fault) -> None:
@@ -204,7 +214,7 @@ class Trainer:
         if lost:
             raise DivergedError(
                 f"the training diverged by step {self.progress.count}: the loss of {lost[0]} is not"
-                " finite; lower --lr or take --precision float32. The last checkpoint is kept"
+                f" finite; lower --lr or take --precision float32{self.left}"
             )
 
     def _labelled_batch(self) -> Batch:

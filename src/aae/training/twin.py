@@ -84,9 +84,11 @@ class Twin:
         """Give some of the model's weights, or all, the gradient of a loss read off the twin.
 
         It has each weight's own type and layout, as fused updates need; it is None where the loss
-        does not reach a weight.
+        does not reach a weight, or the user froze it.
         """
         weights = self._chosen(weights)
+        if not weights:
+            return
         grads = torch.autograd.grad(loss, [self._low[w] for w in weights], allow_unused=True)
         copies: list[Tensor] = []
         originals: list[Tensor] = []
@@ -100,7 +102,8 @@ class Twin:
         _copy(copies, originals)
 
     def _chosen(self, weights: Iterable[Tensor] | None) -> list[Tensor]:
-        return list(self._low if weights is None else weights)
+        """Some of the model's weights, or all, except those that do not change."""
+        return [w for w in (self._low if weights is None else weights) if w.requires_grad]
 
     def _has_copy(self, weight: Tensor) -> bool:
         return self._low[weight] is not weight

@@ -114,7 +114,8 @@ class Workers(World):
         """See `World.total`: one message, in memory that is reused for the next."""
         moved = [p for p in parameters if p.grad is not None]
         grads = [p.grad.flatten() for p in moved if p.grad is not None]
-        asked = torch.tensor(float(self._asked()), device=moved[0].device)
+        device = next(iter(losses.values())).device  # of a phase that may change no weight
+        asked = torch.tensor(float(self._asked()), device=device)
         said = torch.stack([*(loss.detach().float() for loss in losses.values()), asked])
         sizes = [grad.numel() for grad in grads]
         if (length := sum(sizes) + len(said)) not in self._flat:
