@@ -193,7 +193,10 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path):
 
 def test_pictures_of_several_sizes_need_one_to_be_brought_to(pets):
     save(pets / "cat" / "wide.png", size=(30, 90))
-    words = r"2 sizes, from 10×8 to 30×90 \(height×width\), 21 of 22 being 10×8: .* --image-size 64"
+    words = (
+        r"2 sizes, 10 to 30 high and 8 to 90 wide, 21 of 22 being 10×8 \(height×width\): .* "
+        "--image-size 64"
+    )
     with pytest.raises(ValueError, match=words):
         load(str(pets))
     assert load(str(pets), reading=Reading(image_size=(6,))).shape == (3, 6, 6)

@@ -165,11 +165,13 @@ def _common_size(looks: Sequence[Look], place: Path) -> tuple[int, int]:
     if not sizes:
         raise ValueError(f"none of the pictures in {place} can be read")
     if len(sizes) > 1:
-        (least, most), (usual, count) = (min(sizes), max(sizes)), sizes.most_common(1)[0]
+        usual, count = sizes.most_common(1)[0]
+        heights, widths = ({size[side] for size in sizes} for side in (0, 1))
         raise ValueError(
-            f"the pictures in {place} have {len(sizes)} sizes, from {_by(least)} to {_by(most)} "
-            f"(height×width), {count} of {len(looks)} being {_by(usual)}: say to what size each is "
-            "scaled and cropped, such as --image-size 64"
+            f"the pictures in {place} have {len(sizes)} sizes, {min(heights)} to {max(heights)} "
+            f"high and {min(widths)} to {max(widths)} wide, {count} of {len(looks)} being "
+            f"{_by(usual)} (height×width): say to what size each is scaled and cropped, such as "
+            "--image-size 64"
         )
     return next(iter(sizes))
 

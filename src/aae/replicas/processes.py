@@ -57,7 +57,7 @@ def in_processes(
     at_once = min(len(runs), cores)
     threads = cores // at_once
     say(
-        f"{len(runs)} replicas on the CPU, {at_once} at a time, "
+        f"{len(runs)} replica{'s' if len(runs) > 1 else ''} on the CPU, {at_once} at a time, "
         f"each in a process of {threads} thread{'s' if threads > 1 else ''}"
     )
     context = multiprocessing.get_context("spawn")
