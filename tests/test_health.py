@@ -35,7 +35,7 @@ def test_a_healthy_training_is_fine():
         "offset from centre",
         "unused dimensions",
         "balance of classes",
-        "reconstruction error",
+        "relative reconstruction error",
     ]
     assert all(check.ok and check.verdict == "fine" and check.advice == "" for check in checks)
     assert [check.value for check in checks] == pytest.approx([0.6, 0.01, 0.05, 0, 0.9, 30 / 52])
@@ -63,9 +63,19 @@ CASES = [
     ({"code_variances": (0.09, math.nan)}, "unused dimensions", "diverged", "collapsed"),
     ({"class_shares": (0.1, 0.45, 0.45)}, "balance of classes", "0 is too rarely", "check"),
     ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
-    ({"reconstruction_error": 45.0}, "reconstruction error", "little better", "check"),
-    ({"reconstruction_error": 50.0}, "reconstruction error", "ignores the code", "collapsed"),
-    ({"reconstruction_error": 90.0}, "reconstruction error", "worse than the mean", "collapsed"),
+    ({"reconstruction_error": 45.0}, "relative reconstruction error", "little better", "check"),
+    (
+        {"reconstruction_error": 50.0},
+        "relative reconstruction error",
+        "ignores the code",
+        "collapsed",
+    ),
+    (
+        {"reconstruction_error": 90.0},
+        "relative reconstruction error",
+        "worse than the mean",
+        "collapsed",
+    ),
 ]
 
 

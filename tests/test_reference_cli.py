@@ -40,7 +40,7 @@ def small(digits):
     """Stands for MNIST: 480 pictures of 8×8 to train on."""
     return Dataset(
         "mnist", digits.classes, digits.train_images[:480], digits.train_labels[:480],
-        digits.test_images[:50], digits.test_labels[:50],
+        digits.test_images[:50], digits.test_labels[:50], origin="mnist",
     )  # fmt: skip
 
 

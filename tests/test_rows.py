@@ -108,7 +108,7 @@ def test_a_run_on_rows_is_measured(trained, rows):
     assert figures["reconstruction_error_of_mean"] == pytest.approx(of_mean, rel=1e-4)
     assert figures["reconstruction_error"] < of_mean / 2
     assert not any(name.startswith(("judge", "style")) for name in figures)
-    assert "reconstruction error" in [check["name"] for check in figures["health_checks"]]
+    assert "relative reconstruction error" in [check["name"] for check in figures["health_checks"]]
     assert "mean" in write_report(trained, figures).read_text()
 
 

@@ -268,7 +268,7 @@ def _balance(measured: Measurements) -> Check | None:
 
 
 def _reconstruction(measured: Measurements) -> Check | None:
-    name = "reconstruction error"
+    name = "relative reconstruction error"
     error, of_mean_image = measured.reconstruction_error, measured.mean_image_error
     if error is None or of_mean_image is None:
         return None
