@@ -160,14 +160,20 @@ def test_what_is_not_alike_is_trained_by_itself(semi, tmp_path, by_stacking, sam
     assert same_state(end(finished["slow"]), end(alone))
 
 
-def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, by_stacking, monkeypatch):
-    def spoilt(self):
+@pytest.fixture
+def spoilt(by_stacking, monkeypatch):
+    """Makes the second of several replicas diverge at its first step."""
+
+    def run(self):
         with torch.no_grad():
             next(self.members[1].model.decoder.parameters()).fill_(torch.nan)
-        run(self)
+        whole(self)
 
-    run = Group.run
-    monkeypatch.setattr(Group, "run", spoilt)
+    whole = Group.run
+    monkeypatch.setattr(Group, "run", run)
+
+
+def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, spoilt):
     outcome = training.fit(training.seeds(semi, 3), tmp_path / "all")
     assert list(outcome.finished) == ["seed-0", "seed-2"]
     assert "seed 1, step 1: the loss of reconstruction is not finite" in outcome.failed["seed-1"]
@@ -178,16 +184,7 @@ def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, by_stacki
     assert said == ["seed-1: by itself, for none of the others differs from it by its seed alone"]
 
 
-def test_one_that_diverged_is_named_where_the_others_are_stopped(
-    semi, digits, tmp_path, by_stacking, monkeypatch
-):
-    def spoilt(self):
-        with torch.no_grad():
-            next(self.members[1].model.decoder.parameters()).fill_(torch.nan)
-        run(self)
-
-    run = Group.run
-    monkeypatch.setattr(Group, "run", spoilt)
+def test_one_that_diverged_is_named_where_the_others_are_stopped(semi, digits, tmp_path, spoilt):
     for name, config in training.seeds(semi, 3).items():
         Run.create(tmp_path / name, config, digits)
     runs = training.found(tmp_path)

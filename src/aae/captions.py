@@ -1,4 +1,4 @@
-"""What pages for others call a run's data and pictures."""
+"""The pictures in a run's folder, with their captions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ CAPTIONS = {
     "reconstructions": "Held-out pictures and their reconstructions",
 }
 """Captions by the start of a file's name, in the order in which pictures are shown."""
-
-
-def data_name(run: Run) -> str:
-    """What a run was trained on, without its place on the user's machine."""
-    return Path(run.config.data).name
 
 
 def captioned(run: Run) -> Iterator[tuple[str, Path]]:

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import typing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from aae.names import nearest
@@ -263,6 +264,11 @@ class Config:
     def clusters_found(self) -> int:
         """How many clusters are found before any are merged."""
         return self.merged_from or self.clusters
+
+    @property
+    def data_name(self) -> str:
+        """What the data are called, without their place on the user's machine."""
+        return Path(self.data).name
 
     @property
     def source(self) -> tuple[object, ...]:

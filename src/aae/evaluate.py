@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
-from aae.captions import captioned, data_name
+from aae.captions import captioned
 from aae.codes import Codes
 from aae.data import Columns, Dataset, column_distances
 from aae.recipes import command
@@ -269,12 +269,14 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
     labels = "labels not used" if run.classes else "no labels"
     if config.needs_labels:
         labels = f"{config.labels} labels"
-    data = data_name(run)
     return report.write(
         run.folder / "report.html",
-        title=f"{config.recipe} on {data}",
+        title=f"{config.recipe} on {config.data_name}",
         summary=[
-            ("data", f"{data}: {run.count or '?'} training examples, {shape}, {labels}"),
+            (
+                "data",
+                f"{config.data_name}: {run.count or '?'} training examples, {shape}, {labels}",
+            ),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),

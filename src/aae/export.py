@@ -188,7 +188,7 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
     values: dict[str, Any] = {
         "program": f"aae {aae.__version__}",
         "recipe": config.recipe,
-        "data": Path(config.data).name,
+        "data": config.data_name,
         "shape": run.shape,
         "scaling": "rows are float32 [n, features], as in the data set"
         if len(run.shape) == 1
@@ -197,7 +197,7 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
         "y": "probabilities of " + ("clusters" if model.finds_clusters else "classes"),
         "prior": config.prior,
         "latent_dim": config.latent_dim,
-        "config": config.to_json() | {"data": Path(config.data).name, "data_dir": None},
+        "config": config.to_json() | {"data": config.data_name, "data_dir": None},
     }
     if run.columns is not None:
         values["columns"] = run.columns.to_json()

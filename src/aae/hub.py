@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aae.captions import captioned, data_name
+from aae.captions import captioned
 from aae.data import CATALOG
 from aae.recipes import command
 from aae.run import Run
@@ -92,7 +92,7 @@ class Shared(ModelHubMixin):
             if (run.folder / name).exists():
                 shutil.copyfile(run.folder / name, save_directory / name)
         about = read_json(run.folder / "config.json")
-        about["config"] |= {"data": data_name(run), "data_dir": None}
+        about["config"] |= {"data": run.config.data_name, "data_dir": None}
         write_json(save_directory / "config.json", about)
         shutil.copytree(place, save_directory / "checkpoints" / place.name)
         (save_directory / "figures").mkdir()
@@ -129,7 +129,7 @@ class Shared(ModelHubMixin):
         labels = f"{config.labels} labels" if config.needs_labels else "no labels"
         yield (
             f"An [adversarial autoencoder]({PAPER}) of the recipe `{config.recipe}`, trained on "
-            f"{data_name(run)}{f' ({known.description})' if known else ''} with {labels}."
+            f"{config.data_name}{f' ({known.description})' if known else ''} with {labels}."
         )
         yield _table(
             ("examples", f"{run.count or 'unknown'} for training, each {each}"),

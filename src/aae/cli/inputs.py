@@ -138,7 +138,8 @@ def _all(run: Run, path: Path) -> Examples:
         open_rows,
     )
 
-    packed = open_packed(path) if path.suffix.lower() == ".npz" else None
+    archive = run.columns is None and path.suffix.lower() == ".npz"
+    packed = open_packed(path) if archive else None
     tabular = packed is None and holds_table(path)
     if tabular != (run.columns is not None):
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,7 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
     return {
         "program": f"aae {aae.__version__}",
         "recipe": config.recipe,
-        "data": Path(config.data).name,
+        "data": config.data_name,
         "epochs": run.epochs_in_use,
         "shape": run.shape,
         "prior": config.prior,
