@@ -147,10 +147,36 @@ def test_expected_shares_need_not_be_equal():
     assert check_of(**measured).value == 0.5
 
 
+def test_a_class_that_few_examples_miss_by_chance_is_not_neglected():
+    few, many = (
+        check_of(
+            class_shares=(0.0, 0.5, 0.5),
+            expected_shares=(0.02, 0.49, 0.49),
+            class_share_errors=[of_share(share, count) for share in (0.0, 0.5, 0.5)],
+        )
+        for count in (100, 10_000)
+    )
+    assert few.ok
+    assert few.value == 0
+    assert many.verdict == "class 0 is never predicted"
+
+
+def test_the_class_that_is_named_is_one_that_chance_does_not_explain():
+    check = check_of(
+        class_shares=(0.0, 0.1, 0.9),
+        expected_shares=(0.02, 0.4, 0.58),
+        class_share_errors=[of_share(share, 100) for share in (0.0, 0.1, 0.9)],
+    )
+    assert check.verdict == "class 1 is too rarely predicted"
+    assert check.value == 0.25
+
+
 def test_clusters_may_have_shares_that_differ_but_none_is_empty():
     uneven = check_of(class_shares=(0.1, 0.45, 0.45), of_clusters=True)
     assert uneven.ok
-    empty = check_of(class_shares=(0.5, 0.5, 0.0), of_clusters=True)
+    empty = check_of(
+        class_shares=(0.5, 0.5, 0.0), class_share_errors=(0.1, 0.1, 0.1), of_clusters=True
+    )
     assert empty.verdict == "cluster 2 has next to no examples"
     assert "--clusters" in empty.advice
     assert "labels" not in empty.advice

@@ -219,7 +219,7 @@ def _measurements(
     generator: torch.Generator,
 ) -> health.Measurements:
     """The measurements that the verdict on a training rests on."""
-    accuracy = shares = expected = None
+    accuracy = shares = share_errors = expected = None
     accuracy_error = 0.0
     if model.adversaries:
         size = inference.batch_size(model)
@@ -235,6 +235,7 @@ def _measurements(
     if codes.y_logits is not None:
         counts = torch.bincount(codes.y_logits.argmax(1), minlength=model.n_classes)
         shares = (counts / len(part.labels)).tolist()
+        share_errors = [uncertainty.of_share(share, len(part.labels)) for share in shares]
         known = part.labels[part.labels >= 0]
         if len(known) and not model.finds_clusters:
             expected = (np.bincount(known, minlength=model.n_classes) / len(known)).tolist()
@@ -250,6 +251,7 @@ def _measurements(
         prior_offset_error=match.offset_error,
         code_variances=variances.tolist(),
         class_shares=shares,
+        class_share_errors=share_errors,
         expected_shares=expected,
         of_clusters=model.finds_clusters,
         reconstruction_error=figures["reconstruction_error"],

@@ -24,8 +24,9 @@ OFFSET_FINE, OFFSET_LOST = 0.3, 1.0
 """Offset of the codes' mean in standard deviations of the prior, beyond two sampling errors: with
 few codes, chance alone gives that much."""
 BALANCE_FINE, BALANCE_LOST = 0.5, 0.1
-"""Predicted share of the most neglected class over its expected share. For clusters only the second
-threshold counts, as their shares may differ."""
+"""Predicted share of the most neglected class over its expected share. A class is neglected only if
+two sampling errors more would be too little, too. For clusters only the second threshold counts, as
+their shares may differ, and nothing is added: an empty one is empty."""
 UNUSED = 0.1
 """Variance of a code dimension's mean over the prior's, below which it says next to nothing about
 the example: for a Gaussian, 0.08 bits. On MNIST, codes of two and of ten dimensions have 0.93 and
@@ -53,6 +54,7 @@ class Measurements:
         code_variances: for each code dimension, the variance of its mean over pictures, over the
             prior's variance.
         class_shares: share of the pictures predicted to be of each class.
+        class_share_errors: the sampling error of each share.
         expected_shares: the shares that the classes should have; by default all the same.
         of_clusters: whether the classes are clusters, which the model found itself.
         reconstruction_error: error on pictures that were not trained on.
@@ -68,6 +70,7 @@ class Measurements:
     prior_offset_error: float = 0.0
     code_variances: Sequence[float] | None = None
     class_shares: Sequence[float] | None = None
+    class_share_errors: Sequence[float] | None = None
     expected_shares: Sequence[float] | None = None
     of_clusters: bool = False
     reconstruction_error: float | None = None
@@ -244,24 +247,27 @@ def _balance(measured: Measurements) -> Check | None:
     if shares is None:
         return None
     expected = measured.expected_shares or [1 / len(shares)] * len(shares)
-    ratios = [
-        share / should if should else math.inf
-        for share, should in zip(shares, expected, strict=True)
+    errors = measured.class_share_errors or [0.0] * len(shares)
+    if measured.of_clusters:
+        errors = [0.0] * len(shares)
+    if not all(math.isfinite(share) for share in shares):
+        return _not_finite(name, math.nan)
+    most = [  # of its expected share, that a class may have but for chance
+        (share + 2 * error) / should if should else math.inf
+        for share, error, should in zip(shares, errors, expected, strict=True)
     ]
-    broken = [ratio for ratio in ratios if math.isnan(ratio)]
-    value = broken[0] if broken else min(ratios)
-    if not math.isfinite(value):
-        return _not_finite(name, value)
-    if value >= (BALANCE_LOST if measured.of_clusters else BALANCE_FINE):
+    scarcest = most.index(min(most))
+    value = shares[scarcest] / expected[scarcest]
+    if most[scarcest] >= (BALANCE_LOST if measured.of_clusters else BALANCE_FINE):
         return _fine(name, value)
     if measured.of_clusters:
-        said = f"cluster {ratios.index(value)} has next to no examples"
+        said = f"cluster {scarcest} has next to no examples"
         return Check(name, value, said, "raise --balance-weight, or lower --clusters", ok=False)
     rarely = "never" if value < BALANCE_LOST else "too rarely"
     return Check(
         name,
         value,
-        f"class {ratios.index(value)} is {rarely} predicted",
+        f"class {scarcest} is {rarely} predicted",
         "raise --y-generator-weight or --classification-weight, or use more --labels",
         ok=False,
     )
