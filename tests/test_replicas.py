@@ -103,7 +103,7 @@ def test_stopped_together_and_resumed_is_the_same_to_the_bit(
     folder = tmp_path / "stopped"
     for name, config in configs.items():
         Run.create(folder / name, config, Run(tmp_path / "whole" / name).dataset())
-    runs = training.found(folder)
+    runs, _ = training.opened(folder, training.found(folder))
     with pytest.raises(Interrupted) as stop:
         in_step(folder, runs, None, asked_after(EPOCH + 3), lambda news: None, lambda words: None)
     assert stop.value.place == folder
@@ -187,7 +187,7 @@ def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, spoilt):
 def test_one_that_diverged_is_named_where_the_others_are_stopped(semi, digits, tmp_path, spoilt):
     for name, config in training.seeds(semi, 3).items():
         Run.create(tmp_path / name, config, digits)
-    runs = training.found(tmp_path)
+    runs, _ = training.opened(tmp_path, training.found(tmp_path))
     with pytest.raises(Stopped, match=r"those that ran are saved in .*; seed-1 failed: ") as stop:
         in_step(tmp_path, runs, digits, asked_after(3), lambda news: None, lambda words: None)
     assert list(stop.value.failed) == ["seed-1"]
@@ -223,7 +223,7 @@ def test_processes_stopped_and_resumed_give_the_runs_alone_to_the_bit(
     assert signal.getsignal(signal.SIGINT) is handler
     assert multiprocessing.active_children() == []
     assert said == ["3 replicas on the CPU, 2 at a time, each in a process of 1 thread"]
-    runs = training.found(tmp_path / "all")
+    runs, _ = training.opened(tmp_path / "all", training.found(tmp_path / "all"))
     assert list(runs) == ["seed-0", "seed-1", "seed-2"]
     assert 0 < runs["seed-0"].records()[-1]["epoch"] < 60
     assert runs["seed-0"].checkpoints.is_dir()
@@ -269,7 +269,7 @@ def test_a_worker_that_failed_is_named_where_the_others_are_stopped(
     def asked():
         return all(child.name != "wrong" for child in multiprocessing.active_children())
 
-    runs = training.found(tmp_path)
+    runs, _ = training.opened(tmp_path, training.found(tmp_path))
     with pytest.raises(Stopped) as stop:
         in_processes(tmp_path, runs, digits, asked, lambda news: None, lambda words: None)
     assert list(stop.value.failed) == ["wrong"]
@@ -311,7 +311,7 @@ def test_one_whose_checkpoints_are_damaged_is_named_and_can_start_over(
     folder, config = tmp_path / "stopped", tiny(epochs=1)
     for name, each in training.seeds(config, 2).items():
         Run.create(folder / name, each, digits)
-    runs = training.found(folder)
+    runs, _ = training.opened(folder, training.found(folder))
     with pytest.raises(Stopped):
         in_step(folder, runs, digits, asked_after(6), lambda news: None, lambda words: None)
     damaged = runs["seed-0"].checkpoints
@@ -329,6 +329,17 @@ def test_one_whose_checkpoints_are_damaged_is_named_and_can_start_over(
     mine, whole = again.finished["seed-0"], fit(config, tmp_path / "whole", dataset=digits)
     assert same_state(end(mine), end(whole))
     assert records(mine) == records(whole)
+
+
+def test_one_whose_config_is_damaged_is_named_and_the_others_go_on(
+    tiny, digits, tmp_path, by_stacking
+):
+    for name, config in training.seeds(tiny(epochs=1), 2).items():
+        Run.create(tmp_path / name, config, digits)
+    (tmp_path / "seed-0" / "config.json").write_text("{")
+    outcome = training.resume(tmp_path, dataset=digits)
+    assert list(outcome.finished) == ["seed-1"]
+    assert str(tmp_path / "seed-0") in outcome.failed["seed-0"]
 
 
 def test_a_damaged_one_is_named_where_the_others_are_stopped(tiny, digits, tmp_path, monkeypatch):
@@ -361,9 +372,9 @@ def test_only_those_that_are_named_go_on(tiny, digits, tmp_path, by_stacking):
 def test_runs_are_found_in_their_order(tiny, digits, tmp_path):
     for name in ("seed-10", "seed-9"):
         Run.create(tmp_path / name, tiny(), digits)
-    assert list(training.found(tmp_path)) == ["seed-9", "seed-10"]
-    assert training.found(tmp_path / "seed-9") == {}
-    assert training.found(tmp_path / "nowhere") == {}
+    assert training.found(tmp_path) == ["seed-9", "seed-10"]
+    assert training.found(tmp_path / "seed-9") == []
+    assert training.found(tmp_path / "nowhere") == []
 
 
 def test_the_summary_of_runs(tiny_run, tmp_path):

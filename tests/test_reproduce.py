@@ -127,6 +127,17 @@ def test_only_the_seeds_asked_for_are_trained(small, trainings, tmp_path, monkey
     assert [name for _, name in trainings] == ["seed-0"]
 
 
+def test_a_damaged_seed_does_not_keep_the_others_from_being_measured(small, trainings, tmp_path):
+    go(small[:1], tmp_path, seeds=1)
+    [config] = (tmp_path / "runs").rglob("seed-0/config.json")
+    config.write_text("{")
+    for figures in (tmp_path / "out").rglob("*.json"):
+        figures.unlink()
+    said = []
+    assert [seed for _, seed, _ in go(small[:1], tmp_path, seeds=2, say=said.append)] == [1]
+    assert any(str(config.parent) in words for words in said)
+
+
 def test_figures_do_not_say_where_the_data_lay(small, trainings, tmp_path):
     [(_, _, figures)] = go(small[:1], tmp_path, seeds=1, data_dir=str(tmp_path / "here"))
     assert figures["config"]["data_dir"] is None

@@ -98,20 +98,14 @@ def resume(
         ValueError: a run that is named is not there.
         Stopped: see `fit`.
     """
-    runs = found(folder)
-    if absent := set(names or ()) - runs.keys():
+    there = found(folder)
+    if absent := set(names or ()).difference(there):
         raise ValueError(
             f"{folder} holds no run {', '.join(sorted(absent))}: name some of "
-            f"{', '.join(runs) or 'none'}, or leave names out for all"
+            f"{', '.join(there) or 'none'}, or leave names out for all"
         )
-    runs = {name: run for name, run in runs.items() if names is None or name in names}
-    ahead, failed = dict[str, Run](), dict[str, str]()
-    for name, run in runs.items():
-        try:
-            if run.epochs_done < run.config.epochs:
-                ahead[name] = run
-        except (ValueError, OSError) as error:  # no checkpoint of it is whole
-            failed[name] = str(error)
+    runs, failed = opened(folder, there if names is None else [n for n in there if n in names])
+    ahead = {name: run for name, run in runs.items() if run.epochs_done < run.config.epochs}
     for run in ahead.values():
         run.config = replace(
             run.config, device=device or run.config.device, data_dir=data_dir or run.config.data_dir
@@ -128,11 +122,24 @@ def resume(
     return Outcome({name: run for name, run in runs.items() if name not in failed}, failed)
 
 
-def found(folder: Path | str) -> dict[str, Run]:
-    """The runs in a folder, by name, seed-2 before seed-10; none if it is a run itself."""
+def found(folder: Path | str) -> list[str]:
+    """The names of the runs in a folder, seed-2 before seed-10; none if it is a run itself."""
     folder = Path(folder)
     if (folder / "config.json").exists():
-        return {}
+        return []
     places: Iterable[Path] = (place.parent for place in folder.glob("*/config.json"))
-    names = sorted((place.name for place in places), key=lambda name: (len(name), name))
-    return {name: Run(folder / name) for name in names}
+    return sorted((place.name for place in places), key=lambda name: (len(name), name))
+
+
+def opened(folder: Path | str, names: Iterable[str]) -> tuple[dict[str, Run], dict[str, str]]:
+    """The runs of these names in a folder, and what is wrong with those that are damaged."""
+    runs, damaged = dict[str, Run](), dict[str, str]()
+    for name in names:
+        try:
+            run = Run(Path(folder) / name)
+            _ = run.epochs_done  # refuses where no checkpoint is whole
+        except (ValueError, OSError) as error:
+            damaged[name] = str(error)
+        else:
+            runs[name] = run
+    return runs, damaged

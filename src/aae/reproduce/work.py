@@ -123,8 +123,8 @@ def _trained(
     for seed, each in names.items():
         if not (folder / each / "config.json").exists():
             Run.create(folder / each, replace(whole, seed=seed), dataset)
-    made = [Run(folder / each) for each in names.values()]
-    ahead = [run for run in made if run.epochs_done < config.epochs]
+    made, _ = training.opened(folder, names.values())
+    ahead = [run for run in made.values() if run.epochs_done < config.epochs]
     since = time.perf_counter()
     try:
         outcome = training.resume(
