@@ -15,7 +15,13 @@ from aae.training.trainer import STEPS, DivergedError, Observer
 
 kinds = pytest.mark.parametrize("step", [*STEPS])
 variants = pytest.mark.parametrize("model", ["basic", "supervised", "semi", "vat"])
-HARD = {"noise_std": 0.3, "dropout": 0.2, "batch_norm": True, "classification_every": 1}
+HARD = {
+    "noise_std": 0.3,
+    "input_dropout": 0.1,
+    "dropout": 0.2,
+    "batch_norm": True,
+    "classification_every": 1,
+}
 
 
 class Diary(Observer):

@@ -22,7 +22,8 @@ from aae.training.streams import Stream
 from aae.training.trainer import Observer
 
 HARD = {
-    "noise_std": 0.3, "dropout": 0.2, "batch_norm": True, "classification_every": 3, "warmup": 6,
+    "noise_std": 0.3, "input_dropout": 0.1, "dropout": 0.2, "batch_norm": True,
+    "classification_every": 3, "warmup": 6,
 }  # fmt: skip
 EPOCH = 11
 """Batches in an epoch of the digits, less those kept for validation."""

@@ -10,7 +10,14 @@ from aae.training.group import Group, Together
 from aae.training.stacked import lone_step, state_of
 from aae.training.trainer import DivergedError, Observer, Trainer
 
-HARD = {"noise_std": 0.3, "dropout": 0.2, "classification_every": 3, "warmup": 6, "lr": 1e-3}
+HARD = {
+    "noise_std": 0.3,
+    "input_dropout": 0.1,
+    "dropout": 0.2,
+    "classification_every": 3,
+    "warmup": 6,
+    "lr": 1e-3,
+}
 
 
 class Diary(Observer):

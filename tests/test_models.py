@@ -281,6 +281,30 @@ def test_noise_is_on_the_encoders_input_alone(make, batch, monkeypatch):
     torch.testing.assert_close(loss, expected)
 
 
+def test_inputs_are_dropped_to_black_and_the_others_scaled_up(batch):
+    seen = Corruption(input_dropout=0.2).input(batch.x, seeded())
+    ink, before = (seen + 1) / 2, (batch.x + 1) / 2  # from 0, black, to 1
+    dropped = (ink == 0) & (before > 0)
+    assert dropped.sum() / (before > 0).sum() == pytest.approx(0.2, abs=0.05)
+    torch.testing.assert_close(ink[~dropped], before[~dropped] / 0.8)
+
+
+def test_features_are_dropped_to_0():
+    rows = torch.full((100, 100), 3.0)
+    seen = Corruption(input_dropout=0.25).input(rows, seeded())
+    assert set(seen.unique().tolist()) == {0.0, 4.0}
+    assert (seen == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_dropped_inputs_are_still_reconstructed(make, batch):
+    model = make("basic", posterior="deterministic")
+    seen = Pass(model, batch, seeded(), Corruption(input_dropout=0.5))
+    loss = model.phases()[0].loss(seen)
+    expected = 0.5 * (seen.reconstruction - batch.x).square().sum() / 20
+    torch.testing.assert_close(loss, expected)
+    assert not torch.equal(seen.x, batch.x)
+
+
 def test_dropout_is_in_encoder_and_decoder(make, batch):
     model = make("basic", posterior="deterministic")
     dropped = Pass(model, batch, seeded(), Corruption(dropout=0.5))

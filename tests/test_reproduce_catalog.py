@@ -49,6 +49,8 @@ def test_the_paper_s_training():
             assert weights.pop("reconstruction") == 0.02
             assert set(weights.values()) <= {0.0, 1.0}
             assert c.noise_std == (0.3 if c.model == "semi" else 0)
+            assert c.input_dropout == (0.2 if c.model == "cluster" else 0)
+            assert c.dropout == 0
     assert as_in_paper(settings(["fig6"])[0].config).style_critic == "plain"
 
 

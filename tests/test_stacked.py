@@ -23,7 +23,7 @@ K = 3
 DUE, NOT_DUE = 9, 0
 """Steps made before one with, and one without, the classification phase."""
 VARIANTS = ["basic", "labels", "supervised", "read", "semi", "vat", "cluster", "embed", "kl", "vae"]
-HARD = {"noise_std": 0.3, "dropout": 0.2}
+HARD = {"noise_std": 0.3, "input_dropout": 0.1, "dropout": 0.2}
 
 
 def generators():

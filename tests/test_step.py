@@ -244,27 +244,30 @@ def corruptions(monkeypatch):
     class Spy(module.Pass):
         def __init__(self, model, batch, generator, corruption):
             super().__init__(model, batch, generator, corruption)
-            seen.append((corruption.noise_std, corruption.dropout))
+            seen.append((corruption.noise_std, corruption.input_dropout, corruption.dropout))
 
     monkeypatch.setattr(module, "Pass", Spy)
     return seen
 
 
 def test_the_alternation_drops_units_in_its_reconstruction_phase_only(make, batches, corruptions):
-    take(make(AlternatingStep, "semi", noise_std=0.3, dropout=0.2), batches)
-    assert corruptions == [(0.3, 0.2), *[(0.3, 0.0)] * 5]
+    take(make(AlternatingStep, "semi", noise_std=0.3, input_dropout=0.1, dropout=0.2), batches)
+    assert corruptions == [(0.3, 0.1, 0.2), *[(0.3, 0.1, 0.0)] * 5]
 
 
 def test_a_joint_step_corrupts_its_one_pass(make, batches, corruptions):
-    take(make(JointStep, "semi", noise_std=0.3, dropout=0.2), batches)
-    assert corruptions == [(0.3, 0.2)] * 2  # one for all phases, one for labelled pictures
+    take(make(JointStep, "semi", noise_std=0.3, input_dropout=0.1, dropout=0.2), batches)
+    assert corruptions == [(0.3, 0.1, 0.2)] * 2  # one for all phases, one for labelled pictures
 
 
 @pytest.mark.parametrize("kind", [JointStep, AlternatingStep])
 @pytest.mark.parametrize("posterior", POSTERIORS)
 def test_the_generator_decides_a_step(make, batches, same_state, kind, posterior):
     state = torch.get_rng_state()
-    steps = [make(kind, "semi", posterior=posterior, noise_std=0.3, dropout=0.2) for _ in range(3)]
+    steps = [
+        make(kind, "semi", posterior=posterior, noise_std=0.3, input_dropout=0.1, dropout=0.2)
+        for _ in range(3)
+    ]
     losses = [
         take(step, batches, seed=seed)[1] for step, seed in zip(steps, (1, 1, 2), strict=True)
     ]

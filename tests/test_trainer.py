@@ -11,7 +11,8 @@ import torch
 from aae.training.trainer import STEPS, DivergedError, Observer, Progress
 
 HARD = {
-    "noise_std": 0.3, "dropout": 0.2, "batch_norm": True, "classification_every": 3, "warmup": 6,
+    "noise_std": 0.3, "input_dropout": 0.1, "dropout": 0.2, "batch_norm": True,
+    "classification_every": 3, "warmup": 6,
 }  # fmt: skip
 """All that is random, or has a memory."""
 kinds = pytest.mark.parametrize("step", ["joint", "alternating"])

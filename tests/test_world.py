@@ -38,7 +38,7 @@ CASES = [
     for batch_norm in (False, True)
     if (model, step) != ("vae", "alternating")
 ]
-HARD = {"noise_std": 0.3, "dropout": 0.2}
+HARD = {"noise_std": 0.3, "input_dropout": 0.1, "dropout": 0.2}
 
 
 def trained(case, world, count):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from aae import losses
 from aae.codes import Codes
-from aae.nn import Critic, Decoder, Encoder, HeadedDecoder
+from aae.nn import Critic, Decoder, Encoder, HeadedDecoder, dropout
 from aae.priors import Gaussian, Prior
 
 
@@ -53,8 +53,20 @@ class Corruption:
 
     noise_std: float = 0.0
     """Standard deviation of Gaussian noise on the input, in its units: pixels lie in [-1, 1]."""
+    input_dropout: float = 0.0
+    """Share of inputs that are dropped (pixels turn black, features 0); the others are scaled up to
+    make up for it."""
     dropout: float = 0.0
     """Share of hidden units that are set to 0; the others are scaled up to make up for it."""
+
+    def input(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The encoder's input for pictures [n, c, h, w] in [-1, 1] or rows [n, d]."""
+        if share := self.input_dropout:
+            empty = -1.0 if x.dim() == 4 else 0.0
+            x = dropout(x - empty, share, generator) + empty
+        if std := self.noise_std:
+            x = x + std * torch.randn(x.shape, generator=generator, device=x.device)
+        return x
 
 
 class Adversary(nn.Module):
@@ -116,11 +128,8 @@ class Pass:
 
     @cached_property
     def x(self) -> Tensor:
-        """The encoder's input: the batch's pictures, with noise."""
-        x = self.batch.x
-        if std := self.corruption.noise_std:
-            x = x + std * torch.randn(x.shape, generator=self.generator, device=x.device)
-        return x
+        """The encoder's input: the batch's pictures, corrupted."""
+        return self.corruption.input(self.batch.x, self.generator)
 
     @cached_property
     def codes(self) -> Codes:

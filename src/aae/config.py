@@ -155,6 +155,9 @@ class Config:
     """SGD's momentum wherever --adversarial-lr applies."""
     noise_std: float = 0.0
     """Standard deviation of Gaussian noise on the encoder's input, in training only."""
+    input_dropout: float = 0.0
+    """Share of the encoder's inputs dropped, in training only: pixels turn black, features of rows
+    0, and the others are scaled up to make up for it."""
     dropout: float = 0.0
     """Share of hidden units dropped in the reconstruction phase (in a joint step: in all
     phases)."""
@@ -162,7 +165,7 @@ class Config:
     # --- loss weights
     reconstruction_weight: float = 1.0
     """Weight of the reconstruction loss; a picture of more than 28×28 values weighs as much as one
-    of 28×28."""
+    of 28×28, except in a VAE."""
     generator_weight: float = 25.0
     """Weight of the generator loss on z."""
     discriminator_weight: float = 6.0

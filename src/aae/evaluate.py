@@ -68,13 +68,14 @@ def evaluate(
           if each class has two test pictures or more. Clusters have a class if it can be named.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
           smallest share of a class among them; ``classes_drawn``: how many classes any sample is
-          read as.
+          read as; ``judge_accuracy``: what the classifier that reads gets right of the test set.
         - ``column_distance``: how far generated rows of a table are from the held-out ones, the
           mean over its columns, see `aae.data.column_distances`; ``column_distance_of_training``:
           the same for the training rows.
         - ``health``, ``health_checks``: see `aae.health`.
         - ``standard_errors``: by figure, how far it would move on other examples. For a mean over
-          examples this is its standard error, for a share √(p(1 - p)/n), for ``style_variety`` that
+          examples this is its standard error, for a share k/n it is √(p(1 - p)/n) with
+          p = (k + 1)/(n + 2), for ``style_variety`` that
           of a quotient; for column distances it comes from 50 bootstrap samples; for
           ``prior_distance`` it is what prior samples show against one another.
 

@@ -68,6 +68,7 @@ def fit(
 
     Raises:
         ValueError: the config and the data do not fit each other, or the folder is in use.
+        DivergedError: a loss or a gradient is not finite (unless ``on_nonfinite`` is "skip").
         Interrupted: on Ctrl-C or SIGTERM, after a checkpoint.
         LostError: another process is gone; there is a checkpoint.
     """
@@ -111,6 +112,8 @@ def resume(
         networks: the user's own, as when it began.
 
     Raises:
+        ValueError: it is no run folder, or its data are not there, or not what they were.
+        DivergedError: see `fit`.
         Interrupted: it was asked to stop.
         LostError: another process is gone; there is a checkpoint.
     """

@@ -48,8 +48,8 @@ class Measurements:
         prior_distance: energy distance between codes and prior over the prior's mean pairwise
             distance (`metrics.PriorDistance.relative`).
         prior_distance_error: its sampling error, in the same units.
-        prior_offset: distance of the codes' mean from the prior's, in the prior's standard
-            deviations (`metrics.PriorDistance.offset`).
+        prior_offset: distance of the codes' mean from the prior's in the dimension where it is
+            largest, in the prior's standard deviations (`metrics.PriorDistance.offset`).
         prior_offset_error: its sampling error, in the same units.
         code_variances: for each code dimension, the variance of its mean over pictures, over the
             prior's variance.

@@ -188,10 +188,9 @@ class Painter(Observer):
         """Pictures as they go in and as they come out."""
         some = held_out.some(64)
         x = to_model(torch.from_numpy(np.asarray(some.images)))
-        noise = torch.randn(x.shape, generator=generator)
         sheets = {
             "input": to_unit(x),
-            "noisy_input": to_unit(x + trainer.config.noise_std * noise),
+            "noisy_input": to_unit(trainer.step.corruption.input(x, generator)),
             "reconstruction": inference.reconstruct(model, some),
             "sample": inference.sample(model, None, 64, generator),
         }

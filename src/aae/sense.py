@@ -67,7 +67,7 @@ def _refuse_values(c: Config) -> None:
     for name in [*weights, "balance_slack", "noise_std", "radius"]:
         if not 0 <= (getattr(c, name) or 0) < math.inf:
             raise ValueError(f"{flag(name)} must be 0 or more, not {getattr(c, name)}")
-    for name in ["dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
+    for name in ["input_dropout", "dropout", "beta1", "beta2", "momentum", "adversarial_momentum"]:
         if not 0 <= getattr(c, name) < 1:
             raise ValueError(f"{flag(name)} must lie in [0, 1), not {getattr(c, name)}")
     if not 0 < c.validation < 1:

@@ -269,7 +269,9 @@ def _clusters() -> list[Setting]:
     for clusters, error in ((16, 0.0955), (30, 0.0410)):
         config = found("cluster", clusters, **FINER)
         # Twenty epochs, because one takes as long as five to ten of the others.
-        paper = replace(as_in_paper(config), epochs=20, hidden=3000, batch_norm=True, dropout=0.2)
+        paper = replace(
+            as_in_paper(config), epochs=20, hidden=3000, batch_norm=True, input_dropout=0.2
+        )
         settings += _both(
             "table3", f"clusters-{clusters}", config,
             Target("cluster_error", error), Target("cluster_error_majority", error),

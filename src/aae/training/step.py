@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -70,7 +71,7 @@ class Step(ABC):
     def __init__(self, model: Autoencoder, config: Config, read: Read = read, world: World = ALONE):
         self.model, self.config, self.read, self.world = model, config, read, world
         self.phases, self.weights = world.phases(model.phases()), config.weights
-        self.corruption = Corruption(config.noise_std, config.dropout)
+        self.corruption = Corruption(config.noise_std, config.input_dropout, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
         keep_freed_memory()
@@ -248,7 +249,7 @@ class AlternatingStep(Step):
     def _corruption_of(self, phase: Phase) -> Corruption:
         """Dropout of hidden units applies to the reconstruction phase alone."""
         dropout = self.corruption.dropout if phase.name == "reconstruction" else 0.0
-        return Corruption(self.corruption.noise_std, dropout)
+        return replace(self.corruption, dropout=dropout)
 
 
 class JointStep(Step):
