@@ -342,6 +342,18 @@ class TestOfATable:
         assert drawn[0] == drawn[1]
         assert [row["kind"] for row in drawn[0]] == ["y"] * 5
 
+    def test_a_part_of_the_prior_that_no_class_names_is_refused(
+        self, run, tiny, place, tmp_path, no_pictures
+    ):
+        own = {"data": str(place), "label_column": "kind", "labels": "all"}
+        folder = fit(
+            tiny(model="labels", prior="mixture", epochs=1, **own), tmp_path / "run"
+        ).folder
+        code, _, err = run("sample", folder, "--label", 7, "--out", tmp_path / "x.csv")
+        assert code == 2
+        assert "--label '7' is no class of" in err
+        assert "choose from x, y, z, or take a number from 0 to 2" in err
+
     def test_a_part_of_the_prior_has_no_name(self, run, mixture, tmp_path):
         code, _, err = run("sample", mixture, "--label", "y", "--out", tmp_path / "x.csv")
         assert code == 2

@@ -132,7 +132,7 @@ def test_random_samples_of_a_model_with_classes_have_a_row_for_each(make, drawn,
     rows = torch.arange(10).repeat_interleave(3)
     expected = inference.sample(model, rows, 30, torch.Generator().manual_seed(3))
     np.testing.assert_array_equal(images, expected)
-    assert options["row_labels"] == classes
+    assert options["row_labels"] == [*classes]
     assert options["columns"] == 3
 
 
@@ -162,7 +162,7 @@ def test_there_are_ten_styles_whatever_the_number_of_classes(make, drawn, part, 
     gallery.style(model, part, classes, torch.Generator().manual_seed(0))
     [((images,), options)] = drawn["grid"]
     assert (len(images), options["columns"]) == (10 * count, 10)
-    assert options["row_labels"] == classes
+    assert options["row_labels"] == [*classes]
 
 
 def test_clusters_have_a_row_each_of_head_and_members(make, drawn, part):
@@ -178,6 +178,32 @@ def test_clusters_have_a_row_each_of_head_and_members(make, drawn, part):
         own = part.images[found == k][:5] / np.float32(255)
         np.testing.assert_array_equal(rows[k, 1 : 1 + len(own)], own)
         assert not rows[k, 1 + len(own) :].any()
+
+
+def test_of_more_classes_than_can_be_drawn_some_have_a_row_and_the_title_says_so(
+    make, drawn, part, monkeypatch
+):
+    monkeypatch.setattr("aae.plots.tiles.MOST", 5 * 10 * 8 * 8 * 8**2)  # 5 rows of 10 of 8×8, × 8
+    model, classes = make("cluster", clusters=12), tuple("abcdefghijkl")
+    generator = torch.Generator().manual_seed(0)
+    gallery.style(model, part, classes, generator)
+    gallery.clusters(model, part, members=9)
+    [((styles,), of_styles), ((tiles,), of_clusters)] = drawn["grid"]
+    assert of_styles["row_labels"] == ["a", "d", "g", "i", "l"]  # 0, 2.75, 5.5, 8.25, 11
+    assert of_styles["title"].endswith("(5 of 12)")
+    assert len(styles) == len(tiles) == 50
+    assert of_clusters["row_labels"] == ["0", "3", "6", "8", "11"]
+    found = inference.encode(model, part.images).y.argmax(1).numpy()
+    own = part.images[found == 11][:9] / np.float32(255)
+    np.testing.assert_array_equal(tiles[41 : 41 + len(own)], own)
+
+
+def test_sheets_of_large_pictures_have_fewer_tiles(make, drawn, monkeypatch):
+    monkeypatch.setattr("aae.plots.tiles.MOST", 3 * 3 * 8 * 8 * 8**2 - 1)
+    model = make()
+    gallery.samples(model, (), torch.Generator())
+    gallery.manifold(model)
+    assert [len(images) for (images,), _ in drawn["grid"]] == [4, 4]
 
 
 def test_an_embedding_is_drawn_around_its_heads(make, drawn, part):

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 
 import matplotlib
 import numpy as np
@@ -78,6 +79,16 @@ def test_a_failed_save_keeps_the_old_picture(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         plots.save(Broken(), tmp_path / "a.png")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"old"}
+
+
+def test_characters_that_no_font_has_are_boxes_without_a_warning(tmp_path):
+    figure = plots.grid(
+        np.zeros((1, 1, 8, 8)), columns=1, row_labels=["\U000f0000"], title="\U000f0001"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.grid(np.zeros((1, 1, 8, 8)), columns=1, row_labels=["\U000f0002"])
+        plots.save(figure, tmp_path / "boxes.png")
 
 
 def test_save_refuses_other_formats(tmp_path):

@@ -6,6 +6,7 @@ A model of rows shows only its codes, and one of a table its columns, too; tiles
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ CODES = 10_000
 ROWS, SHOWN = 10_000, 1_000
 """Rows that a model of a table generates to be measured, and rows drawn as points."""
 SIDE = 20
-"""Tiles along each side of a manifold or a sheet of samples."""
+"""Tiles along each side of a manifold or a sheet of samples, at most: fewer of large pictures."""
 
 
 def pictures(
@@ -132,13 +133,14 @@ def density(prior: Prior, steps: int = 201) -> tuple[np.ndarray, np.ndarray, np.
     return line.numpy(), line.numpy(), log_p.numpy()
 
 
-def manifold(model: Autoencoder, side: int = SIDE) -> dict[str, Figure]:
+def manifold(model: Autoencoder, side: int | None = None) -> dict[str, Figure]:
     """What the decoder makes of a grid of codes; one picture for each component of a mixture.
 
     A decoder that needs a class has a style grid instead.
     """
     if model.decodes_labels:
         return {}
+    side = side or _side(model.decoder.shape)
     grids = model.prior.manifold(side)
     names = [f"manifold-{k}" for k in range(len(grids))] if len(grids) > 1 else ["manifold"]
     return {
@@ -157,14 +159,17 @@ def title(k: int, grids: Tensor) -> str:
 def samples(model: Autoencoder, classes: tuple[str, ...], generator: torch.Generator) -> Figure:
     """Pictures of random codes; a row for each class where the model knows classes."""
     parts_are_classes = model.uses_labels and model.prior.components > 1
+    side = _side(model.decoder.shape)
     if not (model.decodes_labels or parts_are_classes):
-        images = inference.sample(model, None, SIDE * SIDE, generator)
-        return plots.grid(images.numpy(), columns=SIDE, title="Random samples")
-    labels = torch.arange(len(classes)).repeat_interleave(SIDE)
+        images = inference.sample(model, None, side * side, generator)
+        return plots.grid(images.numpy(), columns=side, title="Random samples")
+    shown = _shown(len(classes), side, model.decoder.shape)
+    labels = shown.repeat_interleave(side)
     images = inference.sample(model, labels, len(labels), generator)
     return plots.grid(
-        images.numpy(), columns=SIDE, row_labels=classes, title="Random samples of each class"
-    )
+        images.numpy(), columns=side, row_labels=[classes[k] for k in shown],
+        title="Random samples of each class" + _of(shown, len(classes)),
+    )  # fmt: skip
 
 
 def style(
@@ -174,30 +179,31 @@ def style(
     columns = min(10, len(part.images))
     chosen = torch.randperm(len(part.images), generator=generator)[:columns].numpy()
     styles = inference.encode(model, part.images[chosen]).mean
-    labels = torch.arange(len(classes)).repeat_interleave(columns)
-    images = inference.decode(model, styles.repeat(len(classes), 1), labels)
+    shown = _shown(len(classes), columns, model.decoder.shape)
+    labels = shown.repeat_interleave(columns)
+    images = inference.decode(model, styles.repeat(len(shown), 1), labels)
     return plots.grid(
-        images.numpy(), columns=columns, row_labels=classes,
-        title="Class by row, style by column",
+        images.numpy(), columns=columns, row_labels=[classes[k] for k in shown],
+        title="Class by row, style by column" + _of(shown, len(classes)),
     )  # fmt: skip
 
 
 def clusters(model: Autoencoder, part: Part, members: int = 15) -> Figure:
     """One cluster a row: its head with no style, then held-out pictures of it ([AAE], Fig. 9)."""
-    count = model.n_classes
-    heads = inference.decode(model, torch.zeros(count, model.prior.dim), torch.arange(count))
+    shown = _shown(model.n_classes, 1 + members, model.decoder.shape)
+    heads = inference.decode(model, torch.zeros(len(shown), model.prior.dim), shown)
     y = inference.encode(model, part.images).y
     assert y is not None
     chosen = y.argmax(1).numpy()
-    tiles = np.zeros((count, 1 + members, *part.images.shape[1:]), np.float32)
+    tiles = np.zeros((len(shown), 1 + members, *part.images.shape[1:]), np.float32)
     tiles[:, 0] = heads.numpy()
-    for k in range(count):
+    for row, k in zip(tiles, shown.tolist(), strict=True):
         own: NDArray[Any] = np.asarray(part.images[np.flatnonzero(chosen == k)[:members]])
-        tiles[k, 1 : 1 + len(own)] = own / np.float32(255)
+        row[1 : 1 + len(own)] = own / np.float32(255)
     return plots.grid(
         tiles.reshape(-1, *part.images.shape[1:]), columns=1 + members,
-        row_labels=[str(k) for k in range(count)],
-        title="Clusters: the head of each, and held-out pictures",
+        row_labels=[str(k) for k in shown.tolist()],
+        title="Clusters: the head of each, and held-out pictures" + _of(shown, model.n_classes),
     )  # fmt: skip
 
 
@@ -210,6 +216,22 @@ def reconstructions(model: Autoencoder, part: Part, count: int = 40) -> Figure:
         shown / 255, inference.reconstruct(model, some).numpy(), columns=columns,
         title="Held-out pictures and their reconstructions",
     )  # fmt: skip
+
+
+def _side(shape: Sequence[int]) -> int:
+    """Tiles along each side of a sheet of such pictures: `SIDE`, or as many as may be drawn."""
+    return next(n for n in range(SIDE, 0, -1) if n == 1 or plots.most_rows(shape, n) >= n)
+
+
+def _shown(count: int, columns: int, shape: Sequence[int]) -> Tensor:
+    """The classes or clusters that have a row of a sheet: all, or as many as may be drawn."""
+    rows = min(count, plots.most_rows(shape, columns))
+    return torch.linspace(0, count - 1, rows).round().long()
+
+
+def _of(shown: Tensor, count: int) -> str:
+    """What a title says where some are not shown."""
+    return "" if len(shown) == count else f" ({len(shown)} of {count})"
 
 
 def columns_for(count: int) -> int:

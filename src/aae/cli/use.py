@@ -286,27 +286,29 @@ def _number(label: str, place: Run, model: Autoencoder) -> int:
     """The number of the class, cluster or part of the prior that is asked for.
 
     Raises:
-        ValueError: what is asked for is no number, and no class has that name.
+        ValueError: what is asked for is no number of a class, and no class has that name.
     """
-    if label.isdecimal():
+    classes = () if model.finds_clusters or not _knows_classes(model) else place.classes
+    # A prior may have more parts than there are classes, but nothing was put there.
+    if label.isdecimal() and not (classes and int(label) >= len(classes)):
         return int(label)
     parts = model.n_classes if model.decodes_labels else model.prior.components
     if parts < 2:
         raise ValueError(
             f"--label {label!r} cannot be asked for: this model samples without labels"
         )
-    if model.finds_clusters or not _knows_classes(model):
+    if not classes:
         nameless = "clusters" if model.finds_clusters else "parts of its prior"
         raise ValueError(
             f"--label {label!r} is no number, and this model's {nameless} have no names: take a "
             f"number from 0 to {parts - 1}"
         )
-    if label in place.classes:
-        return place.classes.index(label)
-    some = ", ".join(place.classes[:SHOWN]) + (", …" if len(place.classes) > SHOWN else "")
+    if label in classes:
+        return classes.index(label)
+    some = ", ".join(classes[:SHOWN]) + (", …" if len(classes) > SHOWN else "")
     raise ValueError(
-        f"--label {label!r} is no class of {place.folder}; {nearest(label, place.classes)}choose "
-        f"from {some}, or take a number from 0 to {len(place.classes) - 1}"
+        f"--label {label!r} is no class of {place.folder}; {nearest(label, classes)}choose "
+        f"from {some}, or take a number from 0 to {len(classes) - 1}"
     )
 
 

@@ -8,7 +8,7 @@ from aae.plots.codes import code_histograms, latent
 from aae.plots.curves import Errors, error_curves, learning_curves
 from aae.plots.style import class_colours, save
 from aae.plots.tables import column_distances, pairs
-from aae.plots.tiles import grid, reconstructions, tile, visible, write_tiles
+from aae.plots.tiles import grid, most_rows, reconstructions, tile, visible, write_tiles
 
 __all__ = [
     "Errors",
@@ -19,6 +19,7 @@ __all__ = [
     "grid",
     "latent",
     "learning_curves",
+    "most_rows",
     "pairs",
     "reconstructions",
     "save",

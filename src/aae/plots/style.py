@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
@@ -32,10 +34,27 @@ CLASSES += ["#a6e378", "#ce73ab", "#135c68", "#ffb1fc", "#894ea7"]
 CLASSES_ON_DARK = ["#6990fe", "#d73f2e", "#7fe00f", "#e58113", "#5f50f6"]
 CLASSES_ON_DARK += ["#c8ff98", "#eb9fdb", "#a3a58a", "#fad0de", "#af29b6"]
 
+FONTS = (
+    "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans",
+    "WenQuanYi Micro Hei", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo",
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS", "Segoe UI",
+)  # fmt: skip
+"""Ours, which comes with matplotlib, and others for what it lacks: names of classes are the user's.
+They are those of Linux, macOS and Windows; most systems have some."""
+
+
+def families(installed: Collection[str]) -> list[str]:
+    """Those of `FONTS` to look for characters in, in turn; matplotlib warns of absent ones.
+
+    >>> families({"DejaVu Sans", "Yu Gothic", "Comic Sans MS"})
+    ['DejaVu Sans', 'Yu Gothic']
+    """
+    return [name for name in FONTS if name in installed]
+
+
 TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "color": INK}
 STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.family": families(get_font_names()),
     "font.size": 9,
     "text.usetex": False,
     "text.parse_math": False,  # a "$" in a user's title is a dollar
@@ -66,9 +85,23 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: if the path does not end in ``.png``.
     """
-    with replacing(path) as aside:
+    with replacing(path) as aside, _quietly():
         figure.savefig(aside, format="png", dpi=DPI, metadata={"Software": None})
     return Path(path)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without words, each time, on boxes for characters that no font has, or fonts without bold."""
+    finder = logging.getLogger("matplotlib.font_manager")
+    level = finder.level
+    finder.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+            yield
+    finally:
+        finder.setLevel(level)
 
 
 @contextmanager
@@ -96,7 +129,8 @@ def class_colours(count: int, *, dark: bool = False) -> list[str]:
 def text_width(text: str, fontsize: float = 9, fontweight: str = "normal", **_: object) -> int:
     """Width of a line of text in pixels, rounded up."""
     font = FontProperties(size=fontsize, weight=fontweight)
-    width, _, _ = RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, ismath=False)
+    with _quietly():
+        width, _, _ = RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, ismath=False)
     return math.ceil(float(width))
 
 

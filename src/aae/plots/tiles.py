@@ -17,6 +17,8 @@ from aae.plots.style import DPI, SOFT, TITLE, replacing, styled, text_width
 
 Array = NDArray[Any]
 
+MOST = 6_000_000
+"""Screen pixels of the largest grid that should be drawn: drawing one takes some 150 bytes each."""
 FRAME = 0.4  # grey of the lines, distinct from the black and the white at digits' borders
 
 
@@ -112,6 +114,17 @@ def reconstructions(
     return _tiles(cells, columns, title, list(kinds) * rows, together=len(kinds))
 
 
+def most_rows(shape: Sequence[int], columns: int) -> int:
+    """Rows of a `grid` of pictures (channels, height, width) up to `MOST` screen pixels, 1 or more.
+
+    >>> most_rows((1, 28, 28), 20), most_rows((3, 256, 256), 20)
+    (95, 4)
+    """
+    _, height, width = shape
+    row = columns * height * width * _scale(columns, height, width) ** 2
+    return max(1, MOST // row)
+
+
 def visible(images: Array) -> Array:
     """Pictures [n, c, h, w] as they can be shown: those not of 1 or 3 channels as a grey mean."""
     return images if images.shape[1] in (1, 3) else images.mean(1, keepdims=True)
@@ -158,6 +171,12 @@ def _canvas(
     return canvas, tops, lefts
 
 
+def _scale(columns: int, height: int, width: int) -> int:
+    """Screen pixels along each side of a picture's pixel."""
+    least = 2 if max(height, width) <= 64 else 1
+    return int(np.clip(1160 // (columns * width + 1), least, 8))
+
+
 def _tiles(
     images: Array,
     columns: int,
@@ -168,8 +187,7 @@ def _tiles(
 ) -> Figure:
     """A figure with exact pixels: the canvas, and margins as wide as the words need."""
     _, _, height, width = images.shape
-    least = 2 if max(height, width) <= 64 else 1
-    scale = int(np.clip(1160 // (min(columns, len(images)) * width + 1), least, 8))
+    scale = _scale(min(columns, len(images)), height, width)
     canvas, tops, lefts = _canvas(images, columns, scale, together)
     for name, labels, count in (
         ("row_labels", row_labels, len(tops)),
