@@ -2,7 +2,8 @@
 
 It has every flag of conan7882/adversarial-autoencoders' ``experiment/aae_mnist.py``, with the same
 meaning and default, and four more: ``--nlabel``, ``--seed``, ``--data_path`` and ``--save_path``.
-Training also leaves a run folder of ours, ``run-1``, ``run-2``, … in ``--save_path``, for ``aae evaluate`` and the other commands.
+Training also leaves a run folder of ours, ``run-1``, ``run-2``, … in ``--save_path``, for
+``aae evaluate`` and the other commands.
 
     python experiment/aae_mnist.py --train --dist_type gmm --label --save_path out
     python experiment/aae_mnist.py --viz --save_path out

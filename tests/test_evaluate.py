@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from aae import evaluate as measuring
 from aae import legibility, uncertainty
-from aae.data import Stored, spread
-from aae.evaluate import evaluate, write_report
+from aae.data import GIVEN, Stored, spread
+from aae.evaluate import evaluate, with_errors, write_report
 from aae.fit import fit
+from aae.own_networks import OURS, Networks
 from aae.run import Run, Splits
 
 ALWAYS = {"examples",
@@ -71,6 +73,9 @@ def test_generated_classes_are_judged_where_the_decoder_is_told_them(trained, di
     asked = figures["style_accuracy"]
     assert errors["style_accuracy"] == uncertainty.of_share(asked, 200)
     assert 0 < errors["style_variety"] < 0.2
+    shown = with_errors(figures)
+    assert set(shown) == {*errors, "classes_drawn"}
+    assert shown["classes_drawn"] == str(figures["classes_drawn"])
 
 
 def test_clusters_are_named_on_the_validation_set(trained, digits, monkeypatch):
@@ -117,6 +122,7 @@ def test_figures_need_no_labels(tiny, digits, tmp_path, no_pictures):
         ({"train_labels": -1}, set()),  # the judge has nothing to learn from
         ({"test_labels": -1}, set()),
         ({"rare": 3}, {"judge_accuracy", "style_accuracy", *READ}),  # of one picture no variance
+        ({"alike": True}, {"judge_accuracy", "style_accuracy", *READ}),  # nor of equal pictures
         ({"side": 7}, set()),  # too small to be read
     ],
 )
@@ -132,6 +138,9 @@ def test_what_the_judge_cannot_tell_is_left_out(
     if rare := changed.get("rare"):
         few = (digits.test_labels != rare) | (np.cumsum(digits.test_labels == rare) == 1)
         data = replace(data, test_images=data.test_images[few], test_labels=data.test_labels[few])
+    if "alike" in changed:
+        bright = np.where(np.arange(8 * 8) < 32, 255, 0).astype(np.uint8).reshape(1, 8, 8)
+        data = replace(data, test_images=np.broadcast_to(bright, data.test_images.shape).copy())
     run = fit(tiny(model="supervised", epochs=1), tmp_path / "run", dataset=data)
     for name in ("train_labels", "test_labels"):
         if name in changed:
@@ -296,3 +305,25 @@ def test_the_report_shows_figures_verdict_and_command(trained, digits):
         assert f"{figures[name]:.4g} ± {error:.2g}" in page
     assert f"trained with torch</th>\n<td>{torch.__version__}</td>" in page
     assert "aae train" in page
+
+
+OWN = Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()))
+
+
+@pytest.mark.parametrize(
+    ("networks", "origin", "words"),
+    [
+        (OWN, "digits", "its own encoder: aae.fit.fit(…, networks=…) in Python"),
+        (OURS, GIVEN, "data given in Python: aae.fit.fit(…, dataset=…) in Python"),
+        (OWN, GIVEN, "its own encoder and data given in Python: aae.fit.fit(…, networks=…, data"),
+    ],
+)
+def test_the_report_has_no_command_that_would_train_something_else(
+    tiny, digits, tmp_path, no_pictures, networks, origin, words
+):
+    config, data = tiny(recipe="gaussian", epochs=1), replace(digits, origin=origin)
+    run = fit(config, tmp_path / "run", dataset=data, networks=networks)
+    page = write_report(run, evaluate(run, dataset=data, judge=False)).read_text()
+    assert f"<p>Trained with {words}" in page
+    assert "aae train" not in page
+    assert ("<dt>networks</dt>\n<dd>its own encoder</dd>" in page) == (networks is OWN)

@@ -17,7 +17,7 @@ from aae.build import build
 from aae.config import Config
 from aae.data import Columns
 from aae.estimators import AdversarialClassifier
-from aae.export import TOLERANCE, Network, about, export, networks, write_onnx
+from aae.export import TOLERANCE, Network, about, export, networks, write_onnx, write_program
 from aae.fit import fit
 from aae.recipes import recipe
 from aae.run import Part, Run, data_of
@@ -139,9 +139,36 @@ def test_a_table_says_what_its_cells_are(tiny, tmp_path):
     assert "cells" in told["scaling"]
 
 
-def test_a_file_tells_nothing_of_the_machine(exported):
-    for path in exported.values():
-        assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
+def test_a_file_tells_nothing_of_the_machine(tiny_run, exported, tmp_path):
+    folders = [str(Path(file).parents[1]).encode() for file in (__file__, torch.__file__)]
+    for path in (*exported.values(), *export(tiny_run, tmp_path, "torch-export")):
+        assert not [folder for folder in folders if folder in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("basic", {}),
+        ("semi", {}),
+        ("merged", {"clusters.cluster_of": 15, "clusters.typical": 12}),
+        ("embed", {"heads.weight": 20}),
+    ],
+)
+def test_a_program_has_the_weights_of_its_own_network(
+    tiny, new_model, pictures, tmp_path, kind, more
+):
+    model = new_model(tiny(model=kind)).eval()
+    write_program(networks(model)["encoder"], tmp_path / "encoder.pt2", {})
+    program = torch.export.load(tmp_path / "encoder.pt2")
+    held = {name: value.numel() for name, value in program.state_dict.items()}
+    encoder = {f"encoder.{k}": v.numel() for k, v in model.encoder.state_dict().items()}
+    assert held == encoder | more
+    codes = inference.encode(model, pictures)
+    with torch.inference_mode():
+        z, *y = program.module()(torch.from_numpy(unit(pictures)))
+    assert torch.allclose(z, model.embed(codes), atol=1e-6)
+    assert all(torch.allclose(each, codes.y, atol=1e-6) for each in y)
+    assert bool(y) == (codes.y is not None)
 
 
 def test_torch_export_gives_the_same(tiny_run, pictures, tmp_path):
@@ -237,6 +264,10 @@ def test_rows_of_a_saved_estimator_are_those_that_it_was_given(tmp_path, scale):
         told = file.metadata()
     scaled = (X - json.loads(told["centre"])) / json.loads(told["unit"])
     assert np.allclose(scaled, model._scaling.forward(X), atol=1e-6)
+    # The constant column comes back as it was, whatever was decoded.
+    x = inference.reconstruct(model.model_, part).numpy()
+    rows = x * json.loads(told["spread"]) + json.loads(told["centre"])
+    assert np.array_equal(rows, expected)
 
 
 def test_networks_of_another_run_do_not_stay(tiny_run, tmp_path, tiny, no_pictures):

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -349,10 +350,28 @@ def test_the_card_says_what_it_is_for(server, tiny, tmp_path, no_pictures, model
     assert f"pipeline_tag: {task}\n" in card
 
 
-def test_the_card_of_a_table_names_its_columns(server, tmp_path, tiny, no_pictures):
+def test_no_name_breaks_the_card(tiny_run):
+    run = Run(tiny_run.folder)
+    shared = hub.Shared(run)
+    run.config = replace(run.config, data="/mine/<b>.zip")
+    run.classes = ("a|b", "<b>&", "c\nd", "e\\|f")
+    card = str(shared.generate_model_card())
+    assert r"| classes | a\|b, &lt;b&gt;&amp;, c d, e\\\|f |" in card.splitlines()
+    assert "trained on &lt;b&gt;.zip with" in card
+    run.classes = tuple(map(str, range(25)))
+    card = str(shared.generate_model_card())
+    assert "18, 19, … and 5 more |" in card
+    run.classes = run.classes[:20]
+    assert "18, 19 |" in str(shared.generate_model_card())
+
+
+@pytest.mark.parametrize(("name", "code"), [
+    ("age", "`age`"), ("`age`", "`` `age` ``"), ("``a", "``` ``a ```"),
+])  # fmt: skip
+def test_the_card_of_a_table_names_its_columns(server, tmp_path, tiny, no_pictures, name, code):
     place = tmp_path / "t.csv"
-    place.write_text("age,kind\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(60)))
+    place.write_text(f"{name},kind\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(60)))
     hub.push(fit(tiny(data=str(place), epochs=1), tmp_path / "run"), "me/table")
     card = server.repositories["me/table"]["README.md"].decode()
     assert "each 2 columns" in card
-    assert "a table (a frame, or a dict of columns) with `age`, `kind`" in card
+    assert f"a table (a frame, or a dict of columns) with {code}, `kind`" in card

@@ -105,6 +105,14 @@ def test_the_page_says_what_it_was_given(page):
     assert page.texts("h2") == ["Training health", "Metrics", "Figures", "Run it again"]
 
 
+def test_what_no_command_repeats_is_said_in_words(arguments, tmp_path):
+    arguments |= {"command": "", "by_hand": "Call fit."}
+    page = Page(report.write(tmp_path / "report.html", **arguments))
+    assert page.texts("pre") == []
+    assert page.texts("p") == ["Raise --weight.", "Call fit."]
+    assert page.texts("h2")[-1] == "Run it again"
+
+
 def test_verdicts_are_marked_by_sign_and_word(page):
     badges = [element["class"] for element in page.all("span") if "class" in element]
     assert badges == ["badge warn", "badge fine", "badge warn"]
@@ -162,12 +170,13 @@ def test_every_word_is_escaped(arguments, tmp_path):
         metrics=[(evil, evil)],
         figures=[(evil, figure)],
         command=evil,
+        by_hand=evil,
     )
     page = Page(path)
     assert page.all("script") == []
     assert len(page.all("img")) == 1
     assert page.all("img")[0]["alt"] == evil
-    assert [words for _, words in page.words].count(evil) == 12
+    assert [words for _, words in page.words].count(evil) == 13
 
 
 def test_what_is_empty_is_left_out(tmp_path):

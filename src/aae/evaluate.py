@@ -15,12 +15,15 @@ from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.captions import captioned
 from aae.codes import Codes
-from aae.data import Columns, Dataset, column_distances
+from aae.data import NOWHERE, Columns, Dataset, column_distances
 from aae.recipes import command
 from aae.run import Part, Run, Splits
 
 MEASURED = 100_000
 """Most pictures that a figure is measured on; of more, this many are taken, evenly spaced."""
+
+_NOT_MEASURED = ("epochs", "seed", "examples", "prior_distance_error")
+"""Numbers beside the figures: facts about them, and an error that is also in `standard_errors`."""
 
 _OF_LABELLED = ("component_accuracy", "error", "cluster_error", "cluster_error_majority")
 
@@ -65,7 +68,7 @@ def evaluate(
           ``cluster_error_majority``: the same, with the most frequent class there.
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
           ``style_variety``: pixel variance within a generated class over that within the real one,
-          if each class has two test pictures or more. Clusters have a class if it can be named.
+          if each class has two test pictures or more, and they differ. Clusters have a class if it can be named.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
           smallest share of a class among them; ``classes_drawn``: how many classes any sample is
           read as; ``judge_accuracy``: what the classifier that reads gets right of the test set.
@@ -272,6 +275,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
     labels = "labels not used" if run.classes else "no labels"
     if config.needs_labels:
         labels = f"{config.labels} labels"
+    own, by_hand = _own(run), _by_hand(run)
     return report.write(
         run.folder / "report.html",
         title=f"{config.recipe} on {config.data_name}",
@@ -281,6 +285,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
                 f"{config.data_name}: {run.count or '?'} training examples, {shape}, {labels}",
             ),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
+            *([("networks", own)] if own else []),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),
             ("figures of", f"the {figures['split']} set, {figures['examples']} examples"),
@@ -290,9 +295,28 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
         ],
         metrics=[(name.replace("_", " "), words) for name, words in with_errors(figures).items()],
         figures=list(captioned(run)),
-        command=command(config),
+        command="" if by_hand else command(config),
+        by_hand=by_hand,
         settings=[(name, str(value)) for name, value in settings.items()],
     )
+
+
+def _own(run: Run) -> str:
+    """The user's own networks in words; empty if all are ours."""
+    return f"its own {' and '.join(run.networks.names)}" if run.networks.names else ""
+
+
+def _by_hand(run: Run) -> str:
+    """How to repeat a run that no command repeats, as it was given more than a config."""
+    given = {
+        "networks": _own(run),
+        "dataset": "data given in Python" if run.config.data in NOWHERE else "",
+    }
+    if not any(given.values()):
+        return ""
+    what = " and ".join(filter(None, given.values()))
+    takes = ", ".join(f"{name}=…" for name, words in given.items() if words)
+    return f"Trained with {what}: aae.fit.fit(…, {takes}) in Python repeats it."
 
 
 def with_errors(figures: dict[str, Any]) -> dict[str, str]:
@@ -301,5 +325,5 @@ def with_errors(figures: dict[str, Any]) -> dict[str, str]:
     return {
         name: uncertainty.in_words(value, errors.get(name))
         for name, value in figures.items()
-        if isinstance(value, float) and name != "prior_distance_error"
+        if isinstance(value, int | float) and name not in _NOT_MEASURED
     }

@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 import aae
 from aae.autoencoder import Autoencoder
 from aae.models import ClusteringAAE
+from aae.nn import HeadedDecoder
 from aae.run import Run
 from aae.scaling import Rows, beside
 from aae.storage import written
@@ -67,12 +68,18 @@ class Encoding(nn.Module):
 
     def __init__(self, model: Autoencoder, rows: Rows | None = None):
         super().__init__()
-        self.model, self.scale = model, _Scale(rows)
+        self.encode, self.embed, self.scale = model.encode, model.embed, _Scale(rows)
+        # What those two use. The whole model would take all its other weights into the file.
+        self.encoder = model.encoder
+        if isinstance(model, ClusteringAAE):
+            self.clusters = model.clusters
+        if isinstance(model.decoder, HeadedDecoder):
+            self.heads = model.decoder.heads
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        codes = self.model.encode(self.scale(x) if x.ndim == 2 else 2 * x - 1)
-        z = self.model.embed(codes)
+        codes = self.encode(self.scale(x) if x.ndim == 2 else 2 * x - 1)
+        z = self.embed(codes)
         return (z,) if codes.y is None else (z, codes.y)
 
 
@@ -159,9 +166,12 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
         if isinstance(model, ClusteringAAE) and model.clusters.state_dict():
             parts["clusters"] = model.clusters  # which are merged
         if rows is not None:
-            told["scaling"] = "weights take float32 rows [n, features], less centre and over unit"
-            told |= {"centre": json.dumps(rows.centre.tolist())}
-            told |= {"unit": json.dumps(rows.unit.tolist())}
+            told["scaling"] = (
+                "weights take float32 rows [n, features], less centre and over unit; what they "
+                "decode, times spread and plus centre, are rows as in the data set"
+            )
+            for name in ("centre", "unit", "spread"):
+                told[name] = json.dumps(getattr(rows, name).tolist())
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
             save_file(part.state_dict(), path, metadata=told)
@@ -216,7 +226,13 @@ def write_program(network: Network, path: Path, told: dict[str, str]) -> None:
         told: names and texts to go with it.
     """
     with _quiet():
-        torch.export.save(_program(network), path, extra_files=dict(told))
+        program = _program(network)
+        for module in program.graph_module.modules():
+            if isinstance(module, fx.GraphModule):
+                for node in module.graph.nodes:
+                    # Lines of our source with their folders, which are nobody's business.
+                    node.meta.pop("stack_trace", None)
+        torch.export.save(program, path, extra_files=dict(told))
 
 
 def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ TAKEN = (*FILES, "checkpoints/*/*.json", "checkpoints/*/*.safetensors")
 """Patterns of the files that are downloaded; all others are left there."""
 MOST_BYTES, MOST_FILES = 4 * 2**30, 1000
 """Most that is downloaded of one run. A training of 100 million weights leaves 1.2 GB."""
+MOST_CLASSES = 20
+"""Most classes that a model card names."""
 PAPER = "https://arxiv.org/abs/1511.05644"
 _NETWORK: tuple[type[Exception], ...] = HfHubHTTPError.__bases__
 """Errors of the network, including those of the HTTP library that the Hub's client uses."""
@@ -129,11 +132,11 @@ class Shared(ModelHubMixin):
         labels = f"{config.labels} labels" if config.needs_labels else "no labels"
         yield (
             f"An [adversarial autoencoder]({PAPER}) of the recipe `{config.recipe}`, trained on "
-            f"{config.data_name}{f' ({known.description})' if known else ''} with {labels}."
+            f"{_plain(config.data_name)}{f' ({known.description})' if known else ''} with {labels}."
         )
         yield _table(
             ("examples", f"{run.count or 'unknown'} for training, each {each}"),
-            ("classes", ", ".join(run.classes) or "none"),
+            ("classes", _some(run.classes) or "none"),
             ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),
@@ -151,7 +154,7 @@ class Shared(ModelHubMixin):
             use += ["codes = model.transform(X)"]
         use += ["labels = model.predict(X)"] if config.model == "semi" else []
         if run.columns:
-            names = ", ".join(f"`{block.name}`" for block in run.columns.blocks)
+            names = ", ".join(_code(block.name) for block in run.columns.blocks)
             takes = f"a table (a frame, or a dict of columns) with {names}"
         elif len(run.shape) == 1:
             takes = "rows [n, features]"
@@ -284,5 +287,25 @@ def _told(name: str) -> Iterator[None]:
 
 
 def _table(*rows: tuple[str, object]) -> str:
-    lines = [f"| {name} | {value} |" for name, value in rows]
+    lines = [f"| {_plain(name)} | {_plain(value)} |" for name, value in rows]
     return "\n".join(["| | |", "|---|---|", *lines])
+
+
+def _some(classes: Sequence[str]) -> str:
+    """The names of classes, or of the first of very many."""
+    shown, more = ", ".join(classes[:MOST_CLASSES]), len(classes) - MOST_CLASSES
+    return f"{shown}, … and {more} more" if more > 0 else shown
+
+
+def _plain(value: object) -> str:
+    """A value in Markdown, in a table or out of it, where nothing in it is HTML or ends a cell."""
+    words = " ".join(str(value).split()).replace("\\", "\\\\")
+    return escape(words, quote=False).replace("|", "\\|")
+
+
+def _code(name: str) -> str:
+    """A name as code in Markdown, between more backticks than it has in a row."""
+    words = " ".join(name.split())
+    longest = max(map(len, re.findall("`+", words)), default=0)
+    fence, space = "`" * (longest + 1), " " * bool(longest)
+    return f"{fence}{space}{words}{space}{fence}"

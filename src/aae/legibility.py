@@ -76,10 +76,10 @@ def _styles(
     images, asked = inference.sample(model, told, GENERATED, generator), meant[told]
     figures: Figures = {"style_accuracy": read_as(judge, images, asked)}
     real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
-    if all((real.labels == label).sum() > 1 for label in asked.unique().tolist()):
-        variety = metrics.variety(
-            images, asked, torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
-        )
+    pictures, labels = torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
+    members = [pictures[labels == label] for label in asked.unique().tolist()]
+    if all(len(each) > 1 for each in members) and any((each != each[0]).any() for each in members):
+        variety = metrics.variety(images, asked, pictures, labels)
         figures["style_variety"], errors["style_variety"] = variety.value, variety.error
     return figures
 

@@ -27,6 +27,7 @@ def write(
     metrics: Sequence[tuple[str, Value]] = (),
     figures: Sequence[tuple[str, str | os.PathLike[str]]] = (),
     command: str = "",
+    by_hand: str = "",
     settings: Sequence[tuple[str, Value]] = (),
 ) -> Path:
     """Write the report of a run, atomically; the same arguments give the same bytes.
@@ -39,6 +40,7 @@ def write(
         metrics: (name, value): what was measured.
         figures: (caption, PNG file), embedded in this order.
         command: what repeats the run.
+        by_hand: how else to repeat it, in words, where no command can.
         settings: (name, value): the whole config, folded away.
 
     Returns:
@@ -55,7 +57,7 @@ def write(
         _summary(summary, health),
         _tag("div", tables, kind="tables"),
         _section("Figures", _tag("div", *map(_figure, figures), kind="figures")),
-        _section("Run it again", _tag("pre", escape(command))),
+        _section("Run it again", _tag("pre", escape(command)) + _tag("p", escape(by_hand))),
         _folded("All settings", settings),
     )
 
