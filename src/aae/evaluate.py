@@ -68,7 +68,8 @@ def evaluate(
           ``cluster_error_majority``: the same, with the most frequent class there.
         - ``style_accuracy``: share of generated pictures read as the class that was asked for;
           ``style_variety``: pixel variance within a generated class over that within the real one,
-          if each class has two test pictures or more, and they differ. Clusters have a class if it can be named.
+          if each class has two test pictures or more, and they differ. Clusters have a class if it
+          can be named.
         - ``readable``: share of random samples read with confidence 0.9; ``smallest_class``: the
           smallest share of a class among them; ``classes_drawn``: how many classes any sample is
           read as; ``judge_accuracy``: what the classifier that reads gets right of the test set.

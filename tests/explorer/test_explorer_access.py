@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from pages import decoded
 
+from aae import inference
 from aae.plots import class_colours
 
 
@@ -34,6 +36,35 @@ def test_all_can_be_done_by_keys(visit, semi, tiny_run):
     assert seen.page.evaluate("document.querySelector('#base').toDataURL()") == before
     press("Escape")
     assert seen.page.locator("#strip").is_hidden()
+
+
+def test_enter_shows_the_code_nearest_to_the_cross(visit, semi, test_part, tiny_run):
+    seen, limit = visit(semi), 3.5
+    corner = np.array((-0.9, 0.9)) * limit
+    codes = inference.encode(tiny_run.model(), test_part.images).mean.numpy()
+    order = np.linalg.norm(codes - corner, axis=1).argsort()
+    first = test_part.labels[order[0]]
+    other = next(i for i in order if test_part.labels[i] != first)
+    chip = seen.page.locator("#legend").get_by_role("button", name=str(first))
+    for expected in (order[0], other):
+        seen.start_over()
+        seen.page.locator("#plot").focus()
+        for key in ("Shift+ArrowLeft", "Shift+ArrowUp"):
+            for _ in range(9):
+                seen.page.keyboard.press(key)
+        seen.page.keyboard.press("Enter")
+        seen.page.locator("#chosen").get_by_text(f"No. {expected + 1}:").wait_for()
+        chip.click()  # hides the class, then shows it again
+
+
+@pytest.mark.parametrize("held", [{"altKey": True}, {"altKey": True, "ctrlKey": True}])
+def test_brackets_may_need_alt(visit, semi, held):
+    seen = visit(semi)
+    for key, name in (("]", "1"), ("[", "0")):
+        seen.page.locator("#plot").dispatch_event("keydown", {"key": key, **held})
+        assert seen.text("#here-name") == f"Decoded as {name}"
+    seen.page.locator("#plot").dispatch_event("keydown", {"key": "]", "ctrlKey": True})
+    assert seen.text("#here-name") == "Decoded as 0"
 
 
 def test_a_finger_decodes_where_it_goes_and_taps_choose(visit, semi, tiny_run, lone):

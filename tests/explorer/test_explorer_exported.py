@@ -71,6 +71,11 @@ class TestExported:
         seen.page.mouse.move(*seen.to_page(place))
         z = z + (place[0] - z @ u) * u + (place[1] - z @ v) * v
         seen.wait_for("#here", decoded(style_run, z, 0))
+        assert seen.text("#where").startswith("PC 1")
+        seen.page.locator("#axis-u").select_option("2")  # which "Up" holds
+        assert seen.page.locator("#axis-v").input_value() == "1"
+        seen.page.mouse.move(*seen.to_page((0.3, -0.2)))
+        assert seen.text("#where").split() == ["z₃", "0.30", "z₂", "−0.20"]
 
     def test_a_picture_without_a_label_is_decoded_as_the_best(
         self, visit, style, style_run, digits

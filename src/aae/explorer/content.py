@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 import aae
 from aae import gallery, inference, plots
 from aae.autoencoder import Autoencoder
-from aae.priors import Gaussian, Prior
+from aae.priors import Gaussian, Mixture, Prior, Uniform
 from aae.run import Part, Run, Splits
 
 PRIOR_SAMPLES = 20_000
 """Samples of a prior of more than two dimensions: the page makes its density over a plane."""
+GRID = 201
+"""Places along each side of a density."""
 MOST_BYTES = 2**25
 """The page loads at most this many bytes of pictures."""
 
@@ -28,8 +30,8 @@ class Content:
     about: dict[str, Any]
     """Names, sizes and colours, ready for JSON."""
     arrays: dict[str, NDArray[Any]]
-    """``codes`` float32 [n, d]; ``labels`` int16 [n]; ``pictures`` uint8 [n, c, h, w]; ``prior``,
-    float32: see `_prior`."""
+    """``codes`` float32 [n, d]; ``labels`` int16 [n]; ``pictures`` uint8 [n, c, h, w]; ``prior``
+    and perhaps ``pair``, float32: see `_prior`."""
 
 
 def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = None) -> Content:
@@ -55,15 +57,13 @@ def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = 
     pictures: NDArray[np.uint8] = np.asarray(part.images, np.uint8)
     part = Part(pictures, part.labels)
     codes = model.embed(inference.encode(model, pictures)).numpy()
-    planar, prior = _prior(model.embedded_prior, run.config.seed)
     arrays: dict[str, NDArray[Any]] = {
         "codes": codes.astype(np.float32),
         "labels": part.labels.astype(np.int16),
         "pictures": pictures,
-        "prior": prior,
     }
-    about = _about(run, model, part, codes) | {"planar": planar}
-    return Content(about, arrays)
+    prior = _prior(model.embedded_prior, run.config.seed)
+    return Content(_about(run, model, part, codes) | prior.about, arrays | prior.arrays)
 
 
 def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32]) -> dict[str, Any]:
@@ -128,18 +128,46 @@ def _border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate([side.ravel() for side in sides])
 
 
-def _prior(prior: Prior, seed: int) -> tuple[bool, NDArray[np.float32]]:
-    """Whether a prior looks the same in every plane that is shown, and what shows it.
+def _prior(prior: Prior, seed: int) -> Content:
+    """What shows a prior.
 
-    If so, it is shown by its density on a grid [g, g] over the frame, rows from the bottom, at
-    most 1; else by samples [m, d], from which the page makes a density in the current plane.
+    If it looks the same in every plane that is shown (``planar``), ``prior`` is its density: on a
+    grid [g, g] over the frame, rows from the bottom, at most 1. Else it is samples [m, d], from
+    which the page makes a density in the current plane; and ``pair`` is the density, where it is
+    known, over two dimensions: any two (``any_pair``), or else the first two, the next two, ….
     """
-    if isinstance(prior, Gaussian):
-        prior = Gaussian(2, prior.std)
-    if prior.dim != 2:
-        generator = torch.Generator().manual_seed(seed)
-        samples: NDArray[np.float32] = prior.sample(PRIOR_SAMPLES, generator=generator).numpy()
-        return False, samples
-    _, _, log_p = gallery.density(prior)
+    marginal = _marginal(prior)
+    if isinstance(prior, Gaussian) or prior.dim <= 2:
+        return Content({"planar": True}, {"prior": _density(marginal or prior)})
+    generator = torch.Generator().manual_seed(seed)
+    arrays = {"prior": prior.sample(PRIOR_SAMPLES, generator=generator).numpy()}
+    if marginal is not None:
+        arrays["pair"] = _density(marginal)
+    return Content({"planar": False, "any_pair": isinstance(prior, Uniform)}, arrays)
+
+
+def _marginal(prior: Prior) -> Prior | None:
+    """A prior of more dimensions in two of its own, where it is of the same kind there."""
+    if prior.dim <= 2:
+        return None
+    match prior:
+        case Gaussian():
+            return Gaussian(2, prior.std)
+        case Uniform():
+            return Uniform(2, prior.half)
+        case Mixture():
+            return Mixture(
+                2, prior.components, prior.radius, prior.radial_std, prior.tangential_std
+            )
+    return None
+
+
+def _density(prior: Prior) -> NDArray[np.float32]:
+    """The density on a grid, see `_prior`; that of one dimension is the same at every height."""
+    if prior.dim == 1:
+        line = torch.linspace(-prior.limit, prior.limit, GRID)[:, None]
+        log_p = np.tile(prior.log_prob(line).numpy(), (GRID, 1))
+    else:
+        _, _, log_p = gallery.density(prior, GRID)
     density: NDArray[np.float32] = np.exp(log_p - log_p.max()).astype(np.float32)
-    return True, density
+    return density

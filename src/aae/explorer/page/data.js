@@ -44,10 +44,11 @@ export class Data {
     return Float32Array.from(this.pictures.subarray(i * this.size, (i + 1) * this.size), (v) => v / 255);
   }
 
-  /** The codes nearest to z, in all dimensions, nearest first. */
-  neighbours(z, count) {
+  /** The codes nearest to z, in all dimensions, nearest first; none of hidden classes. */
+  neighbours(z, count, hidden = new Set()) {
     const best = [];
     for (let i = 0; i < this.n; i++) {
+      if (hidden.has(this.labels[i])) continue;
       let d = 0;
       for (let k = 0; k < this.dim; k++) d += (this.codes[i * this.dim + k] - z[k]) ** 2;
       if (best.length === count && d >= best[count - 1].d) continue;
@@ -66,9 +67,10 @@ export class Data {
   /** The share of the test pictures with a smaller reconstruction error than this, in words. */
   rank(error) {
     const { errors } = this.about;
-    if (error > errors.at(-1)) return "greater than that of any test picture";
-    const below = errors.filter((e) => e < error).length / errors.length;
-    return `greater than that of ${Math.round(below * 100)} % of the test pictures`;
+    const least = error * (1 - 1e-5); // Python, which found the others, sums in another order
+    if (least > errors.at(-1)) return "greater than that of any test picture";
+    const below = errors.filter((e) => e < least).length / errors.length;
+    return `greater than that of ${Math.min(99, Math.round(below * 100))} % of the test pictures`;
   }
 }
 

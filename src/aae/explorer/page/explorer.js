@@ -33,8 +33,10 @@ export class Explorer {
       this.plane.show(across, up);
       this.plane.reset();
       this.scatter.changePlane();
-      this.mark();
+      this.noteMap();
+      this.show();
     });
+    this.noteMap();
     const recolour = () => { this.scatter.recolour(); recolourLegend(); this.mark(); };
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
     new ResizeObserver(() => { this.scatter.draw(); this.mark(); }).observe($("plot"));
@@ -77,11 +79,23 @@ export class Explorer {
     this.scatter.mark({ cross: at(this.state.cross), pointer: at(this.state.pointer), chosen: this.state.chosen, own: at(this.state.own?.code), strip });
   }
 
+  /** Say what the map does not show by itself. */
+  noteMap() {
+    const { data, plane } = this;
+    const notes = [
+      data.dim === 1 && "A code's height on the map means nothing: it only keeps codes apart.",
+      plane.outside && `${plane.outside} of ${data.n} codes lie outside the prior's frame; “All” shows them.`,
+    ].filter(Boolean);
+    $("map-note").textContent = notes.join(" ");
+    $("map-note").hidden = !notes.length;
+  }
+
   /** Describe the current place in words. */
   describe() {
     const z = this.code, { plane, data } = this, here = plane.at(z);
     const shown = data.dim <= 2 ? [...z].map((v, k) => `${axisName(k)} ${number(v)}`) : plane.names.map((n, i) => `${n} ${number(here[i])}`);
     $("where").textContent = shown.join("\n");
+    if (!this.about.classes.length) return;
     const near = data.neighbours(z, NEIGHBOURS), counts = new Map();
     for (const i of near) counts.set(data.labels[i], (counts.get(data.labels[i]) ?? 0) + 1);
     const [[first, most], second] = [...counts].sort((a, b) => b[1] - a[1]);
@@ -96,7 +110,8 @@ export class Explorer {
   }
 
   sayWhere() {
-    this.say(`${$("where").textContent.replaceAll("\n", ", ")}. ${$("near").textContent}.`);
+    const said = [$("where").textContent.replaceAll("\n", ", "), $("near").textContent];
+    this.say(said.filter(Boolean).map((words) => `${words}.`).join(" "));
   }
 
   /** Put the cross at a code. */
@@ -114,6 +129,12 @@ export class Explorer {
     return this.sayWhere();
   }
 
+  /** Choose the code nearest to the cross, if any is shown. */
+  chooseNearest() {
+    const [nearest] = this.data.neighbours(this.state.cross, 1, this.scatter.hidden);
+    return nearest === undefined ? this.sayWhere() : this.choose(nearest);
+  }
+
   async choose(i, since) {
     this.state.chosen = i;
     const x = this.data.picture(i), label = this.data.labels[i];
@@ -123,7 +144,7 @@ export class Explorer {
     if (this.state.chosen !== i) return;
     if (this.about.told && this.about.clusters) this.chooseClass(y.indexOf(Math.max(...y)));
     $("chosen-hint").hidden = true;
-    const title = `No. ${i + 1}: ${this.data.className(label)}`;
+    const title = `No. ${i + 1}` + (this.about.classes.length ? `: ${this.data.className(label)}` : "");
     const names = ["original", "reconstruction"], score = "Reconstruction error";
     this.say(showPair($("chosen"), this.data, { x, names, title, reconstruction, y, score }));
   }
@@ -205,7 +226,7 @@ export class Explorer {
   }
 
   zoom(factor, around = this.plane.at(this.state.cross)) {
-    if (factor) this.plane.zoom(factor, around); else this.plane.reset();
+    if (factor) this.plane.zoom(factor, around); else this.plane.showAll();
     this.scatter.draw();
     this.mark();
   }

@@ -76,7 +76,7 @@ function keys(explorer) {
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   const turn = (step) => about.told && explorer.chooseClass((state.y + step + about.y.length) % about.y.length);
   const commands = {
-    Enter: () => explorer.click(plane.at(state.cross)),
+    Enter: () => explorer.chooseNearest(),
     i: () => {
       if (begun) explorer.interpolate(begun, state.cross);
       explorer.say(begun ? "Interpolated." : "The interpolation begins here. Move on, and press I again.");
@@ -92,7 +92,9 @@ function keys(explorer) {
     Escape: () => { begun = null; explorer.clear(); },
   };
   $("plot").addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // On some keyboards brackets need Option or AltGr, which some systems report as Ctrl and Alt.
+    const bracket = event.altKey && "[]".includes(event.key);
+    if (event.metaKey || ((event.ctrlKey || event.altKey) && !bracket)) return;
     if (arrows[event.key]) {
       const step = plane.half * (event.shiftKey ? 0.1 : 0.02), here = plane.at(state.cross);
       const place = here.map((v, i) => v + step * arrows[event.key][i]);

@@ -105,7 +105,7 @@ export function buildAxes(data, changed) {
       if (across.value === before[0]) across.value = before[1]; else up.value = before[0];
     }
     up.disabled = across.value === "pca";
-    before = [across.value, up.value];
+    if (!up.disabled) before = [across.value, up.value];
     changed(across.value === "pca" ? "pca" : Number(across.value), Number(up.value));
   };
   across.addEventListener("change", read);

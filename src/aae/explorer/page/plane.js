@@ -22,10 +22,17 @@ export class Plane {
     const unit = (k) => Float32Array.from({ length: dim }, (_, i) => +(i === k));
     [this.u, this.v] = pca ? about.axes.map((axis) => Float32Array.from(axis)) : [unit(across), unit(up)];
     if (dim === 1) this.v = new Float32Array(1); // there is no direction to go up
+    this.axes = pca ? null : [across, up];
     this.names = pca ? ["PC 1", "PC 2"] : [axisName(across), dim > 1 ? axisName(up) : ""];
     this.xs = this.#along(this.data.codes, this.u);
     this.ys = this.#along(this.data.codes, this.v);
     if (dim === 1) this.ys = this.ys.map((_, i) => ((i * 0.618034) % 1 - 0.5) * about.limit); // spread out, to be seen
+    [this.reach, this.outside] = [about.limit, 0];
+    for (let i = 0; i < this.xs.length; i++) {
+      const far = Math.max(Math.abs(this.xs[i]), Math.abs(this.ys[i]));
+      this.reach = Math.max(this.reach, 1.05 * far);
+      this.outside += far > about.limit;
+    }
   }
 
   #along(rows, direction) {
@@ -43,17 +50,24 @@ export class Plane {
     return [this.#along(rows, this.u), this.#along(rows, this.v)];
   }
 
+  /** Show the frame of the prior. */
   reset() {
     this.centre = [0, 0];
     this.half = this.data.about.limit;
   }
 
+  /** Show the frame of the prior, and the codes outside of it. */
+  showAll() {
+    this.centre = [0, 0];
+    this.half = this.reach;
+  }
+
   zoom(factor, [a, b]) {
-    const half = Math.min(this.data.about.limit, Math.max(this.data.about.limit / 40, this.half * factor));
+    const half = Math.min(this.reach, Math.max(this.data.about.limit / 40, this.half * factor));
     const kept = half / this.half;
     this.centre = [a + (this.centre[0] - a) * kept, b + (this.centre[1] - b) * kept];
     this.half = half;
-    if (half === this.data.about.limit) this.centre = [0, 0];
+    if (half === this.reach) this.centre = [0, 0];
   }
 
   /** Move the window so that a point is in it; says whether it moved. */

@@ -29,7 +29,8 @@ export class Scatter {
 
   /** Make the density of a new plane, and draw. */
   changePlane() {
-    this.density = this.data.dim > 1 ? shade(densityOver(this.plane, this.data), this.shades) : null;
+    const density = densityOver(this.plane, this.data);
+    this.prior = { reach: density.reach, picture: shade(density, this.shades) };
     this.draw();
   }
 
@@ -46,14 +47,12 @@ export class Scatter {
   draw() {
     const context = this.#begin(this.base), { plane, data } = this;
     const { half, centre, scale } = plane, inner = 2 * half * scale;
+    const { reach, picture } = this.prior;
     context.save();
     context.beginPath();
     context.rect(MARGIN.left, MARGIN.top, inner, inner);
     context.clip();
-    if (this.density) {
-      const [left, top] = plane.toPixel([-data.about.limit, data.about.limit]), size = 2 * data.about.limit * scale;
-      context.drawImage(this.density, left, top, size, size);
-    }
+    context.drawImage(picture, ...plane.toPixel([-reach, reach]), 2 * reach * scale, 2 * reach * scale);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(this.#points(), 0, 0);
     context.restore();
@@ -79,7 +78,7 @@ export class Scatter {
   /** The codes, on a layer of the base's own pixels. */
   #points() {
     const { data, plane } = this, dpr = devicePixelRatio || 1, { width, height } = this.base;
-    const zoom = data.about.limit / plane.half;
+    const zoom = Math.max(1, data.about.limit / plane.half);
     this.radius = Math.min(7, Math.max(1.3, Math.min(3.2, 170 / Math.sqrt(data.n))) * Math.sqrt(zoom));
     const layer = new OffscreenCanvas(width, height), pen = layer.getContext("2d");
     const image = pen.createImageData(width, height), disc = stamp(this.radius * dpr);
