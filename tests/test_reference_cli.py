@@ -112,7 +112,7 @@ class TestFlags:
             "reconstruction": "squared", "step": "alternating", "optimizer": "adam", "lr": 2e-4,
             "adversarial_lr": None,
             "warmup": 0, "lr_steps": (100, 300), "lr_factor": 0.1, "beta1": 0.5, "beta2": 0.999,
-            "noise_std": 0.0,
+            "noise_std": 0.0, "input_dropout": 0.0,
             "dropout": 0.0, "reconstruction_weight": 1.0, "generator_weight": 6.0,
             "discriminator_weight": 6.0, "classification_weight": 1.0, "y_generator_weight": 6.0,
             "y_discriminator_weight": 6.0, "vat_weight": 0.0, "tangent_weight": 0.0,
