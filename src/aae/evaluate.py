@@ -79,9 +79,9 @@ def evaluate(
         - ``health``, ``health_checks``: see `aae.health`.
         - ``standard_errors``: by figure, how far it would move on other examples. For a mean over
           examples this is its standard error, for a share k/n it is √(p(1 - p)/n) with
-          p = (k + 1)/(n + 2), for ``style_variety`` that
-          of a quotient; for column distances it comes from 50 bootstrap samples; for
-          ``prior_distance`` it is what prior samples show against one another.
+          p = (k + 1)/(n + 2), for ``style_variety`` that of a quotient; for column distances it
+          comes from 50 bootstrap samples; for ``prior_distance`` it is what prior samples show
+          against one another.
 
     Raises:
         ValueError: there are fewer than two examples, or the judge is asked for and cannot learn.

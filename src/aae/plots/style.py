@@ -40,7 +40,7 @@ FONTS = (
     "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS", "Segoe UI",
 )  # fmt: skip
 """Ours, which comes with matplotlib, and others for what it lacks: names of classes are the user's.
-They are those of Linux, macOS and Windows; most systems have some."""
+They are those of Linux, macOS and Windows."""
 
 
 def families(installed: Collection[str]) -> list[str]:
