@@ -195,13 +195,12 @@ def test_learning_rates_and_momenta_of_each_optimiser(make, kind, adversarial):
     )  # fmt: skip
     assert step.optimizers.keys() == adversarial.keys()
     for name, optimizer in step.optimizers.items():
-        (group,) = optimizer.param_groups
-        assert group["momentum"] == (0.1 if adversarial[name] else 0.9)
+        assert optimizer.momentum == (0.1 if adversarial[name] else 0.9)
         for epoch, factor in [(0, 1), (99, 1), (100, 0.1), (299, 0.1), (300, 0.01), (5, 1)]:
             for count, share in [(0, 0.25), (3, 1), (4, 1)]:
                 step.prepare(epoch, count)
                 base = 0.1 if adversarial[name] else 0.01
-                assert group["lr"].item() == pytest.approx(base * factor * share)
+                assert optimizer.lr.item() == pytest.approx(base * factor * share)
 
 
 def test_a_joint_step_of_a_vae_has_one_optimiser(make):

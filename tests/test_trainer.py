@@ -134,7 +134,7 @@ def test_the_learning_rate_warms_up_and_falls_between_epochs(new_trainer, tiny):
             self.rates = []
 
         def on_step(self, trainer):
-            self.rates += [o.param_groups[0]["lr"].item() for o in trainer.step.optimizers.values()]
+            self.rates += [o.lr.item() for o in trainer.step.optimizers.values()]
 
     rates = Rates()
     config = tiny(lr=1.0, adversarial_lr=2.0, lr_steps=(1, 2), lr_factor=0.5, epochs=3, warmup=2)

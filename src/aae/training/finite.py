@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from aae.training.optimizers import Optimizer
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -42,7 +44,7 @@ class Fault:
 class Watch:
     """Keeps values that are not finite out of a model.
 
-    torch's fused optimisers skip an update where a tensor on the device says so (float16 gradient
+    torch's fused kernels skip an update where a tensor on the device says so (float16 gradient
     scaling works this way), so no step waits for the device. Batch statistics, which a pass changes
     before the answer is known, are restored.
 
@@ -118,16 +120,15 @@ class Watch:
             buffer.copy_(good)
         return bad.float()
 
-    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+    def update(self, optimizers: Iterable[Optimizer], bad: Tensor) -> None:
         """Step some optimisers, except where the update must be skipped.
 
         Args:
-            optimizers: fused ones.
+            optimizers: some.
             bad: what `__call__` returned.
         """
         for optimizer in optimizers:
-            optimizer.found_inf = bad  # type: ignore[attr-defined]
-            optimizer.step()
+            optimizer.step(bad)
 
     def look(self) -> dict[int, Fault]:
         """What was not finite since the last look, by model number; waits for the device."""
@@ -167,7 +168,7 @@ class WatchOfMany(Watch):
     Their optimiser cannot skip the update of one model: it is made, and that model is lost.
     """
 
-    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+    def update(self, optimizers: Iterable[Optimizer], bad: Tensor) -> None:
         """See `Watch.update`."""
         for optimizer in optimizers:
             optimizer.step()
@@ -185,7 +186,7 @@ class GuardOfMany(WatchOfMany):
     not.
     """
 
-    def update(self, optimizers: Iterable[torch.optim.Optimizer], bad: Tensor) -> None:
+    def update(self, optimizers: Iterable[Optimizer], bad: Tensor) -> None:
         """See `Watch.update`."""
         optimizers = list(optimizers)
         before = {place: tensor.clone() for place, tensor in _held(optimizers).items()}
@@ -196,13 +197,12 @@ class GuardOfMany(WatchOfMany):
             now.copy_(torch.where(_facing(bad, now) > 0, then, now))
 
 
-def _held(optimizers: Iterable[torch.optim.Optimizer]) -> dict[tuple[Tensor, str], Tensor]:
+def _held(optimizers: Iterable[Optimizer]) -> dict[tuple[Tensor, str], Tensor]:
     """What an update of stacked models changes: parameters, and moments by name."""
     return {
         (parameter, name): tensor
         for optimizer in optimizers
-        for group in optimizer.param_groups
-        for parameter in group["params"]
+        for parameter in optimizer.parameters
         for name, tensor in [
             ("", parameter.data), *optimizer.state.get(parameter, {}).items(),
         ]

@@ -19,7 +19,7 @@ from aae.autoencoder import Autoencoder, Batch, Corruption, Pass, Phase
 from aae.config import Config
 from aae.training.device import choose_precision, keep_freed_memory
 from aae.training.finite import Watch, without
-from aae.training.optimizers import learning_rate, make_optimizer, refuse_unfit
+from aae.training.optimizers import learning_rate, make_optimizer
 from aae.training.replay import Replays
 from aae.training.world import ALONE, World
 
@@ -140,15 +140,12 @@ class Step(ABC):
         """
         self.model.reach(epoch / self.config.epochs)
         for name, adversarial in self._adversarial.items():
-            for group in self.optimizers[name].param_groups:
-                group["lr"].fill_(learning_rate(self.config, epoch, count, adversarial=adversarial))
+            rate = learning_rate(self.config, epoch, count, adversarial=adversarial)
+            self.optimizers[name].lr.fill_(rate)
 
     def state(self) -> dict[str, dict[str, Any]]:
         """The states of its optimisers, by name."""
-        return {
-            name: {"state": optimizer.state_dict()["state"]}
-            for name, optimizer in self.optimizers.items()
-        }
+        return {name: {"state": each.numbered()} for name, each in self.optimizers.items()}
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
         """Restore what `state` gave; learning rates are the config's.
@@ -158,9 +155,7 @@ class Step(ABC):
             ValueError: a state belongs to another optimiser or to other parameters.
         """
         for name, optimizer in self.optimizers.items():
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
-            refuse_unfit(optimizer, name)
+            optimizer.load(state[name]["state"])
         self.watch.remember()
         if self.replays is not None:
             self.replays.forget()
@@ -187,8 +182,7 @@ class Step(ABC):
         for name, loss in losses.items():
             parameters = [
                 parameter
-                for group in self.optimizers[name].param_groups
-                for parameter in group["params"]
+                for parameter in self.optimizers[name].parameters
                 if parameter.requires_grad  # else the user froze it: it never has a gradient
             ]
             rest -= 1
@@ -214,7 +208,7 @@ class Step(ABC):
             Those losses, detached; 0 where no step was made.
         """
         moved = [self.optimizers[name] for name in names]
-        parameters = [p for o in moved for group in o.param_groups for p in group["params"]]
+        parameters = [p for optimizer in moved for p in optimizer.parameters]
         seen = self.world.total(seen, parameters)
         self.moves += 1
         bad = self.watch(seen, parameters, count)
