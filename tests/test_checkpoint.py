@@ -206,6 +206,18 @@ def test_what_was_damaged_is_put_out_of_the_way_by_the_next(trainer, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("errors", [[0.5, math.nan, 0.3], [math.nan, 0.4, 0.3, 0.4, math.inf]])
+def test_an_error_that_is_no_number_is_not_the_best_and_hides_no_other(trainer, tmp_path, errors):
+    for epoch, error in enumerate(errors, 1):
+        checkpoint.save(
+            tmp_path, at(trainer, epoch), keep=9, keep_best="error", figures={"error": error}
+        )
+    assert checkpoint.best(tmp_path, "error") == tmp_path / "epoch-0003"
+    checkpoint.save(tmp_path, at(trainer, 6), keep=1, keep_best="error")
+    names = [place.name for place in checkpoint.found(tmp_path)]
+    assert names == ["epoch-0003", "epoch-0006"]
+
+
 def test_the_best_is_kept_beside_the_newest(trainer, tmp_path, caplog):
     errors = [0.5, 0.3, 0.4, math.nan, 0.6]
     for epoch, error in enumerate(errors, 1):

@@ -144,3 +144,19 @@ def test_a_folder_in_use_is_refused(run, tmp_path):
     code, _, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", tmp_path)
     assert code == 2
     assert "exists already" in err
+
+
+def test_they_go_on_wherever_they_are_asked_to(run, tiny, digits, tmp_path, monkeypatch):
+    seen = []
+
+    def engine(folder, runs, *_):
+        seen.extend((each.config.data_dir, each.config.device) for each in runs.values())
+        return dict.fromkeys(runs, "the data are gone")
+
+    for name in ("in_processes", "in_step"):
+        monkeypatch.setattr(f"aae.replicas.training.{name}", engine)
+    Run.create(tmp_path / "all" / "seed-0", tiny(data_dir="there", device="auto"), digits)
+    resume = "train", "--resume", tmp_path / "all"
+    assert run(*resume)[0] == 1
+    assert run(*resume, "--data-dir", "here", "--device", "cpu")[0] == 1
+    assert seen == [("there", "auto"), ("here", "cpu")]

@@ -4,8 +4,9 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
-from aae.compare import compare, figures
+from aae.compare import compare, figures, write_page
 from aae.fit import fit
 from aae.run import Run
 from aae.training.trainer import Observer
@@ -54,6 +55,17 @@ def test_runs_of_one_name_are_told_by_their_places(tiny_run, tmp_path):
 def test_one_run_is_not_compared(tiny_run, count):
     with pytest.raises(ValueError, match=f"two or more different runs to compare, not {count}"):
         compare([tiny_run] * count)
+
+
+def test_of_several_pictures_with_one_caption_the_first_is_shown(other, tmp_path):
+    folder = shutil.copytree(other.folder, tmp_path / "mixture")
+    (folder / "figures").mkdir()
+    for k in (0, 1, 10):
+        Image.new("L", (k + 1, 1)).save(folder / "figures" / f"manifold-{k}.png")
+    measured = {"health": "fine", "epochs": 1, "standard_errors": {}}
+    compared = {"split": "validation", "settings": {}, "runs": {"mixture": measured}}
+    page = Page(write_page(tmp_path / "page.html", [Run(folder)], compared))
+    assert [image["width"] for image in page.all("img")] == ["1"]
 
 
 class TestCommand:

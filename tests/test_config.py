@@ -80,6 +80,10 @@ def config(**changes):
             "--tangent-weight and --warp-weight, or another --posterior",
         ),
         ({"denoising_std": 0.0}, "--denoising-std must be above 0, not 0.0"),
+        ({"warp_size": 0.0}, "--warp-size must be above 0, not 0.0"),
+        ({"heads_apart": 0.0}, "--heads-apart must be above 0, not 0.0"),
+        ({"balance_slack": -0.1}, "--balance-slack must be 0 or more, not -0.1"),
+        ({"clusters": 0}, "--clusters must be at least 1, not 0"),
         ({"model": "semi", "denoising_weight": 1.0}, "hidden units needs them normalised"),
         (
             {"model": "cluster", "labels": 0, "batch_norm": True, "denoising_weight": 1.0},
@@ -118,6 +122,10 @@ def config(**changes):
             "leave out --reconstruction absolute",
         ),
         ({"sharpen_from": 0.5, "keep_best": "reconstruction"}, "changes the reconstruction loss"),
+        ({"keep_best": "error"}, "--keep-best error is of models that classify"),
+        ({"keep_best": "classification"}, "--keep-best classification is of models that classify"),
+        ({"reconstruction": "bernoulli", "output": "linear"}, "take --output tanh, not linear"),
+        ({"model": "embed", "prior": "mixture"}, "take --prior gaussian or uniform, not mixture"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):
@@ -131,6 +139,9 @@ def test_what_makes_no_sense_is_refused(changes, message):
         {"latent_dim": 1}, {"seed": 0}, {"batch_size": 2}, {"dropout": 0.0}, {"radius": 0.0},
         {"generator_weight": 0.0}, {"labels": 0}, {"prior": "mixture", "latent_dim": 4},
         {"prior": "swiss-roll"}, {"model": "vae", "prior": "mixture"}, {"lr": 1}, {"lr_steps": ()},
+        {"reconstruction": "bernoulli"}, {"keep_best": "reconstruction"},
+        {"model": "semi", "keep_best": "error"}, {"model": "semi", "keep_best": "classification"},
+        {"model": "embed", "prior": "uniform"},
     ],
 )  # fmt: skip
 def test_what_makes_sense_is_not(changes):

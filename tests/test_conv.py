@@ -112,6 +112,27 @@ def test_the_whole_picture_counts_and_every_pixel_can_differ(small):
     assert (decoded.std(0) > 1e-3).all()
 
 
+def test_a_residual_block_begins_where_its_input_is():
+    block = conv.Residual(8, (3, 5))
+    torch.nn.init.zeros_(block.f[-1].weight)
+    torch.nn.init.zeros_(block.f[-1].bias)
+    x = torch.randn(2, 8, 3, 5, generator=seeded())
+    assert torch.equal(block(x), x)
+
+
+def test_channels_are_normalised_in_eight_groups_each_by_itself():
+    activated = torch.nn.Sequential(*conv._activated(16))
+    x = torch.randn(2, 16, 3, 5, generator=seeded())
+    brighter = x.clone()
+    brighter[:, 2:4] = 7 * x[:, 2:4] + 3
+    torch.testing.assert_close(activated(brighter), activated(x), atol=1e-4, rtol=1e-3)
+
+
+def test_features_are_activated():
+    front, _ = conv.features((3, 9, 31), 8)
+    assert front(torch.randn(4, 3, 9, 31, generator=seeded())).min() == 0
+
+
 def test_initial_weights_come_from_the_generator_alone(small):
     def weights(seed, torch_seed):
         with torch.random.fork_rng():

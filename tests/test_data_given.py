@@ -283,6 +283,23 @@ def test_files_of_arrays(tmp_path):
     assert same(pictures, dataset_of(PICTURES, LABELS, test=PICTURES[:5], test_labels=LABELS[:5]))
 
 
+def test_arrays_in_fortrans_order_are_what_they_were(tmp_path):
+    np.savez(tmp_path / "rows.npz", x=np.asfortranarray(ROWS), y=LABELS)
+    assert same(load(str(tmp_path / "rows.npz")), dataset_of(ROWS, LABELS))
+
+
+def test_shares_of_white_become_the_nearest_bytes():
+    shares = np.tile(np.array([0, 99.4, 99.6, 254.6]) / 255, (7, 4, 1))
+    rows = dataset_of(shares, test=shares[:1]).test_images[0, 0]
+    assert rows.tolist() == [[0, 99, 100, 255]] * 4
+
+
+def test_a_test_set_that_is_given_stands_for_the_data_s_own():
+    rows, few = Hub({"age": list(range(70))}, {"age": None}), Hub({"age": [7, 8]}, {"age": None})
+    dataset = dataset_of({"train": rows, "test": rows}, test=few)
+    assert np.array_equal(dataset.test_images, dataset.columns.encode({"age": [7, 8]}))
+
+
 def test_files_of_other_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "odd.npz", here=ROWS)
     (tmp_path / "bad.npz").write_text("no zip")

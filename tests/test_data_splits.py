@@ -24,6 +24,12 @@ def test_split_is_a_sorted_partition():
     assert sorted([*train, *validation]) == list(range(100))
 
 
+def test_split_rounds_up_where_most_is_left_over():
+    labels = np.repeat([0, 1, 2], [10, 4, 6])  # whose parts are 1, 0.4 and 0.6
+    _, validation = split_validation(labels, 0.1, seed=0)
+    assert np.bincount(labels[validation], minlength=3).tolist() == [1, 0, 1]
+
+
 @given(
     st.lists(st.integers(-1, 4), max_size=60),
     st.floats(0, 0.99, allow_subnormal=False),
@@ -88,6 +94,13 @@ def test_choice_depends_on_the_seed_alone():
     first, again, other = (choose_labels(LABELS, 9, seed, n_classes=3) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_a_run_that_goes_on_finds_the_split_and_the_labels_it_began_with():
+    labels = np.repeat([0, 1, 2], 10)
+    shown = choose_labels(labels, 7, seed=0, n_classes=3)
+    assert np.flatnonzero(shown >= 0).tolist() == [0, 7, 13, 18, 20, 21, 26]
+    assert split_validation(labels, 0.2, seed=0)[1].tolist() == [4, 6, 12, 19, 24, 25]
 
 
 def test_which_class_gets_the_odd_label_depends_on_the_seed():

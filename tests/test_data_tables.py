@@ -249,6 +249,19 @@ def test_a_measured_target_names_no_classes():
         from_table(frame_of("diabetes"), "diabetes", TableReading("target"))
 
 
+@pytest.mark.parametrize(
+    ("count", "rows", "are"), [(20, 20, True), (21, 105, True), (21, 100, False)]
+)
+def test_numbers_name_classes_if_they_are_few_or_come_often(count, rows, are):
+    table = {"u": np.arange(rows) / 2, "code": np.arange(rows) % count}
+    if are:
+        classes = from_table(table, "mine", TableReading("code")).classes
+        assert classes == tuple(map(str, range(count)))
+    else:
+        with pytest.raises(ValueError, match=f"{count} different values in {rows} rows"):
+            from_table(table, "mine", TableReading("code"))
+
+
 def test_what_is_no_parquet_is_told(tmp_path):
     place = tmp_path / "mine.parquet"
     place.write_text("a,b\n1,2\n")

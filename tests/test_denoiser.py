@@ -50,6 +50,14 @@ def test_without_noise_the_encoder_s_way_is_its_own(encoder):
     torch.testing.assert_close(logits, encoder.class_logits(pictures()), rtol=1e-4, atol=1e-4)
 
 
+def test_without_noise_scales_and_shifts_of_layers_are_the_encoder_s(encoder):
+    for norm in encoder.trunk.norms:
+        torch.nn.init.uniform_(norm.weight, 0.5, 2.0)
+        torch.nn.init.uniform_(norm.bias, -1.0, 1.0)
+    _, logits = Denoiser(16, [8, 8], 3, 0.0).disturb(encoder, pictures(), seeded())
+    torch.testing.assert_close(logits, encoder.class_logits(pictures()), rtol=1e-4, atol=1e-4)
+
+
 def test_noise_has_the_size_that_is_said(encoder):
     x = pictures(4000)
     clean, _ = Denoiser(16, [8, 8], 3, 0.0).disturb(encoder, x, seeded())

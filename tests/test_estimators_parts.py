@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
-from aae.estimators import AdversarialAutoencoder
+from aae import inference
+from aae.estimators import (
+    AdversarialAutoencoder,
+    AdversarialClassifier,
+    AdversarialClustering,
+    SupervisedAdversarialAutoencoder,
+)
 from aae.estimators import labels as labelling
 from aae.estimators.base import ERROR_OF_MEAN
 
@@ -105,6 +112,18 @@ def test_the_mean_of_large_pictures_weighs_alike():
     assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "kind", [SupervisedAdversarialAutoencoder, AdversarialClassifier, AdversarialClustering]
+)
+def test_the_mean_weighs_alike_in_other_estimators(kind):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = kind(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X, np.arange(40) % 2)
+    x = torch.from_numpy(model._scaling.forward(X))
+    error_of_mean = float(model.model_.reconstruction_loss(x.mean(0).expand_as(x), x))
+    weight = model.config_.reconstruction_weight
+    assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)
+
+
 def test_a_constant_column_comes_back_as_it_was():
     X = np.column_stack([np.arange(40.0), np.full(40, 1e-3)])
     model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X)
@@ -122,6 +141,15 @@ def test_the_only_class_can_be_asked_for():
     assert np.array_equal(model.sample(4, "a"), model.sample(4))
     with pytest.raises(ValueError, match="b"):
         model.sample(4, "b")
+
+
+def test_samples_are_of_the_cluster_that_is_asked_for():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = AdversarialClustering(3, hidden=8, layers=1, n_epochs=1, random_state=0).fit(X)
+    for k in range(3):
+        generator = torch.Generator().manual_seed(model.config_.seed)
+        drawn = inference.sample(model.model_, torch.full((5,), k), 5, generator)
+        assert np.array_equal(model.sample(5, label=k), model._scaling.back(drawn.numpy()))
 
 
 @pytest.mark.filterwarnings("error")

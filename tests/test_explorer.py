@@ -11,7 +11,7 @@ import torch
 from aae import inference
 from aae.build import build
 from aae.explorer import site
-from aae.explorer.content import content
+from aae.explorer.content import _border, content
 from aae.export import Decoding, Encoding
 from aae.priors import Gaussian, Mixture
 from aae.run import Part, Run, Splits
@@ -119,6 +119,16 @@ def test_other_priors_of_more_dimensions_are_sampled(drawn):
     assert float(samples.norm(dim=1).mean()) == pytest.approx(
         float(Mixture(4).sample(20_000, generator=torch.Generator()).norm(dim=1).mean()), rel=0.02
     )
+
+
+def test_the_border_is_all_four_sides(shown):
+    about, pictures = shown.about, shown.arrays["pictures"]
+    assert about["border"] == pytest.approx(_border(pictures).mean() / 255)
+    images = np.zeros((1, 1, 3, 3), np.uint8)
+    images[..., 1, 1] = 255
+    assert _border(images).max() == 0
+    images[..., 2] = 255  # three on the right, and one of three above and below
+    assert _border(images).sum() == 5 * 255
 
 
 def test_principal_directions_hold_the_largest_variance(drawn):

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -179,3 +180,23 @@ def test_a_step_that_is_not_finite_does_not_undo_what_clusters_were_merged(
     first, then, _ = settling.seen
     assert torch.equal(first, then)
     assert not torch.equal(first, before)
+
+
+@kinds
+def test_the_first_step_after_a_resume_is_undone_to_what_was_resumed(
+    new_trainer, tiny, same_state, step, spoil
+):
+    config = tiny(step=step, on_nonfinite="skip", epochs=1, **HARD)
+    trained, resumed = new_trainer(config), new_trainer(replace(config, epochs=2, log_every=1))
+    trained.run()
+    resumed.model.load_state_dict(trained.model.state_dict())
+    resumed.load_state(trained.state())
+    states = []
+
+    class Note(Observer):
+        def on_step(self, trainer):
+            states.append(copy.deepcopy(trainer.model.state_dict()))
+
+    resumed.observers = (Note(),)
+    spoil(resumed, 1).run()
+    assert same_state(states[0], trained.model.state_dict())

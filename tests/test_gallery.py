@@ -79,6 +79,16 @@ def test_the_codes_are_means_over_the_prior(make, drawn, part):
     assert log_p[i, j] == pytest.approx(at.item(), rel=1e-4)  # rows are y, columns x
 
 
+def test_of_many_pictures_some_of_all_are_drawn(make, drawn, part, monkeypatch):
+    monkeypatch.setattr(gallery, "CODES", 10)
+    model = make()
+    pictures(model, part)
+    ((codes, labels), _) = drawn["latent"][0]
+    some = part.some(10)
+    assert np.array_equal(codes, inference.encode(model, some.images).mean)
+    assert np.array_equal(labels, some.labels)
+
+
 @pytest.mark.parametrize("prior", [Gaussian(2), Uniform(2), Mixture(2), SwissRoll(4)])
 def test_the_density_is_finite_somewhere(prior):
     x, y, log_p = gallery.density(prior, steps=41)

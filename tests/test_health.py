@@ -133,11 +133,42 @@ def test_a_discriminator_that_guesses_is_dead_only_where_codes_are_off():
     assert not distance.ok
 
 
+def test_a_guess_over_codes_that_match_loosely_is_none_of_death():
+    assert examine(Measurements(discriminator_accuracy=0.5, prior_distance=0.09))[0].ok
+    unsure = {"prior_distance": 0.15, "prior_distance_error": 0.03}
+    assert examine(Measurements(discriminator_accuracy=0.5, **unsure))[0].ok
+
+
+@pytest.mark.parametrize(("accuracy", "ok"), [(0.55, False), (0.56, True)])
+def test_a_discriminator_that_sees_something_is_not_dead(accuracy, ok):
+    assert examine(Measurements(discriminator_accuracy=accuracy, prior_distance=0.2))[0].ok == ok
+
+
 def test_a_discriminator_that_won_over_unmatched_codes_is_a_collapse():
     checks = examine(Measurements(discriminator_accuracy=0.99, prior_distance=0.2))
     assert verdict(checks) == "collapsed"
     checks = examine(Measurements(discriminator_accuracy=0.99, prior_distance=0.01))
     assert verdict(checks) == "check"
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [(0.02, "loosely"), (0.099, "loosely"), (0.1, "do not match"), (0.41, "do not match"),
+     (0.415, "nowhere near")],
+)  # fmt: skip
+def test_how_far_is_far(distance, words):
+    assert words in check_of(prior_distance=distance).verdict
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.024, "never"), (0.026, "too rarely")])
+def test_a_tenth_of_its_share_is_next_to_never(share, words):
+    shares = (share, *[(1 - share) / 3] * 3)
+    assert check_of(class_shares=shares).verdict == f"class 0 is {words} predicted"
+
+
+@pytest.mark.parametrize(("error", "words"), [(1.04, "ignores the code"), (1.06, "worse than")])
+def test_a_little_more_than_the_error_of_the_mean_is_still_the_mean(error, words):
+    assert words in check_of(reconstruction_error=error, mean_image_error=1.0).verdict
 
 
 def test_expected_shares_need_not_be_equal():

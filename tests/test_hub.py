@@ -32,6 +32,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories, self.asked, self.refuses, self.promises = {}, [], False, {}
+        self.private = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -59,6 +60,9 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             name = f"{asked['organization']}/{asked['name']}"
             self.server.repositories.setdefault(name, {})
+            # Clients of version 1 say so by a truth value.
+            said = asked.get("visibility"), asked.get("private")
+            self.server.private[name] = "private" in said or True in said
             return self.answer(200, {"url": f"{self.server.url}/{name}", "id": name})
         if words == ["validate-yaml"]:
             return self.answer(200, {"errors": [], "warnings": []})
@@ -160,6 +164,12 @@ def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
     folder = hub.fetch("hf:me/digits")
     assert not list(folder.glob("figures/*"))
     assert not (folder / "README.md").exists()
+
+
+def test_what_is_to_be_private_is(server, tiny_run, run):
+    for name, flags in (("me/open", []), ("me/secret", ["--private"])):
+        assert run("push", tiny_run.folder, name, *flags)[0] == 0
+    assert server.private == {"me/open": False, "me/secret": True}
 
 
 def test_the_card_says_what_it_is(server, tiny_run):

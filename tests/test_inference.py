@@ -168,6 +168,16 @@ def test_in_bfloat16_products_are_and_results_are_not(make, part, variant):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_errors_are_of_what_is_shown(make, digits):
+    """A guess beyond white or black is seen as white or black."""
+    some = Part(digits.train_images[:40], digits.train_labels[:40])
+    x = torch.from_numpy(some.images).double() / 127.5 - 1
+    for beyond, bound in ((3.0, 1.0), (-3.0, -1.0)):
+        found = inference.errors(make(), some, lambda x, _, beyond=beyond: x * 0 + beyond)
+        expected = 0.5 * (bound - x).square().sum((1, 2, 3))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+
+
 # --- samples
 
 

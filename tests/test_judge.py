@@ -150,6 +150,44 @@ def test_augmentation_keeps_the_picture_in_place_and_in_range():
     assert (moved[:, :, 4:12, 4:12].sum((1, 2, 3)) > 0.9 * moved.sum((1, 2, 3))).all()
 
 
+@pytest.fixture
+def only(monkeypatch):
+    """Leaves augmentation one of its four parts."""
+
+    def leave(part, amount):
+        for name in ("ROTATION", "SCALE", "SHEAR", "SHIFT"):
+            monkeypatch.setattr(judging, name, amount if name == part else 0.0)
+
+    return leave
+
+
+def moved(down, right, n=200):
+    """Where a soft dot is after augmentation, from the middle of 41×41 pixels; and its weight."""
+    line = torch.arange(41.0) - 20
+    dot = torch.exp(-((line[:, None] - down) ** 2 + (line - right) ** 2) / 4)
+    images = judging._augmented(dot.expand(n, 1, 41, 41), torch.Generator().manual_seed(0))[:, 0]
+    weight = images.sum((1, 2))
+    places = torch.stack([(images.sum(2) * line).sum(1), (images.sum(1) * line).sum(1)], 1)
+    return places / weight[:, None], weight / dot.sum()
+
+
+def test_augmentation_turns_about_the_middle(only):
+    only("ROTATION", 0.5)
+    places, weight = moved(-6.0, 8.0)
+    torch.testing.assert_close(places.norm(dim=1), torch.full((200,), 10.0), atol=0.05, rtol=0)
+    torch.testing.assert_close(weight, torch.ones(200), atol=0.01, rtol=0)
+    assert places.amin(0)[0] < -9
+    assert places.amax(0)[0] > -2
+
+
+def test_augmentation_stretches_each_side_on_its_own(only):
+    only("SCALE", 0.2)
+    factors = moved(-8.0, 8.0)[0] / torch.tensor([-8.0, 8.0])
+    assert 1 / 1.21 < factors.min() < 0.86
+    assert 1.2 < factors.max() < 1 / 0.79
+    assert torch.corrcoef(factors.T)[0, 1].abs() < 0.2
+
+
 # --- the cache
 
 
@@ -188,6 +226,21 @@ def test_what_does_not_fit_is_trained_again(tiny, tmp_path, monkeypatch):
     assert len(trained) == 4
     judge_for(tiny, tmp_path)
     assert len(trained) == 4
+
+
+def test_it_is_tried_on_test_pictures_with_a_label_alone(tiny, tmp_path, monkeypatch):
+    always_even = Fixed(torch.tensor([[5.0, 0.0]]).expand(2, 2))
+    monkeypatch.setattr(judging, "train_judge", lambda *_, **__: always_even)
+    few = replace(tiny, test_labels=np.array([0, -1, 1, -1]))
+    assert judge_for(few, tmp_path).test_accuracy == 0.5
+
+
+@pytest.mark.parametrize("name", ["train_images", "test_images", "test_labels"])
+def test_other_data_of_the_same_name_are_learned_and_tried_anew(tiny, tmp_path, monkeypatch, name):
+    trained = count_trainings(monkeypatch)
+    judge_for(tiny, tmp_path)
+    judge_for(replace(tiny, **{name: getattr(tiny, name)[::-1].copy()}), tmp_path)
+    assert len(trained) == 2
 
 
 def test_a_damaged_file_is_replaced(tiny, tmp_path, monkeypatch):

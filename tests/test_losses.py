@@ -160,6 +160,23 @@ def test_virtual_adversarial_of_a_constant_is_zero():
     assert neighbours_divergence(randn(5, 1, 3, 3), torch.zeros(9), 1.0).item() == 0
 
 
+@pytest.mark.parametrize("probe", [0.02, 0.5])
+def test_the_power_method_looks_as_far_as_its_probe_from_every_picture(probe):
+    looks = []
+
+    def gradient(divergence, r):
+        looks.append(r)
+        return losses.gradient(divergence, r)
+
+    x, logits_of = randn(5, 1, 3, 3), two_classes(randn(9, seed=1))
+    losses.virtual_adversarial(
+        logits_of, x, logits_of(x), radius=1.0, generator=torch.Generator().manual_seed(0),
+        probe=probe, gradient=gradient,
+    )  # fmt: skip
+    (r,) = looks
+    torch.testing.assert_close(r.flatten(1).norm(dim=1), torch.full((5,), probe))
+
+
 def along_the_style(drawn, weight, **changes):
     """The loss of a linear classifier beside a linear decoder; its pictures and codes."""
     x, z = randn(6, 9), randn(6, 2, seed=2).requires_grad_()
@@ -247,6 +264,12 @@ def test_imbalance_by_hand():
     expected = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
     assert float(losses.imbalance(p.log())) == pytest.approx(expected, rel=1e-5)
     assert float(losses.imbalance(p.log(), slack=0.1)) == pytest.approx(expected - 0.1, rel=1e-4)
+
+
+def test_imbalance_is_of_the_mean_of_probabilities():
+    y = torch.tensor([[0.9, 0.1], [0.5, 0.5]])  # 0.7 and 0.3; of the mean logits 0.75 and 0.25
+    expected = math.log(2) + 0.7 * math.log(0.7) + 0.3 * math.log(0.3)
+    assert float(losses.imbalance(y.log())) == pytest.approx(expected, rel=1e-5)
 
 
 def test_shares_within_the_slack_are_left_alone():

@@ -101,6 +101,35 @@ def merged():
     return clusters
 
 
+def two_looks(first, second, count):
+    """Clusters merged by what pictures are found to be at a first look, and at a second one."""
+    found = max(*first, *second) + 1
+    here, there = (F.one_hot(torch.tensor(look), found).float() for look in (first, second))
+    clusters = MergedClusters(count, found, lambda x, *, generator: there)
+    clusters.settle(lambda some: some, [here])
+    return clusters
+
+
+def test_those_are_merged_between_which_two_looks_change():
+    # The first two change places half of the time; the last two are rare, and never do.
+    clusters = two_looks([0, 0, 1, 1] * 3 + [2, 3], [0, 1, 0, 1] * 3 + [2, 3], 3)
+    assert clusters.cluster_of.tolist() == [0, 0, 1, 2]
+
+
+def test_the_part_found_most_often_is_that_of_both_looks():
+    # At the first look the first part is found more often, by both together the third.
+    clusters = two_looks([0, 0, 0, 2, 2] + [1] * 5, [2, 2, 2, 2, 2] + [1] * 5, 2)
+    assert clusters.cluster_of.tolist() == [0, 1, 0]
+    assert clusters.typical.tolist() == [2, 1]
+
+
+def test_the_part_found_most_often_need_not_be_the_one_found_twice():
+    # The first is found at 8 looks of 20, at both in one picture; the second at 6, in three.
+    looks = [0] + [0] * 3 + [2] * 3 + [1] * 2 + [1], [0] + [2] * 3 + [0] * 3 + [1] * 2 + [1]
+    clusters = two_looks(*looks, 1)
+    assert clusters.typical.tolist() == [0]
+
+
 def test_a_cluster_is_as_probable_as_its_parts(merged):
     found = torch.tensor([[0.1, 0.2, 0.3, 0.4, 0], [0, 0, 0, 0, 1]])
     codes = merged.named(Codes(torch.zeros(2, 2), torch.zeros(2, 2), None, found.log()))

@@ -99,6 +99,26 @@ def test_offset_is_in_standard_deviations_of_the_prior():
     assert result.offset == pytest.approx(2, abs=0.1)
 
 
+def test_prior_distance_by_hand():
+    codes, prior = torch.tensor([[3.0], [4.0], [5.0]]), torch.tensor([[0.0], [2.0], [4.0]])
+    result = metrics.prior_distance(codes, lambda n: prior, repeats=2)
+    # Means are 4 and 2, the prior's deviation is 2. Pairs are 8/3 apart in the prior, 4/3 in codes;
+    # from codes to the prior it is 3 + 1 + 1, 4 + 2 + 0 and 5 + 3 + 1, over nine.
+    assert result.offset == 1
+    assert result.offset_error == pytest.approx(math.sqrt(2 / 3))
+    assert result.scale == pytest.approx(8 / 3)
+    assert result.value == pytest.approx(2 * 20 / 9 - 8 / 3 - 4 / 3)
+    assert result.floor == pytest.approx(2 * 16 / 9 - 2 * 8 / 3)
+    assert result.error == 0
+    assert result.relative == pytest.approx(result.value * 3 / 8)
+
+
+def test_what_is_within_two_errors_of_the_floor_is_indistinguishable():
+    shown = {"floor": 0.25, "error": 0.125, "scale": 1, "offset": 0, "offset_error": 0, "points": 9}
+    assert metrics.PriorDistance(value=0.5, **shown).indistinguishable
+    assert not metrics.PriorDistance(value=0.51, **shown).indistinguishable
+
+
 def test_many_codes_are_thinned_over_their_whole_length():
     codes = torch.cat([torch.zeros(5000, 1), torch.ones(5000, 1)])
     asked = []

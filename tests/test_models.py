@@ -281,6 +281,18 @@ def test_noise_is_on_the_encoders_input_alone(make, batch, monkeypatch):
     torch.testing.assert_close(loss, expected)
 
 
+def test_classes_are_learned_from_noisy_pictures(make, batch):
+    model = make("semi", init="he")
+    seen = Pass(model, batch, seeded(), Corruption(noise_std=0.5))
+    (phase,) = (phase for phase in model.phases() if phase.name == "classification")
+    noisy, clean = (
+        torch.nn.functional.cross_entropy(model.encode(x).y_logits, batch.labels)
+        for x in (seen.x, batch.x)
+    )
+    torch.testing.assert_close(phase.loss(seen), noisy)
+    assert abs(noisy - clean) > 0.01
+
+
 def test_inputs_are_dropped_to_black_and_the_others_scaled_up(batch):
     seen = Corruption(input_dropout=0.2).input(batch.x, seeded())
     ink, before = (seen + 1) / 2, (batch.x + 1) / 2  # from 0, black, to 1
@@ -333,6 +345,31 @@ def test_a_posterior_is_drawn_to_the_prior_where_asked(make, batch, variant):
     (kl,) = (phase for phase in held.phases() if phase.name == "kl")
     names = {p: name for name, p in held.named_parameters()}
     assert {".".join(names[p].split(".")[:2]) for p in kl.parameters} == networks
+
+
+def test_a_posterior_is_drawn_to_the_prior_s_own_width(make, batch):
+    wide = make("basic", kl_weight=1.0, prior_std=5.0)
+    codes = wide.encode(batch.x)
+    expected = losses.kl_standard_gaussian(codes.mean, codes.std, 5.0)
+    torch.testing.assert_close(losses_of(wide, batch)["kl"], expected)
+
+
+def test_the_divergence_of_a_labelled_picture_is_from_its_own_part(make, batch):
+    model = make("labels", prior="mixture", kl_weight=1.0)
+    seen = Pass(model, batch, seeded())
+    (kl,) = (phase for phase in model.phases() if phase.name == "kl")
+    q = torch.distributions.Normal(seen.codes.mean, seen.codes.std)
+    p = model.prior.component_log_prob(seen.codes.z).gather(1, batch.labels[:, None])
+    expected = (q.log_prob(seen.codes.z).sum(1) - p[:, 0]).mean()
+    torch.testing.assert_close(kl.loss(seen), expected)
+
+
+def test_heads_are_kept_apart_by_the_distance_that_was_asked_for(make, batch):
+    model = make("embed", heads_apart=2.0)
+    with torch.no_grad():  # centres at 0, 20, 40, … along the first dimension; two are 1 apart
+        model.decoder.heads.weight.copy_(torch.stack([10.0 * torch.arange(10), torch.zeros(10)]))
+        model.decoder.heads.weight[:, 1] = torch.tensor([0.0, 0.5])
+    assert losses_of(model, batch)["heads"].item() == pytest.approx(2 - 1)
 
 
 def test_a_posterior_of_a_labelled_picture_is_drawn_to_its_own_part(make, batch):

@@ -75,6 +75,12 @@ def test_sigma_must_be_positive(candidates):
         parzen.choose_sigma(normal(9, 2), normal(9, 2), candidates)
 
 
+def test_a_density_is_nowhere_above_a_window_s_peak():
+    samples = torch.rand(50, 784, generator=seeded())
+    densities = parzen._log_densities(samples, samples, [1e-3])[0]
+    assert densities.max() <= -784 * math.log(1e-3 * math.sqrt(2 * math.pi))
+
+
 # --- samples that are near, and all of them
 
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from aae import gallery, plots
 from aae.build import build
@@ -49,6 +50,13 @@ def test_pairs_leaves_out_what_is_missing_and_what_is_too_much():
     assert len(panels(figure)) == 36 + 6
     assert np.isfinite(panels(figure)[0].get_xlim()).all()
     assert figure.legends[0].get_texts()[-1].get_text() == "first 6 of 9 columns"
+
+
+def test_shares_of_categories_are_of_what_is_there():
+    real = {"kind": np.array(["a", None, "b", "a", "a"], object)}
+    made = {"kind": np.array(["b", "b", "a", None, None], object)}
+    shares = [bar.get_height() for bar in panels(plots.pairs(real, made))[-1].patches]
+    assert shares == pytest.approx([3 / 4, 1 / 4, 1 / 3, 2 / 3])
 
 
 def test_the_first_row_of_pairs_has_its_own_numbers():
@@ -128,3 +136,24 @@ def test_the_gallery_of_a_table(tiny):
             for each in (figure, again[name])
         )
         assert repr(points) == repr(same)
+
+
+def test_real_rows_keep_their_gaps_and_generated_categories_are_drawn(tiny, monkeypatch):
+    rows, seen, config = table(200), {}, tiny()
+    rows["size"][:20] = np.nan
+    data = dataset_of(rows, reading=TableReading(missing="impute"))
+    model = build(config, data.shape, 0, torch.Generator().manual_seed(0), columns=data.columns)
+
+    def pairs(real, made, *, title):
+        seen.update(real=real, made=made)
+        return Figure()
+
+    alike = torch.full((500, data.columns.width), 0.5)
+    monkeypatch.setattr(plots, "pairs", pairs)
+    monkeypatch.setattr("aae.inference.sample", lambda *_: alike)
+    splits = Splits.of(config, data)
+    gallery.of_table(data.columns, model.eval(), splits)
+    gone = splits.train.images[:, data.columns.masks][:, 0] == 1
+    assert gone.any()
+    assert np.array_equal(np.isnan(seen["real"]["size"]), gone)
+    assert set(seen["made"]["kind"]) == {"a", "b", "c"}

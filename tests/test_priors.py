@@ -330,3 +330,17 @@ def test_the_categorical_manifold_is_the_classes():
 @plane
 def test_the_frame_shows_the_prior(prior):
     assert (draw(prior).abs() <= prior.limit).all(1).float().mean() > 0.99
+
+
+def test_frames_by_hand():
+    assert Mixture(2, radius=5.0, radial_std=0.5, tangential_std=0.25).limit == 7
+    assert Mixture(2, radius=5.0, radial_std=0.25, tangential_std=0.5).limit == 7
+    assert Gaussian(2, 2.0).limit == 7
+    assert SwissRoll(radius=3.0, std=0.2).limit == 4
+
+
+def test_the_manifold_of_spots_is_a_square_over_all_of_them():
+    spots = Spots(torch.tensor([[6.0, 0.0], [-2.0, 1.0]]), Gaussian(2, 2.0))
+    square = spots.manifold(3)[0].reshape(3, 3, 2)
+    assert square[0, 0].tolist() == [-13, 13]  # six and 3.5 deviations
+    assert square[2, 2].tolist() == [13, -13]

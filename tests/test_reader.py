@@ -1,9 +1,12 @@
 """What is drawn is read as it was asked for."""
 
+import math
+
 import pytest
 import torch
 
 from aae import losses
+from aae.autoencoder import Corruption, Pass
 from aae.build import build
 from aae.config import Config
 from aae.conv import Convolution
@@ -46,6 +49,40 @@ def test_it_learns_from_labelled_pictures_alone(reader):
     )
     none = losses.classification(reader(x, seeded(1)), torch.full((4,), -1))
     assert none.item() == 0
+
+
+def test_the_reader_is_asked_whether_it_reads_what_the_decoder_was_told(make, batch, monkeypatch):
+    model = make("read", prior="mixture", radial_std=0.01, tangential_std=0.01)
+    told, read = [], []
+
+    def decode(z, labels):
+        told.append((z, labels))
+        return batch.x
+
+    def read_them(x, generator):
+        read.append(x)
+        return 9.0 * torch.nn.functional.one_hot(told[0][1], 10)
+
+    monkeypatch.setattr(model, "decode", decode)
+    monkeypatch.setattr(model.reader, "steadily", read_them)
+    (phase,) = (phase for phase in model.phases() if phase.name == "reading")
+    loss = phase.loss(Pass(model, batch, seeded(1)))
+    assert loss.item() == pytest.approx(math.log1p(9 * math.exp(-9)), rel=1e-3)
+    ((z, labels),) = told
+    assert read == [batch.x]
+    assert len(labels.unique()) > 5
+    parts = model.prior.component_log_prob(z).argmax(1)
+    assert (parts == labels).sum() < 10  # a style of any kind beside each class
+
+
+def test_the_reader_sees_pictures_without_the_encoder_s_noise(make, batch, monkeypatch):
+    model, seen = make("read"), []
+    monkeypatch.setattr(
+        model.reader, "forward", lambda x, _: seen.append(x) or torch.zeros(len(x), 10)
+    )
+    (phase,) = (phase for phase in model.phases() if phase.name == "reader")
+    phase.loss(Pass(model, batch, seeded(), Corruption(noise_std=0.5)))
+    assert torch.equal(seen[0], batch.x)
 
 
 def test_large_pictures_are_read_with_convolutions(tiny, new_model):

@@ -47,3 +47,8 @@ def test_numbers_whose_spread_overflows_are_refused(scale):
 def test_a_constant_pixel_keeps_the_scale_of_the_others():
     x = np.array([[0.0, 16], [0, 4]])
     assert scaling.Rows.of(x, "range").forward(x).tolist() == [[-1, 1], [-1, -0.5]]
+
+
+def test_pictures_come_back_in_the_nearest_shade():
+    x = np.array([[[[0.4, 0.6], [254.4, 254.6]]]]) / 255
+    assert scaling.Pictures((2, 2)).back(x).tolist() == [[[0, 1], [254, 255]]]

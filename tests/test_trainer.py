@@ -136,10 +136,13 @@ def test_the_learning_rate_warms_up_and_falls_between_epochs(new_trainer, tiny):
         def on_step(self, trainer):
             self.rates += [o.lr.item() for o in trainer.step.optimizers.values()]
 
-    rates = Rates()
-    config = tiny(lr=1.0, adversarial_lr=2.0, lr_steps=(1, 2), lr_factor=0.5, epochs=3, warmup=2)
-    new_trainer(config, [rates]).run()
+    rates, diary = Rates(), Diary()
+    config = tiny(
+        lr=1.0, adversarial_lr=2.0, lr_steps=(1, 2), lr_factor=0.5, epochs=3, warmup=2, log_every=1
+    )
+    new_trainer(config, [rates, diary]).run()
     assert rates.rates == [0.5, 1.0] + [1.0, 2.0] * 3 + [0.5, 1.0] * 4 + [0.25, 0.5] * 4
+    assert [record["learning_rate"] for record in diary.records] == rates.rates[::2]
 
 
 @pytest.mark.parametrize("step", [*STEPS])
@@ -155,6 +158,25 @@ def test_the_reconstruction_is_sharpened_from_its_share_of_the_epochs_on(new_tra
     losses = Losses()
     new_trainer(tiny(step=step, epochs=4, sharpen_from=0.5), [losses]).run()
     assert losses.late == [0] * 8 + [1] * 8  # four batches an epoch
+
+
+@pytest.mark.parametrize("step", ["joint", "joint-plain"])
+def test_an_epoch_is_validated_with_the_loss_that_it_was_trained_with(new_trainer, tiny, step):
+    trainer, late = new_trainer(tiny(step=step, epochs=4, sharpen_from=0.5)), []
+    late_of = trainer.model.reconstruction_loss.late
+
+    def validate():
+        late.append(late_of.item())
+        return {"reconstruction": 9.0}
+
+    trainer.run(validate)
+    assert late == [0, 0, 1, 1]
+    # So it is where a training was stopped between an epoch's last step and its end.
+    stopped = new_trainer(trainer.config)
+    stopped.progress.epoch = 3
+    late_of = stopped.model.reconstruction_loss.late
+    stopped.conclude_epoch(validate)
+    assert late[4:] == [1]
 
 
 def test_labelled_pictures_come_in_their_own_order(new_trainer, tiny):

@@ -30,6 +30,12 @@ def test_bootstrap_of_a_median_is_how_much_medians_vary():
     assert np.mean(said) == pytest.approx(np.median(drawn, axis=1).std(), rel=0.15)
 
 
+def test_bootstrap_by_hand():
+    found = iter([1.0, 2.0, 6.0])  # from their mean -2, -1 and 3
+    error = uncertainty.bootstrap(lambda _: next(found), np.zeros(5, np.float32), repeats=3)
+    assert error == pytest.approx(np.sqrt((4 + 1 + 9) / 2))
+
+
 def test_bootstrap_draws_each_sample_and_gives_the_same_again():
     a, b = np.arange(50, dtype=np.float32), np.zeros(40, np.float32)
 

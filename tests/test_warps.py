@@ -62,9 +62,11 @@ def test_a_turn_keeps_the_distance_from_the_middle_whatever_the_shape(only):
     assert 0.38 < angle.max() < 0.41
 
 
-def test_a_slant_moves_lines_along_themselves(only):
+@pytest.mark.parametrize("width", [60, 40, 90])
+def test_a_slant_moves_lines_along_themselves(only, width):
     only("SLANT", 0.5)
-    moved = centres(warp(spots(60, 60, (19.5, 29.5)).expand(200, 1, 60, 60), 1.0, seeded()))
+    before = spots(60, width, (19.5, (width - 1) / 2)).expand(200, 1, 60, width)
+    moved = centres(warp(before, 1.0, seeded()))
     torch.testing.assert_close(moved[:, 0], torch.full((200,), -10.0), atol=0.05, rtol=0)
     assert 4.7 < moved[:, 1].abs().max() < 5.1
 
@@ -76,6 +78,14 @@ def test_a_stretch_is_of_each_side_on_its_own(only):
     assert 1 / 1.22 < factors.min() < 0.86
     assert 1.2 < factors.max() < 1 / 0.78
     assert torch.corrcoef(factors.T)[0, 1].abs() < 0.2
+
+
+def test_turned_and_slanted_a_picture_keeps_its_area(monkeypatch):
+    for name, amount in {"TURN": 0.6, "SLANT": 0.8, "STRETCH": 0.0, "SHIFT": 0.0}.items():
+        monkeypatch.setattr(warps, name, amount)
+    before = spots(60, 40, (29.5, 19.5))
+    weights = warp(before.expand(200, 1, 60, 40), 1.0, seeded()).sum((1, 2, 3))
+    torch.testing.assert_close(weights / before.sum(), torch.ones(200), atol=0.02, rtol=0)
 
 
 def test_each_picture_has_a_map_of_its_own_and_the_seed_gives_it():

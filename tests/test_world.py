@@ -1,5 +1,6 @@
 """Several processes that train one model, held to one process that trains it alone."""
 
+import copy
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from aae.training import checkpoint
 from aae.training.batches import Batches
 from aae.training.streams import Stream
 from aae.training.trainer import make_step
-from aae.training.world import ALONE, Workers
+from aae.training.world import ALONE, Workers, _share_statistics
 
 CPU = torch.device("cpu")
 MODELS = ("basic", "labels", "supervised", "semi", "cluster", "embed", "vae")
@@ -146,6 +147,29 @@ def test_in_use_a_process_asks_no_other(new_model, tiny):
     sharpened = new_model(tiny(sharpen_from=0.5))
     Workers(0, 2).prepare(sharpened)
     assert torch.isfinite(sharpened.eval().reconstruction_loss(x.tanh(), x))
+
+
+@pytest.mark.parametrize("momentum", [0.2, None])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 3, 5), (6, 3, 4, 5)])
+def test_shared_statistics_of_the_only_process_are_torch_s_own(monkeypatch, shape, momentum):
+    world = Workers(0, 1)
+    monkeypatch.setattr(world, "sum", lambda values: values)
+    kind = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d}[len(shape)]
+    own = kind(3, momentum=momentum)
+    torch.nn.init.uniform_(own.weight, 0.5, 2.0)
+    shared = torch.nn.Sequential(copy.deepcopy(own))
+    _share_statistics(shared, world)
+    assert type(shared[0]) is not kind
+    for seed in range(3):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 3 + 5
+        x, y = x.requires_grad_(), x.clone().requires_grad_()
+        torch.testing.assert_close(shared(x), own(y), rtol=1e-4, atol=1e-5)
+        of_x, of_y = (
+            torch.autograd.grad(f.square().sum(), v) for f, v in ((shared(x), x), (own(y), y))
+        )
+        torch.testing.assert_close(of_x, of_y, rtol=1e-3, atol=1e-3)
+    for found, expected in zip(shared[0].buffers(), own.buffers(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_phase_that_changes_no_weight_has_its_loss_summed(monkeypatch):

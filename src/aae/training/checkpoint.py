@@ -143,12 +143,13 @@ def best(folder: Path, figure: str) -> Path | None:
 
 
 def figures_of(place: Path) -> dict[str, float]:
-    """The validation figures of a checkpoint's weights; none where they are unknown."""
+    """The validation figures of a checkpoint's weights; those that are unknown are left out."""
     try:
         figures = _manifest(place).get("figures", {})
-        return {name: float(value) for name, value in figures.items() if _is_number(value)}
+        numbers = {name: float(value) for name, value in figures.items() if _is_number(value)}
     except (DamagedError, AttributeError, OverflowError):
         return {}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def epoch_of(place: Path) -> int:

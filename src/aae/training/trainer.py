@@ -177,7 +177,7 @@ class Trainer:
         """Tell observers the mean losses so far and the speed in pictures a second."""
         means = self.progress.means()
         self._refuse_divergence(means)
-        rate = learning_rate(self.config, self.progress.epoch, self.progress.count)
+        rate = learning_rate(self.config, self.progress.epoch, self.progress.count - 1)
         speed = round(speed, 1)
         self._tell({"split": "train", **means, "images_per_second": speed, "learning_rate": rate})
 

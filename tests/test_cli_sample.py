@@ -1,0 +1,49 @@
+"""What ``aae sample`` writes: what the seed draws, and each row beside its class."""
+
+import csv
+
+import numpy as np
+import torch
+
+from aae import inference
+from aae.fit import fit
+
+
+def test_pictures_are_those_that_the_seed_draws(
+    run, tiny, digits, tmp_path, monkeypatch, no_pictures
+):
+    made = fit(tiny(model="supervised", epochs=1), tmp_path / "run", dataset=digits)
+    monkeypatch.setattr(inference, "batch_size", lambda model: 3)
+    out, asked = tmp_path / "s.npy", ("--count", 8, "--label", 3, "--seed", 5)
+    assert run("sample", made.folder, *asked, "--out", out)[0] == 0
+    generator, labels = torch.Generator().manual_seed(5), torch.full((8,), 3)
+    drawn = inference.sample(made.model(), labels, 8, generator)
+    assert np.array_equal(np.load(out), np.rint(drawn.numpy() * 255))
+
+
+def test_classes_stand_beside_their_rows_whatever_the_pieces(
+    run, tiny, tmp_path, monkeypatch, no_pictures
+):
+    data, out = tmp_path / "t.csv", tmp_path / "s.csv"
+    data.write_text("size,kind\n" + "".join(f"{k},{'xyz'[k % 3]}\n" for k in range(90)))
+    config = tiny(data=str(data), model="supervised", epochs=1, label_column="kind", hidden=8)
+    folder, kinds = fit(config, tmp_path / "run").folder, []
+    for size in (100, 4):
+        monkeypatch.setattr(inference, "batch_size", lambda model, size=size: size)
+        assert run("sample", folder, "--count", 11, "--out", out)[0] == 0
+        with out.open(newline="") as file:
+            kinds.append([row["kind"] for row in csv.DictReader(file)])
+    assert kinds[0] == kinds[1]
+    assert (len(kinds[0]), {*kinds[0]}) == (11, {*"xyz"})
+
+
+def test_the_seed_draws_categories_too(run, tiny, tmp_path, monkeypatch, no_pictures):
+    data, out = tmp_path / "t.csv", tmp_path / "s.csv"
+    data.write_text("size,kind\n" + "".join(f"{k},{'xy'[k % 2]}\n" for k in range(90)))
+    folder, written = fit(tiny(data=str(data), epochs=1, hidden=8), tmp_path / "run").folder, []
+    alike = torch.full((40, 3), 0.5)
+    monkeypatch.setattr(inference, "samples", lambda *_: iter([alike]))
+    for seed in (0, 0, 1):
+        assert run("sample", folder, "--count", 40, "--seed", seed, "--out", out)[0] == 0
+        written.append(out.read_text())
+    assert written[0] == written[1] != written[2]

@@ -1,0 +1,37 @@
+"""What early stopping keeps: the weights and the state of the best epoch, whatever came after."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aae.estimators import AdversarialClassifier
+from aae.estimators.training import train
+from aae.run import Part
+
+
+@pytest.mark.parametrize(
+    ("model", "watched"), [("basic", "reconstruction"), ("semi", "classification")]
+)
+def test_it_is_as_if_no_more_than_the_best_epochs_were_asked_for(
+    tiny, new_model, part, same_state, model, watched
+):
+    config = tiny(model=model, epochs=60, lr=0.03, hidden=16, batch_size=40, classification_every=1)
+    inside, outside = (Part(part.images[of], part.labels[of]) for of in (slice(80), slice(80, 100)))
+    how = {"state": None, "patience": 4, "verbose": 0}
+    stopped, short = new_model(config), new_model(config)
+    state, records = train(stopped, config, inside, outside, **how)
+    held_out = [record[watched] for record in records if record["split"] == "validation"]
+    best = held_out.index(min(held_out)) + 1
+    assert 1 < best == len(held_out) - 4
+    expected, _ = train(short, replace(config, epochs=best), inside, None, **how)
+    assert same_state(stopped, short)
+    assert same_state(state, expected)
+
+
+def test_the_same_share_of_each_class_is_held_out():
+    part = Part(np.zeros((50, 2), np.float32), np.repeat([0, 1], [40, 10]))
+    for seed in range(5):
+        model = AdversarialClassifier(validation_fraction=0.2, random_state=seed)
+        counts = [np.bincount(each.labels).tolist() for each in model._split(part)]
+        assert counts == [[32, 8], [8, 2]]
