@@ -10,10 +10,12 @@ from aae.training.optimizers import SGD, Adam, learning_rate, make_optimizer
 
 
 def weights():
-    """Two layers' weights, one of them in another memory layout, and one without gradients."""
+    """Three layers' weights, in several layouts and number formats, and one without gradients."""
     generator = torch.Generator().manual_seed(0)
-    drawn = [torch.randn(shape, generator=generator) for shape in [(40, 30), (8, 3, 2, 2), (5,)]]
+    shapes = [(40, 30), (8, 3, 2, 2), (6,), (5,)]
+    drawn = [torch.randn(shape, generator=generator) for shape in shapes]
     drawn[1] = drawn[1].contiguous(memory_format=torch.channels_last)
+    drawn[2] = drawn[2].double()
     return [torch.nn.Parameter(each) for each in drawn]
 
 
@@ -35,7 +37,7 @@ PAIRS = {
 
 
 def differentiated(parameters, step):
-    for number, parameter in enumerate(parameters[:2]):  # the last has no gradient
+    for number, parameter in enumerate(parameters[:3]):  # the last has no gradient
         generator = torch.Generator().manual_seed(10 * step + number)
         parameter.grad = torch.empty_like(parameter).normal_(generator=generator)
 
@@ -58,7 +60,24 @@ def test_torchs_optimisers_do_the_same(name, same_state):
         assert all(map(torch.equal, ours, before)) == (step == 2)
         if name != "sgd":
             assert same_state(own.numbered(), other.state_dict()["state"])
-    assert torch.equal(ours[2], weights()[2])
+    assert torch.equal(ours[3], weights()[3])
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"), [("adam", "_fused_adam_"), ("momentum", "_fused_sgd_")]
+)
+def test_a_call_has_one_number_format_as_gpus_need_it(name, kernel, monkeypatch):
+    formats, real = [], getattr(torch, kernel)
+
+    def note(parameters, gradients, *lists, **how):
+        formats.append({each.dtype for each in [*parameters, *gradients]})
+        return real(parameters, gradients, *lists, **how)
+
+    monkeypatch.setattr(torch, kernel, note)
+    parameters = weights()
+    differentiated(parameters, 0)
+    PAIRS[name][0](parameters).step()
+    assert formats == [{torch.float32}, {torch.float64}]
 
 
 @pytest.mark.parametrize("name", PAIRS)

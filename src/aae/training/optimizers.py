@@ -16,7 +16,7 @@ Moments = dict[str, Tensor]
 
 
 class Optimizer(ABC):
-    """Updates parameters by one of torch's fused kernels, all of them in one call.
+    """Updates parameters by one of torch's fused kernels, all of one number format in one call.
 
     `torch.optim` calls the same kernels, but its first step imports torch's compiler, which takes a
     second, and each step sorts the parameters again.
@@ -33,6 +33,7 @@ class Optimizer(ABC):
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float):
         self.parameters = list(parameters)
+        self.dtypes = list(dict.fromkeys(parameter.dtype for parameter in self.parameters))
         self.lr = torch.tensor(lr, device=self.parameters[0].device)
         self.state = {}
 
@@ -43,16 +44,17 @@ class Optimizer(ABC):
         Args:
             bad: on the device; the update is skipped where it is 1.
         """
-        moved: list[Tensor] = []
-        gradients = []
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                moved.append(parameter)
-                gradients.append(parameter.grad)
-                if parameter not in self.state:
-                    self.state[parameter] = self._begin(parameter)
-        if moved:
-            self._update(moved, gradients, [self.state[p] for p in moved], bad)
+        for dtype in self.dtypes:  # a network of one's own may have several
+            moved: list[Tensor] = []
+            gradients = []
+            for parameter in self.parameters:
+                if parameter.grad is not None and parameter.dtype == dtype:
+                    moved.append(parameter)
+                    gradients.append(parameter.grad)
+                    if parameter not in self.state:
+                        self.state[parameter] = self._begin(parameter)
+            if moved:
+                self._update(moved, gradients, [self.state[p] for p in moved], bad)
 
     def numbered(self) -> dict[int, Moments]:
         """Its state, by the parameter's number."""
