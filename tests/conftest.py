@@ -6,6 +6,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aae.autoencoder import Batch
 from aae.bench.contender import Setup
@@ -19,6 +20,7 @@ from aae.run import Part
 from aae.training.batches import Batches
 from aae.training.trainer import Observer, Trainer
 
+RED, BLUE = (200, 30, 40), (20, 60, 220)
 SMOOTH = {"vat_weight": 1.0, "tangent_weight": 1.0, "warp_weight": 1.0, "balance_weight": 1.0}
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is no bug
@@ -244,3 +246,14 @@ def make(tiny, new_model):
 def batch(part):
     images = torch.from_numpy(part.images[:20]).float() / 127.5 - 1
     return Batch(images, torch.from_numpy(part.labels[:20]))
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder of fourteen red cats and seven blue dogs, 10 pixels high and 8 wide."""
+    for name, colour, count in (("cat/{:02}.png", RED, 14), ("dog/large/{}.PNG", BLUE, 7)):
+        for k in range(count):
+            place = tmp_path / "pets" / name.format(k)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 10), colour).save(place)
+    return tmp_path / "pets"

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from aae import inference
-from aae.estimators import AdversarialAutoencoder
 from aae.fit import fit
 
 
@@ -264,19 +263,6 @@ class TestPredict:
         code, _, err = run("predict", basic_run.folder, "digits", "--out", out)
         assert code == 2
         assert "'gaussian', which does not classify; train one that does: aae train semi" in err
-
-
-def test_samples_of_a_saved_estimator_are_in_its_own_units(run, tmp_path):
-    X = np.random.default_rng(0).normal(size=(60, 3)) + 1000
-    model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=2, random_state=0).fit(X)
-    model.save(tmp_path / "run")
-    out = tmp_path / "s.npy"
-    assert run("sample", tmp_path / "run", "--count", 50, "--out", out)[0] == 0
-    assert np.abs(np.load(out) - 1000).max() < 100
-    code, _, err = run("encode", tmp_path / "run", out, "--out", tmp_path / "z.npy")
-    assert code == 2
-    assert "learned rows of numbers, which this command does not read: open it in Python" in err
-    assert f"aae.load('{tmp_path / 'run'}')" in err
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A folder of pictures: what it means, how each is read, what is refused, and that it is kept."""
 
 import shutil
-import threading
-import warnings
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aae.data import Reading, Stored, decoding, folders, load, names_in, open_folder, stored
+from aae.data import Reading, decoding, folders, load, names_in, open_folder
 from aae.data.decoding import UnreadableError, decode, look
 from aae.data.folders import arrange
 
@@ -23,16 +21,6 @@ def save(path, colour=RED, size=(10, 8), mode="RGB", **how):
     image = Image.new("RGB", size[::-1], colour).convert(mode)
     image.save(path, **how)
     return path
-
-
-@pytest.fixture
-def pets(tmp_path):
-    """Fourteen red cats and seven blue dogs."""
-    for k in range(14):
-        save(tmp_path / "pets" / "cat" / f"{k:02}.png")
-    for k in range(7):
-        save(tmp_path / "pets" / "dog" / "large" / f"{k}.PNG", BLUE)
-    return tmp_path / "pets"
 
 
 def zipped(folder):
@@ -328,98 +316,3 @@ def test_a_damaged_member_of_a_zip_is_unreadable(pets):
     packed.write_bytes(content)
     with pytest.raises(ValueError, match=r"1 of 21 pictures .* pets/cat/00.png \("):
         load(str(packed), reading=Reading((4,), 3))
-
-
-# --- decoded once
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Which sizes pictures were decoded to."""
-    sizes = []
-
-    def noted(file, size, channels):
-        sizes.append(size)
-        return decode(file, size, channels)
-
-    monkeypatch.setattr("aae.data.kept.decode", noted)
-    return sizes
-
-
-def test_pictures_are_decoded_once_until_one_changes(pets, counted):
-    first = load(str(pets))
-    assert len(counted) == 21
-    np.testing.assert_array_equal(load(str(pets)).train_images, first.train_images)
-    assert len(counted) == 21
-    save(pets / "cat" / "00.png", BLUE)
-    assert np.asarray(load(str(pets)).train_images).sum() != np.asarray(first.train_images).sum()
-    assert len(counted) == 42
-    load(str(pets), reading=Reading((4,)))
-    assert counted[42:] == [(4, 4)] * 21
-
-
-def test_only_the_newest_is_kept(pets, tmp_path, monkeypatch):
-    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
-    for colour in (RED, BLUE):
-        save(pets / "cat" / "00.png", colour, (10, 8))
-        save(pets / "cat" / f"more-{colour[0]}.png")
-        load(str(pets))
-    assert len(list((tmp_path / "cache").rglob("pixels.npy"))) == 1
-    assert not list((tmp_path / "cache").rglob(".partial*"))
-
-
-def test_a_full_disk_is_told(pets, tmp_path, monkeypatch):
-    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        "aae.data.kept.shutil.disk_usage", lambda place: type("Usage", (), {"free": 21 * 240 - 1})
-    )
-    with pytest.raises(ValueError, match="take a smaller --image-size, or set AAE_CACHE_DIR"):
-        load(str(pets))
-
-
-def test_a_cache_that_cannot_be_written_is_told(pets, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(
-        OSError, match=r"cannot write to the cache .* set AAE_CACHE_DIR to a folder"
-    ):
-        load(str(pets))
-
-
-def test_whoever_may_read_the_cache_may_read_what_is_kept(pets, tmp_path, monkeypatch):
-    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
-    load(str(pets))
-    (tmp_path / "made").mkdir()
-    (kept,) = (tmp_path / "cache").rglob("pixels.npy")
-    assert kept.parent.stat().st_mode == (tmp_path / "made").stat().st_mode
-
-
-def test_warnings_are_silenced_around_the_threads_and_not_in_them(pets, monkeypatch):
-    silenced = []
-
-    class Noted(warnings.catch_warnings):
-        def __enter__(self):
-            silenced.append(threading.current_thread())
-            return super().__enter__()
-
-    def warned(file, size, channels):
-        warnings.warn("odd metadata", stacklevel=1)
-        return decode(file, size, channels)
-
-    monkeypatch.setattr("aae.data.kept.decode", warned)
-    before = [*warnings.filters]
-    with monkeypatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        patch.setattr(warnings, "catch_warnings", Noted)
-        load(str(pets))
-    assert warnings.filters == before
-    assert {*silenced} == {threading.current_thread()}
-
-
-def test_what_does_not_fit_into_memory_stays_in_its_file(pets, monkeypatch):
-    resident = load(str(pets))
-    monkeypatch.setattr(stored, "RESIDENT", 0)
-    data = load(str(pets))
-    assert isinstance(data.train_images, Stored)
-    np.testing.assert_array_equal(data.train_images, resident.train_images)
-    np.testing.assert_array_equal(data.test_labels, resident.test_labels)

@@ -1,15 +1,23 @@
 """What is taken from the cache of decoded pictures, and when they are decoded anew."""
 
 import os
+import threading
+import warnings
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from aae.data import open_folder
+from aae.data import Reading, Stored, load, open_folder, stored
+from aae.data.decoding import decode
 
 WHITE, BLACK = 255, 0
+RED, BLUE = (200, 30, 40), (20, 60, 220)
+
+
+def picture(colour):
+    return Image.new("RGB", (8, 10), colour)
 
 
 def save(path, values):
@@ -47,3 +55,95 @@ def test_a_zip_of_other_pictures_of_the_same_length_is_read_anew(place, tmp_path
         with ZipFile(packed, "w") as file:
             file.write(place / "a.bmp", "a.bmp")
         assert middles(packed) == [values]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Which sizes pictures were decoded to."""
+    sizes = []
+
+    def noted(file, size, channels):
+        sizes.append(size)
+        return decode(file, size, channels)
+
+    monkeypatch.setattr("aae.data.kept.decode", noted)
+    return sizes
+
+
+def test_pictures_are_decoded_once_until_one_changes(pets, counted):
+    first = load(str(pets))
+    assert len(counted) == 21
+    np.testing.assert_array_equal(load(str(pets)).train_images, first.train_images)
+    assert len(counted) == 21
+    picture(BLUE).save(pets / "cat" / "00.png")
+    assert np.asarray(load(str(pets)).train_images).sum() != np.asarray(first.train_images).sum()
+    assert len(counted) == 42
+    load(str(pets), reading=Reading((4,)))
+    assert counted[42:] == [(4, 4)] * 21
+
+
+def test_only_the_newest_is_kept(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    for colour in (RED, BLUE):
+        picture(colour).save(pets / "cat" / "00.png")
+        picture(RED).save(pets / "cat" / f"more-{colour[0]}.png")
+        load(str(pets))
+    assert len(list((tmp_path / "cache").rglob("pixels.npy"))) == 1
+    assert not list((tmp_path / "cache").rglob(".partial*"))
+
+
+def test_a_full_disk_is_told(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        "aae.data.kept.shutil.disk_usage", lambda place: type("Usage", (), {"free": 21 * 240 - 1})
+    )
+    with pytest.raises(ValueError, match="take a smaller --image-size, or set AAE_CACHE_DIR"):
+        load(str(pets))
+
+
+def test_a_cache_that_cannot_be_written_is_told(pets, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(
+        OSError, match=r"cannot write to the cache .* set AAE_CACHE_DIR to a folder"
+    ):
+        load(str(pets))
+
+
+def test_whoever_may_read_the_cache_may_read_what_is_kept(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    load(str(pets))
+    (tmp_path / "made").mkdir()
+    (kept,) = (tmp_path / "cache").rglob("pixels.npy")
+    assert kept.parent.stat().st_mode == (tmp_path / "made").stat().st_mode
+
+
+def test_warnings_are_silenced_around_the_threads_and_not_in_them(pets, monkeypatch):
+    silenced = []
+
+    class Noted(warnings.catch_warnings):
+        def __enter__(self):
+            silenced.append(threading.current_thread())
+            return super().__enter__()
+
+    def warned(file, size, channels):
+        warnings.warn("odd metadata", stacklevel=1)
+        return decode(file, size, channels)
+
+    monkeypatch.setattr("aae.data.kept.decode", warned)
+    before = [*warnings.filters]
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patch.setattr(warnings, "catch_warnings", Noted)
+        load(str(pets))
+    assert warnings.filters == before
+    assert {*silenced} == {threading.current_thread()}
+
+
+def test_what_does_not_fit_into_memory_stays_in_its_file(pets, monkeypatch):
+    resident = load(str(pets))
+    monkeypatch.setattr(stored, "RESIDENT", 0)
+    data = load(str(pets))
+    assert isinstance(data.train_images, Stored)
+    np.testing.assert_array_equal(data.train_images, resident.train_images)
+    np.testing.assert_array_equal(data.test_labels, resident.test_labels)

@@ -193,23 +193,6 @@ def test_warm_start_needs_the_classes_of_before(iris):
         model.fit(iris[0][:, :3], iris[1])
 
 
-@pytest.mark.parametrize("kind", [AdversarialAutoencoder, AdversarialClassifier])
-def test_early_stopping_keeps_the_best_epoch(kind, iris):
-    settings = SMALL | {"n_epochs": 200, "learning_rate": 0.03, "n_iter_no_change": 3}
-    model = kind(early_stopping=True, validation_fraction=0.2, **settings).fit(*iris)
-    watched = "reconstruction" if kind is AdversarialAutoencoder else "classification"
-    held_out = [r[watched] for r in model.history_ if r["split"] == "validation"]
-    assert len(held_out) < 200
-    assert len(held_out) - (np.argmin(held_out) + 1) == 3
-    assert model.n_iter_ == np.argmin(held_out) + 1
-
-
-def test_a_share_to_hold_out_must_leave_something(iris):
-    for share, message in ((0, "between 0 and 1"), (0.001, "holds out 0: at least 1")):
-        with pytest.raises(ValueError, match=message):
-            AdversarialAutoencoder(early_stopping=True, validation_fraction=share).fit(iris[0])
-
-
 def test_verbose_shows_epochs(iris, capsys):
     AdversarialAutoencoder(2, **SMALL).fit(iris[0])
     assert capsys.readouterr().out == ""

@@ -1,11 +1,12 @@
-"""What early stopping keeps: the weights and the state of the best epoch, whatever came after."""
+"""Early stopping: what is held out, and that the best epoch is kept whatever came after."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
-from aae.estimators import AdversarialClassifier
+from aae.estimators import AdversarialAutoencoder, AdversarialClassifier
 from aae.estimators.training import train
 from aae.run import Part
 
@@ -35,3 +36,22 @@ def test_the_same_share_of_each_class_is_held_out():
         model = AdversarialClassifier(validation_fraction=0.2, random_state=seed)
         counts = [np.bincount(each.labels).tolist() for each in model._split(part)]
         assert counts == [[32, 8], [8, 2]]
+
+
+@pytest.mark.parametrize("kind", [AdversarialAutoencoder, AdversarialClassifier])
+def test_early_stopping_keeps_the_best_epoch(kind):
+    settings = {"hidden": 16, "n_epochs": 200, "learning_rate": 0.03, "n_iter_no_change": 3}
+    settings |= {"early_stopping": True, "validation_fraction": 0.2, "random_state": 0}
+    model = kind(**settings).fit(*load_iris(return_X_y=True))
+    watched = "reconstruction" if kind is AdversarialAutoencoder else "classification"
+    held_out = [r[watched] for r in model.history_ if r["split"] == "validation"]
+    assert len(held_out) < 200
+    assert len(held_out) - (np.argmin(held_out) + 1) == 3
+    assert model.n_iter_ == np.argmin(held_out) + 1
+
+
+def test_a_share_to_hold_out_must_leave_something():
+    X, _ = load_iris(return_X_y=True)
+    for share, message in ((0, "between 0 and 1"), (0.001, "holds out 0: at least 1")):
+        with pytest.raises(ValueError, match=message):
+            AdversarialAutoencoder(early_stopping=True, validation_fraction=share).fit(X)
