@@ -8,6 +8,7 @@ from aae.autoencoder import Pass
 from aae.build import VARIANTS, build
 from aae.own_networks import Networks
 from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
+from aae.terms import Balanced, TangentAdversarial, VirtualAdversarial, Warped
 
 
 def seeded(seed=0):
@@ -39,9 +40,10 @@ def test_the_config_decides_the_networks(new_model, tiny):
     assert model.decoder.trunk.linears[0].in_features == 14
 
 
-def test_wide_codes_are_read_at_the_start_as_narrow_ones_are(make):
+@pytest.mark.parametrize("prior", ["gaussian", "uniform"])
+def test_wide_codes_are_read_at_the_start_as_narrow_ones_are(make, prior):
     z = torch.randn(20, 2, generator=seeded())
-    narrow, wide = (make("basic", prior_std=std) for std in (1.0, 5.0))
+    narrow, wide = (make("basic", prior=prior, prior_std=std) for std in (1.0, 5.0))
     assert torch.allclose(wide.decode(5 * z), narrow.decode(z), atol=1e-6)
     labels = torch.zeros(20, dtype=torch.long)
     told = [m.adversaries["z"].fake(c, labels) for m, c in ((narrow, z), (wide, 5 * z))]
@@ -76,6 +78,14 @@ def test_batch_normalisation_is_in_the_encoder_alone(make, variant):
         if isinstance(module, torch.nn.BatchNorm1d)
     ]
     assert names == ["encoder.trunk.norms.0", "encoder.trunk.norms.1"]
+
+
+def test_the_config_decides_how_far_terms_on_classes_look(make):
+    sizes = {"vat_radius": 2.0, "tangent_radius": 0.5, "warp_size": 0.7, "balance_slack": 0.2}
+    terms = VirtualAdversarial(2.0), TangentAdversarial(0.5), Warped(0.7), Balanced(0.2)
+    assert make("vat", **sizes).terms == terms
+    (helper,) = make("denoised", denoising_std=0.9).helpers
+    assert helper.std == 0.9
 
 
 def test_noise_is_taken_off_fully_connected_layers_of_ours(new_model, tiny):

@@ -234,6 +234,18 @@ def test_the_best_is_kept_beside_the_newest(trainer, tmp_path, caplog):
     assert "going by epoch-0005" in caplog.text
 
 
+def test_a_whole_one_without_figures_is_better_than_a_damaged_best(trainer, tmp_path):
+    for epoch, figures in ((1, {"error": 0.5}), (2, {}), (3, {})):
+        checkpoint.save(tmp_path, at(trainer, epoch), keep=9, figures=figures)
+    assert checkpoint.best(tmp_path, "error") == tmp_path / "epoch-0001"
+    for epoch in (1, 3):
+        damage(tmp_path / f"epoch-000{epoch}")
+    assert checkpoint.best(tmp_path, "error") == tmp_path / "epoch-0002"
+    damage(tmp_path / "epoch-0002")
+    with pytest.raises(checkpoint.DamagedError, match="no checkpoint is whole"):
+        checkpoint.best(tmp_path, "error")
+
+
 # --- a save cut short
 
 

@@ -5,9 +5,11 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 import aae.run
 from aae import fit
+from aae.observers import Keeper
 from aae.replicas import training
 from aae.replicas.outcome import Outcome, Stopped
 from aae.replicas.together import in_step
@@ -112,6 +114,22 @@ def test_one_that_failed_is_named_after_ctrl_c(run, tmp_path, monkeypatch):
     code, out, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder)
     assert (code, err) == (130, "aae: seed-0: out of luck\n")
     assert f"those that ran are saved, go on with: aae train --resume {folder}" in out
+
+
+def test_one_that_was_lost_is_not_late(run, tmp_path, monkeypatch):
+    def spoil(group):
+        with torch.no_grad():
+            next(group.members[1].model.decoder.parameters()).fill_(torch.nan)
+        train(group)
+
+    train = Group.run
+    monkeypatch.setattr(Group, "run", spoil)
+    monkeypatch.setattr(Keeper, "is_late", lambda keeper: keeper.run.config.seed == 1)
+    folder = tmp_path / "all"
+    code, _, err = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", folder)
+    assert (code, err.startswith("aae: seed-1: seed 1, step 1: ")) == (1, True)
+    places = checkpoint.found(folder / "seed-0" / "checkpoints")
+    assert [place.name for place in places] == ["epoch-0002"]
 
 
 def test_data_are_loaded_once(run, tmp_path, monkeypatch):

@@ -237,6 +237,19 @@ def test_a_config_is_frozen():
         config().lr = 1.0
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": "digits"}, {"data_dir": "here"}, {"image_size": (8,)}, {"channels": 1},
+        {"unreadable": "skip"}, {"label_column": "kind"}, {"missing": "impute"},
+        {"categorical_columns": ("zone",)}, {"ignore_columns": ("id",)},
+    ],
+)  # fmt: skip
+def test_other_readings_are_other_data(changes):
+    assert config(**changes).source != config().source
+    assert config(**changes, seed=1, labels=0, epochs=3).source == config(**changes).source
+
+
 def test_the_weights_by_phase():
     made = config(
         model="semi",

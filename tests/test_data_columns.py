@@ -155,6 +155,14 @@ def test_missing_values_are_masked(make):
     assert columns.encode({"age": [None], "colour": ["red"]})[0].tolist() == [0, 1, 0, 1]
 
 
+def test_gaps_are_those_of_columns_by_their_names():
+    columns = Columns.of({"a": [1, 2], "b": [3, 5]}, missing="impute")
+    rows = columns.encode({"b": [5, None], "more": [0, 0], "a": [None, 1]})
+    assert rows.tolist() == [[0, 1, 1, 0], [-1, 0, 0, 1]]
+    known = [columns.known(block, rows).tolist() for block in columns.blocks]
+    assert known == [[False, True], [True, False]]
+
+
 def test_impute_is_another_layout_whatever_is_missing():
     columns = Columns.of(TABLE, missing="impute")
     assert columns.width == Columns.of(TABLE).width + 2

@@ -301,6 +301,12 @@ def test_the_index_that_pandas_keeps_in_parquet_is_no_column(tmp_path):
     assert len(load_table(tmp_path / "mine.parquet").columns.blocks) == 1
 
 
+def test_brackets_in_a_name_are_no_pattern(tmp_path):
+    for name, count in (("t1", 5), ("t[1]", 9)):
+        polars.DataFrame({"a": range(count)}).write_parquet(tmp_path / f"{name}.parquet")
+    assert len(read_table(tmp_path / "t[1].parquet")) == 9
+
+
 def test_without_polars_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     (tmp_path / "mine.csv").write_text("a\n1\n")
@@ -313,6 +319,15 @@ def test_flags_of_tables_are_refused_elsewhere(tmp_path):
     for data in ("digits", str(tmp_path / "p.npy")):
         with pytest.raises(ValueError, match="is no table: --label-column"):
             load(data, table=TableReading("target"))
+
+
+def test_a_config_says_how_its_table_is_read(tmp_path, tiny):
+    rows = [f"{k},{k % 3},{'xy'[k % 2]}" for k in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,zone,kind", *rows]))
+    columns = {"categorical_columns": ("zone",), "ignore_columns": ("id",)}
+    data = data_of(tiny(data=str(tmp_path / "t.csv"), label_column="kind", **columns))
+    assert [(b.name, b.kind) for b in data.columns.blocks] == [("zone", "categorical")]
+    assert data.classes == ("x", "y")
 
 
 def test_a_run_knows_its_columns_and_what_changed(tmp_path, tiny, no_pictures):

@@ -45,6 +45,14 @@ def test_no_more_processes_than_gpus(monkeypatch, name, rank, fine):
             choose_device(name)
 
 
+def test_processes_on_other_hosts_need_no_gpu_here(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for variable, value in {"RANK": 2, "LOCAL_RANK": 0, "WORLD_SIZE": 4}.items():
+        monkeypatch.setenv(variable, str(value))
+    assert choose_device("auto").type == "cuda"
+
+
 def test_a_gpu_convolves_in_float32_where_that_was_asked_for(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     choose_precision("float32", CPU)

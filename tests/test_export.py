@@ -128,6 +128,20 @@ def test_a_file_says_what_it_takes(tiny_run, exported):
     assert sizes == [["n", 2], ["n", 10], ["n", 1, 8, 8]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("semi", "probabilities of classes"),
+        ("supervised", "probabilities of classes"),
+        ("cluster", "probabilities of clusters"),
+        ("basic", None),
+    ],
+)
+def test_a_file_says_what_y_is_of_where_there_is_one(tiny, digits, tmp_path, kind, words):
+    run = Run.create(tmp_path / "run", tiny(model=kind), digits)
+    assert about(run, run.new_model()).get("y") == words
+
+
 def test_a_table_says_what_its_cells_are(tiny, tmp_path):
     rows = "\n".join(f"{k % 7},{'red' if k % 3 else 'blue'}" for k in range(60))
     (tmp_path / "table.csv").write_text("size,colour\n" + rows)

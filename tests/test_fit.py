@@ -375,7 +375,7 @@ def test_a_short_training_is_not_over_before_its_rates_have_risen(tiny, tmp_path
     config = tiny(epochs=3, warmup=100, lr_steps=(), lr=0.5, log_every=1)
     run = fit(config, tmp_path)
     rates = [r["learning_rate"] for r in run.records() if r["split"] == "train"]
-    assert rates[:3] == pytest.approx([1 / 3, 0.5, 0.5])  # of the next step; a tenth of 33
+    assert rates[:4] == pytest.approx([1 / 6, 1 / 3, 0.5, 0.5])  # three steps, a tenth of 33
     assert run.config.warmup == 100
 
 

@@ -12,6 +12,7 @@ import pytest
 from aae.fit import fit
 from aae.observers import Keeper, Painter, Recorder, is_due
 from aae.run import Run
+from aae.training import checkpoint
 from aae.training.trainer import Progress
 
 with warnings.catch_warnings():  # tensorboard's own imports
@@ -209,6 +210,24 @@ def test_checkpoints_by_the_clock(run, keeper, monkeypatch):
     # Whoever stops a training at a step that was just saved is given what was saved.
     assert watch.save(at(5, 0, 5, **vars(run.config))) == run.checkpoints / "epoch-0003"
     assert len(watch.saved) == 3
+
+
+def test_the_end_is_saved_though_the_last_step_was(run, keeper, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("aae.observers.time.monotonic", lambda: now[0])
+    watch = keeper(epochs=1, checkpoint_every="1m")
+    now[0] = 61
+    watch.on_step(at(2, 0, 2, **vars(run.config)))
+    watch.on_epoch(at(2, 1, 0, **vars(run.config)))
+    assert watch.saved == [(0, 2), (1, 0)]
+
+
+def test_the_figures_of_an_epoch_are_not_those_of_later_weights(run, keeper):
+    watch = keeper(epochs=2, sample_every=1)
+    epochs_of(watch, run, [{"error": 0.5}])
+    watch.save(at(3, 1, 1, **vars(run.config)))
+    ended, later = (checkpoint.figures_of(run.checkpoints / f"epoch-000{k}") for k in (1, 2))
+    assert (ended["error"], later) == (0.5, {})
 
 
 def test_nothing_is_painted_when_it_is_not_due(run, monkeypatch):

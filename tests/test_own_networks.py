@@ -158,6 +158,13 @@ def test_what_they_compute_counts_for_the_size_of_batches(tiny):
     assert 100 < sizes[0] < sizes[1] / 10
 
 
+def test_what_they_compute_is_counted_as_they_are_tried_alone(tiny):
+    model = made(tiny(), Networks(encoder=Features()))
+    before = model.encoder.trunk.values
+    model.encode(torch.zeros(4, 1, 8, 8))
+    assert model.encoder.trunk.values == before > 0
+
+
 # --- weights that the user froze
 
 

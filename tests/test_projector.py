@@ -9,7 +9,8 @@ from PIL import Image
 
 from aae import projector
 from aae.inference import encode
-from aae.run import Splits
+from aae.observers import Painter
+from aae.run import Part, Run, Splits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -40,6 +41,13 @@ def test_a_run_shows_its_held_out_codes(tiny_run, digits):
     assert np.allclose(codes, expected, atol=1e-3)
     for k in (0, 50, len(labels) - 1):
         assert (thumbnails[k] == np.asarray(part.images[k])[0][..., None]).all()
+
+
+def test_a_code_without_a_label_is_of_no_class(tiny, digits, tmp_path):
+    run = Run.create(tmp_path / "run", tiny(), digits)
+    part = Part(digits.train_images[:3], np.array([1, -1, 0]))
+    Painter(run, None, None)._projector(run.new_model().eval(), part)
+    assert shown(run.folder)[1] == ["1", "?", "0"]
 
 
 @pytest.mark.parametrize(

@@ -60,5 +60,10 @@ def test_the_command_says_what_differs_from_the_recipe(name):
     )
 
 
+def test_the_command_turns_off_what_the_recipe_turns_on():
+    changed = replace(recipe("semi-deep"), batch_norm=False, denoising_weight=0.0)
+    assert command(changed) == "aae train semi-deep --no-batch-norm --denoising-weight 0.0"
+
+
 def test_a_config_of_ones_own_has_no_command(tiny):
     assert command(tiny()) == ""

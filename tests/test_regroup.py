@@ -83,6 +83,7 @@ def test_weights_of_an_epoch_that_is_not_the_last_are_merged_too(tiny, tmp_path)
     run = fit(config, tmp_path / "run")
     fewer = regroup(run, 4, tmp_path / "fewer")
     assert fewer.epochs_done == run.epochs_in_use < 4  # so high a rate makes it worse again
+    assert fewer.config.keep_best is None  # figures were of clusters that are no longer there
     assert merged(fewer) != [0, 1, 2, *[3] * 6], "as it is before anything is merged"
     assert set(merged(fewer)) == {0, 1, 2, 3}
     assert list(fewer.figures.glob("*.png"))

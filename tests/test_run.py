@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aae.data import GIVEN, IN_MEMORY, Dataset, Stored
 from aae.run import Run, Splits, data_of, versions
@@ -142,6 +143,15 @@ def test_some_of_a_part(part):
     few = part.some(4)
     assert np.array_equal(few.images, part.images[[0, 33, 66, 99]])
     assert np.array_equal(few.labels, part.labels[[0, 33, 66, 99]])
+
+
+def test_a_config_says_how_its_pictures_are_read(tiny, tmp_path):
+    for k in range(9):
+        Image.new("RGB", (8, 8), (30 * k, 9, 9)).save(tmp_path / f"{k}.png")
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    config = tiny(data=str(tmp_path), image_size=(4, 6), channels=1, unreadable="skip")
+    data = data_of(config)
+    assert (data.shape, data.left_out) == ((1, 4, 6), ("x.png",))
 
 
 # --- folders

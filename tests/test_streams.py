@@ -97,6 +97,14 @@ def test_a_window_is_blocks_from_everywhere_in_any_order(small):
     assert np.mean(places) == pytest.approx(14.5, abs=3)
 
 
+def test_seed_and_epoch_decide_what_is_in_a_window_and_its_order(small):
+    both = [(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    firsts = {frozenset(order(stream(200, 5, seed), epoch)[:30]) for seed, epoch in both}
+    assert len(firsts) == 4
+    # The only window of thirty pictures holds them all.
+    assert len({tuple(order(stream(30, 5, seed), epoch)) for seed, epoch in both}) == 4
+
+
 def test_the_next_window_is_read_ahead_and_once(small, monkeypatch):
     read, done = [], threading.Event()
     original = Stream._read

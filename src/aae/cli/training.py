@@ -100,13 +100,18 @@ def _refuse_several(why: str) -> None:
 
 
 def watched(
-    folder: Path, training: Callable[[Iterable[Observer]], Run], *, json: bool = False
+    folder: Path,
+    training: Callable[[Iterable[Observer]], Run],
+    *,
+    data_dir: str | None = None,
+    json: bool = False,
 ) -> int:
     """Run a training, and show its progress and results.
 
     Args:
         folder: its run folder.
         training: a function that trains, given the observers.
+        data_dir: where the data set lies now, if elsewhere than the config says.
         json: end with one JSON object on standard output; the rest goes to standard error.
 
     Returns:
@@ -128,7 +133,7 @@ def watched(
     except Interrupted as stop:
         say(shown, f"stopped; {stop.place} is saved, go on with: aae train --resume {folder}")
         return INTERRUPTED
-    _conclude(run, time.monotonic() - began, None if json else shown)
+    _conclude(run, time.monotonic() - began, None if json else shown, data_dir)
     return 0
 
 
@@ -177,6 +182,7 @@ def _resume(
     return watched(
         resume,
         lambda others: fit.resume(resume, others, data_dir=data_dir, device=device),
+        data_dir=data_dir,
         json=json,
     )
 
@@ -200,22 +206,24 @@ def merge(
 
     since = time.perf_counter()
     merged = regroup(Run(run), clusters, out, data_dir=data_dir)
-    _conclude(merged, time.perf_counter() - since, None if json else console())
+    seconds = time.perf_counter() - since
+    _conclude(merged, seconds, None if json else console(), data_dir)
     return 0
 
 
-def _conclude(run: Run, seconds: float, shown: Console | None) -> None:
+def _conclude(run: Run, seconds: float, shown: Console | None, data_dir: str | None) -> None:
     """Show how a training ended: losses, figures on the validation set, verdict, and paths.
 
     Args:
         run: the trained run.
         seconds: how long it took.
         shown: the console to show it on; without one, it is printed as JSON.
+        data_dir: where the data set lies now, if elsewhere than the config says.
     """
     from aae.cli import tables
     from aae.evaluate import evaluate, write_report
 
-    figures = evaluate(run, split="validation", judge=False)
+    figures = evaluate(run, split="validation", data_dir=data_dir, judge=False)
     page = write_report(run, figures)
     losses = tables.last_losses(run.records())
     if shown is None:

@@ -137,9 +137,19 @@ def newest(folder: Path) -> Path | None:
 
 
 def best(folder: Path, figure: str) -> Path | None:
-    """The undamaged checkpoint with the lowest validation figure; the newest if none has one."""
-    measured = sorted((figures_of(place).get(figure, math.inf), place) for place in found(folder))
-    return _first_whole([place for value, place in measured if value < math.inf]) or newest(folder)
+    """The undamaged checkpoint with the lowest validation figure; the newest if none has one.
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        DamagedError: see `newest`.
+    """
+    values = {place: figures_of(place).get(figure, math.inf) for place in found(folder)}
+    measured = sorted(
+        (p for p, value in values.items() if value < math.inf), key=values.__getitem__
+    )
+    return _first_whole([*measured, *(p for p in reversed(values) if p not in measured)])
 
 
 def figures_of(place: Path) -> dict[str, float]:
