@@ -131,12 +131,14 @@ def as_in_paper(config: Config) -> Config:
     """A config with the training of the paper's appendix, and none of our additions.
 
     SGD with momentum, one phase after the other on batches of 100, learning rates of 0.01 and 0.1
-    that fall at epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where codes have more than two
-    dimensions, and where labels name parts of the prior, 0.02 replaces 0.1: most of these diverge
-    at 0.1 or learn nothing (docs/trials.md says which).
+    that fall at epochs 50 and 1,000, weights drawn from N(0, 0.01²). Where labels name parts of the
+    prior, and where codes have more than two dimensions and layers are not normalised, as those of
+    clusters are, 0.02 replaces 0.1: most of these diverge at 0.1 or learn nothing (docs/trials.md
+    says which).
     """
     semi = config.model == "semi"
-    adversarial = 0.1 if config.latent_dim == 2 and config.model != "labels" else 0.02
+    gentle = config.model == "labels" or (config.latent_dim > 2 and config.model != "cluster")
+    adversarial = 0.02 if gentle else 0.1
     return replace(
         config, epochs=50, step="alternating", optimizer="sgd", momentum=0.9,
         adversarial_momentum=0.1, lr=0.01, adversarial_lr=adversarial,
