@@ -47,7 +47,8 @@ def test_its_training_stands_where_it_stood(first, same_state, digits):
         assert same_state(now[name], state[name])
     for name, optimizer in state["optimizers"].items():
         assert same_state(now["optimizers"][name]["state"], optimizer["state"])
-        assert trainer.step.optimizers[name].betas == optimizer["param_groups"][0]["betas"]
+        (group,), own = optimizer["param_groups"], trainer.step.optimizers[name]
+        assert (own.betas, own.EPSILON, 0) == (group["betas"], group["eps"], group["weight_decay"])
 
 
 def test_it_goes_on_and_is_of_today_then(first, no_pictures):

@@ -89,7 +89,7 @@ def test_an_optimiser_goes_on_from_its_state(name, same_state):
             differentiated(optimizer.parameters, step)
             optimizer.step()
     second = PAIRS[name][0](parts)
-    second.load(first.numbered())
+    second.load(first.numbered(), "critic")
     for optimizer in (one, second):
         differentiated(optimizer.parameters, 2)
         optimizer.step()
@@ -104,15 +104,15 @@ def test_a_state_that_does_not_fit_is_refused_and_none_of_it_taken():
     differentiated(optimizer.parameters, 0)
     optimizer.step()
     state = optimizer.numbered()
-    kept = dict(optimizer.state)
+    kept, which = dict(optimizer.state), "parameter 0 of the optimiser 'critic' has "
     for change, words in [
-        ({7: state[0]}, "there is no parameter 7"),
-        ({0: {"momentum_buffer": torch.zeros(40, 30)}}, r"parameter 0 has \['momentum_buffer'\]"),
-        ({0: state[1]}, r"parameter 0 has \[8, 3, 2, 2\] for exp_avg, not \[40, 30\]"),
-        ({0: {**state[0], "exp_avg": torch.ones(())}}, r"has \[\] for exp_avg, not \[40, 30\]"),
+        ({7: state[0]}, "the optimiser 'critic' has no parameter 7"),
+        ({0: {"momentum_buffer": torch.zeros(40, 30)}}, which + r"\['momentum_buffer'\]"),
+        ({0: state[1]}, which + r"\[8, 3, 2, 2\] for exp_avg, not \[40, 30\]"),
+        ({0: {**state[0], "exp_avg": torch.ones(())}}, which + r"\[\] for exp_avg, not \[40, 30\]"),
     ]:
         with pytest.raises(ValueError, match=words):
-            optimizer.load(state | change)
+            optimizer.load(state | change, "critic")
         assert optimizer.state == kept
 
 

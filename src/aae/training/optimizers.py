@@ -60,8 +60,12 @@ class Optimizer(ABC):
         """Its state, by the parameter's number."""
         return {n: self.state[p] for n, p in enumerate(self.parameters) if p in self.state}
 
-    def load(self, state: Mapping[Any, Any]) -> None:
+    def load(self, state: Mapping[Any, Any], name: str) -> None:
         """Continue from a copy of what `numbered` gave, perhaps on another device.
+
+        Args:
+            state: what it gave.
+            name: what to call this optimiser in messages.
 
         Raises:
             ValueError: it is the state of another optimiser, or of other parameters.
@@ -69,18 +73,17 @@ class Optimizer(ABC):
         loaded = {}
         for number, values in state.items():
             if number not in range(len(self.parameters)):
-                raise ValueError(f"there is no parameter {number!r}")
+                raise ValueError(f"the optimiser {name!r} has no parameter {number!r}")
             parameter = self.parameters[number]
             moments = loaded[parameter] = self._begin(parameter)
+            which = f"parameter {number} of the optimiser {name!r}"
             if values.keys() != moments.keys():
-                raise ValueError(f"parameter {number} has {[*values]}, not {[*moments]}")
-            for name, moment in moments.items():
-                if values[name].shape != moment.shape:  # copying would broadcast
-                    raise ValueError(
-                        f"parameter {number} has {list(values[name].shape)} for {name}, not "
-                        f"{list(moment.shape)}"
-                    )
-                moment.copy_(values[name])
+                raise ValueError(f"{which} has {[*values]}, not {[*moments]}")
+            for key, moment in moments.items():
+                shape = list(values[key].shape)
+                if shape != list(moment.shape):  # copying would broadcast
+                    raise ValueError(f"{which} has {shape} for {key}, not {list(moment.shape)}")
+                moment.copy_(values[key])
         self.state = loaded
 
     @abstractmethod

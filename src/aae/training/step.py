@@ -155,7 +155,7 @@ class Step(ABC):
             ValueError: a state belongs to another optimiser or to other parameters.
         """
         for name, optimizer in self.optimizers.items():
-            optimizer.load(state[name]["state"])
+            optimizer.load(state[name]["state"], name)
         self.watch.remember()
         if self.replays is not None:
             self.replays.forget()
