@@ -48,6 +48,24 @@ def test_files_that_a_new_name_puts_into_another_order_are_read_anew(place):
     assert middles(place) == [BLACK, WHITE]
 
 
+def test_files_that_exchange_their_names_are_read_anew(place):
+    a, b, aside = place / "a.bmp", place / "b.bmp", place / "aside"
+    for path in (a, b):
+        os.utime(path, ns=(0, 0))
+    assert middles(place) == [WHITE, BLACK]
+    for old, new in ((a, aside), (b, a), (aside, b)):
+        old.rename(new)
+    assert middles(place) == [BLACK, WHITE]
+
+
+def test_a_file_with_other_content_and_its_old_date_is_read_anew(place):
+    assert middles(place) == [WHITE, BLACK]
+    before = (place / "b.bmp").stat()
+    save(place / "b.bmp", WHITE)
+    os.utime(place / "b.bmp", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert middles(place) == [WHITE, WHITE]
+
+
 def test_a_zip_of_other_pictures_of_the_same_length_is_read_anew(place, tmp_path):
     packed = tmp_path / "pictures.zip"
     for values in (WHITE, BLACK):

@@ -210,12 +210,13 @@ class _Folder:
             for name in filter(_is_picture, files):
                 yield (Path(folder) / name).relative_to(self.place).as_posix()
 
-    def stamp(self, name: str) -> tuple[int, int]:
+    def stamp(self, name: str) -> tuple[int, ...]:
         try:
             status = (self.place / name).stat()
         except OSError:  # a dangling link, say: opening it says so
-            return -1, -1
-        return status.st_size, status.st_mtime_ns
+            return ()
+        # A new name or a date set back changes the last of these (on Windows it is constant).
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
