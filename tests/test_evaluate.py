@@ -10,7 +10,7 @@ from torch import nn
 
 from aae import evaluate as measuring
 from aae import legibility, uncertainty
-from aae.data import GIVEN, Stored, spread
+from aae.data import GIVEN, IN_MEMORY, Stored, spread
 from aae.evaluate import evaluate, with_errors, write_report
 from aae.fit import fit
 from aae.own_networks import OURS, Networks
@@ -316,6 +316,7 @@ OWN = Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU()))
         (OWN, "digits", "its own encoder: aae.fit.fit(…, networks=…) in Python"),
         (OURS, GIVEN, "data given in Python: aae.fit.fit(…, dataset=…) in Python"),
         (OWN, GIVEN, "its own encoder and data given in Python: aae.fit.fit(…, networks=…, data"),
+        (OURS, IN_MEMORY, "data given in Python: the fit of such an estimator repeats it."),
     ],
 )
 def test_the_report_has_no_command_that_would_train_something_else(

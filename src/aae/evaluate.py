@@ -15,7 +15,7 @@ from aae import health, inference, legibility, metrics, report, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.captions import captioned
 from aae.codes import Codes
-from aae.data import NOWHERE, Columns, Dataset, column_distances
+from aae.data import IN_MEMORY, NOWHERE, Columns, Dataset, column_distances
 from aae.recipes import command
 from aae.run import Part, Run, Splits
 
@@ -316,6 +316,8 @@ def _by_hand(run: Run) -> str:
     if not any(given.values()):
         return ""
     what = " and ".join(filter(None, given.values()))
+    if run.config.data == IN_MEMORY:
+        return f"Trained with {what}: the fit of such an estimator repeats it."
     takes = ", ".join(f"{name}=…" for name, words in given.items() if words)
     return f"Trained with {what}: aae.fit.fit(…, {takes}) in Python repeats it."
 
