@@ -391,5 +391,7 @@ def test_the_summary_of_runs(tiny_run, tmp_path):
 def test_means_and_deviations_by_hand():
     measured = [{"a": 1.0, "b": 1.0}, {"a": 2.0}, {"a": 6.0, "b": 2.0}]
     assert spread(measured) == {"a": {"mean": 3.0, "std": pytest.approx(7**0.5)}}
+    counted = [{"classes_drawn": 9, "seed": 0}, {"classes_drawn": 10, "seed": 1}]
+    assert spread(counted) == {"classes_drawn": {"mean": 9.5, "std": pytest.approx(0.5**0.5)}}
     assert spread([{"a": 1.5}]) == {"a": {"mean": 1.5, "std": None}}
     assert spread([]) == {}

@@ -322,11 +322,19 @@ def _by_hand(run: Run) -> str:
     return f"Trained with {what}: aae.fit.fit(…, {takes}) in Python repeats it."
 
 
+def numbers(figures: dict[str, Any]) -> dict[str, float]:
+    """The numbers that `evaluate` measured, by name."""
+    return {
+        name: value
+        for name, value in figures.items()
+        if isinstance(value, int | float) and name not in _NOT_MEASURED
+    }
+
+
 def with_errors(figures: dict[str, Any]) -> dict[str, str]:
     """The numbers that `evaluate` gave, in words, with their standard errors."""
     errors = figures["standard_errors"]
     return {
         name: uncertainty.in_words(value, errors.get(name))
-        for name, value in figures.items()
-        if isinstance(value, int | float) and name not in _NOT_MEASURED
+        for name, value in numbers(figures).items()
     }

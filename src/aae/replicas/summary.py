@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aae.data import Dataset
-from aae.evaluate import Split, evaluate, write_report
+from aae.evaluate import Split, evaluate, numbers, write_report
 from aae.run import Run
 from aae.storage import write_json
 
@@ -55,10 +55,11 @@ def spread(measured: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]
     >>> spread([{"error": 0.02, "recipe": "semi"}, {"error": 0.04, "recipe": "semi"}])
     {'error': {'mean': 0.03, 'std': 0.01414213562373095}}
     """
+    every = [numbers(each) for each in measured]
     values = {
-        name: [each[name] for each in measured]
-        for name, first in (measured[0] if measured else {}).items()
-        if isinstance(first, float) and all(name in each for each in measured)
+        name: [each[name] for each in every]
+        for name in (every[0] if every else ())
+        if all(name in each for each in every)
     }
     return {
         name: {
