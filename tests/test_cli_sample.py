@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 import torch
 
 from aae import inference
@@ -48,6 +49,33 @@ def test_the_seed_draws_categories_too(run, tiny, tmp_path, monkeypatch, no_pict
         assert run("sample", folder, "--count", 40, "--seed", seed, "--out", out)[0] == 0
         written.append(out.read_text())
     assert written[0] == written[1] != written[2]
+
+
+def test_numbers_have_the_digits_that_their_column_can_tell(
+    run, tiny, tmp_path, monkeypatch, no_pictures
+):
+    data, out = tmp_path / "t.csv", tmp_path / "s.csv"
+    rows = [f"{1.6e9 + 150 * (-1) ** k},1234567.5,{(123456789.25, 0.5)[k % 2]}" for k in range(90)]
+    data.write_text("\n".join(["time,all,some", *rows]))
+    config = tiny(data=str(data), epochs=1, hidden=8, categorical_columns=("some",))
+    made = fit(config, tmp_path / "run")
+    cells = torch.tensor([[0.1234567, 0.0, 1.0, 0.0], [-0.5, 0.0, 0.0, 1.0]])
+    monkeypatch.setattr(inference, "samples", lambda *_: iter([cells]))
+    assert run("sample", made.folder, "--count", 2, "--out", out)[0] == 0
+    times = [round(float(t), 4) for t in made.columns.decode(cells.numpy())["time"]]
+    assert times[0] - times[1] == pytest.approx(150 * 0.6234567, abs=1)
+    assert out.read_text().splitlines() == [
+        "time,all,some", f"{times[0]},1234567.5,0.5", f"{times[1]},1234567.5,123456789.25",
+    ]  # fmt: skip
+
+
+def test_a_clusters_column_is_called_as_no_feature_is(run, tiny, tmp_path, no_pictures):
+    data, out = tmp_path / "t.csv", tmp_path / "s.csv"
+    data.write_text("cluster,x\n" + "".join(f"{k % 7},{k}\n" for k in range(90)))
+    config = tiny(model="cluster", clusters=3, data=str(data), epochs=1, hidden=8)
+    folder = fit(config, tmp_path / "run").folder
+    assert run("sample", folder, "--count", 4, "--label", 1, "--out", out)[0] == 0
+    assert out.read_text().startswith("cluster,x,cluster_\n")
 
 
 def test_samples_of_a_saved_estimator_are_in_its_own_units(run, tmp_path):

@@ -1,8 +1,9 @@
 """A folder of pictures: what it means, how each is read, what is refused, and that it is kept."""
 
+import os
 import shutil
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import pytest
@@ -160,6 +161,30 @@ def test_a_zip_may_have_backslashes_for_slashes(tmp_path):
     with ZipFile(tmp_path / "a.zip", "a") as packed:
         packed.writestr("pets/cat/a.png", content)  # then a backslash is one
     assert names_in(tmp_path / "a.zip")[0] == "C:\\pets\\cat\\1.png"
+
+
+def test_paths_in_a_zip_may_be_written_in_many_ways(tmp_path):
+    content = save(tmp_path / "a.png").read_bytes()
+    with ZipFile(tmp_path / "a.zip", "w") as packed:
+        for k in range(10):
+            packed.writestr(ZipInfo(f"./pets//{'cat' if k % 2 else './dog'}/{k}.png"), content)
+        packed.writestr(ZipInfo("pets//.thumbs/0.png"), content)
+    data = load(str(tmp_path / "a.zip"))
+    assert (data.classes, len(data.train_labels)) == (("cat", "dog"), 9)
+
+
+def test_a_class_may_have_any_name(tmp_path):
+    for name in (b"caf\xe9", b"caf\xe8", "thé".encode()):
+        for k in range(3):
+            place = tmp_path / os.fsdecode(name)
+            save(tmp_path / "a.png").rename(place.mkdir(exist_ok=True) or place / f"{k}.png")
+    assert load(str(tmp_path)).classes == ("caf\\xe8", "caf\\xe9", "thé")
+
+
+def test_a_pipe_is_no_picture(pets):
+    os.mkfifo(pets / "cat" / "pipe.png")
+    with pytest.raises(ValueError, match=r"1 of 22 .* cat/pipe.png \(it is no file\)"):
+        load(str(pets), reading=Reading((4,), 3))
 
 
 @pytest.mark.parametrize("place", ["empty", "empty.zip"])

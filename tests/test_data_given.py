@@ -165,6 +165,53 @@ def test_other_labels_do_not_get_the_names_of_classes(own, others):
     assert dataset.classes == tuple(str(k) for k in range(1 + others.max()))
 
 
+def test_labels_that_stand_in_for_others_need_those_of_the_test_set():
+    both = ImageFolderLike(PICTURES, LABELS), ImageFolderLike(PICTURES[:4], LABELS[:4])
+    hub = [Hub({"x": ROWS[:n, 0], "y": LABELS[:n].tolist()}, {"x": None, "y": ClassLabel()})
+           for n in (70, 4)]  # fmt: skip
+    for train, test in (both, hub):
+        with pytest.raises(ValueError, match="labels of the old kind: give test_labels, too"):
+            dataset_of(train, 1 - LABELS, test=test)
+        made = dataset_of(train, 1 - LABELS, test=test, test_labels=[1, 0, -1, 0])
+        assert made.test_labels.tolist() == [1, 0, -1, 0]
+        some = np.where(np.arange(70) < 40, LABELS, -1)  # the data's own, some left out
+        assert dataset_of(train, some, test=test).test_labels.tolist() == [0, 1, 0, 1]
+    with pytest.raises(ValueError, match="give test_labels, too"):
+        dataset_of(dict(zip(("train", "test"), hub, strict=True)), 1 - LABELS)
+
+
+def test_a_test_set_may_name_its_classes_in_another_order():
+    def of(*classes):
+        items = ImageFolderLike(PICTURES[:4], [0, 1, 1, 0])
+        items.classes = classes
+        return items
+
+    train = ImageFolderLike(PICTURES, LABELS)
+    made = dataset_of(train, test=of("dog", "cat"))
+    assert (made.classes, made.test_labels.tolist()) == (("cat", "dog"), [1, 0, 0, 1])
+    lone = of("dog")
+    lone.labels = [0, 0, 0, 0]  # as where a folder of the test set is missing
+    assert dataset_of(train, test=lone).test_labels.tolist() == [1, 1, 1, 1]
+    assert dataset_of(train, test=of("dog", "cat", "cow")).test_labels.tolist() == [1, 0, 0, 1]
+    with pytest.raises(ValueError, match=r"test set has the class 'cow', and the .* cat, dog"):
+        dataset_of(train, test=of("cat", "cow"))
+    with pytest.raises(ValueError, match="test set has the class '1', and the training set"):
+        dataset_of(train, test=of("dog"))
+    names = [ClassLabel(("no", "yes")), ClassLabel(("yes", "no"))]
+    first, second = (Hub({"x": ROWS[:, 0], "y": LABELS.tolist()}, {"x": None, "y": y})
+                     for y in names)  # fmt: skip
+    assert dataset_of(first, test=second).test_labels.tolist() == (1 - LABELS).tolist()
+
+
+def test_what_is_masked_is_missing():
+    rows = np.ma.array(ROWS, mask=np.arange(210).reshape(70, 3) == 4)
+    with pytest.raises(ValueError, match="'1' has 1 missing of 70 values, the first in row 1"):
+        dataset_of(rows)
+    plain = np.where(rows.mask, np.nan, ROWS)
+    imputed = TableReading(missing="impute")
+    assert same(dataset_of(rows, reading=imputed), dataset_of(plain, reading=imputed))
+
+
 def test_truth_values_are_labels():
     assert same(dataset_of(Items(ROWS, [k % 2 == 1 for k in range(70)])), dataset_of(ROWS, LABELS))
 
@@ -263,6 +310,7 @@ def test_labels_have_the_names_of_their_own_column(rest):
         (PICTURES, {"reading": TableReading("y")}, "labels|holds pictures"),
         (Items([np.zeros(3), np.zeros(4)]), {}, r"of 2 shapes, such as \(3,\) and \(4,\)"),
         (7, {}, "int is no table"),
+        (ROWS, {"labels": LABELS, "test_labels": LABELS}, "test_labels are given without a test"),
         ({"x": [1, 2]}, {"labels": [0, 1], "reading": TableReading("x")}, "in the column 'x', too"),
     ],
 )
@@ -305,11 +353,13 @@ def test_files_of_other_arrays_are_refused(tmp_path):
     (tmp_path / "bad.npz").write_text("no zip")
     np.savez(tmp_path / "flat.npz", x=ROWS[0])
     np.savez(tmp_path / "long.npz", x=ROWS, y=LABELS[:3])
+    np.savez(tmp_path / "lone.npz", x=ROWS, y=LABELS, y_test=LABELS)
     np.save(tmp_path / "gap.npy", np.where(ROWS > 8, np.nan, ROWS))
     for name, words in {
         "odd.npz": "holds the arrays here; call them x, and y",
         "bad.npz": "bad.npz is no file of numpy's arrays",
         "flat.npz": r"flat.npz: an array \[3\] is no table",
+        "lone.npz": "lone.npz has y_test without x_test",
         "long.npz": r"labels are int64 \[3\]; they must be integers \[70\]",
         "gap.npy": r"gap.npy: column '\d' has \d+ missing of 70 values.*--missing impute",
     }.items():

@@ -55,6 +55,16 @@ def test_an_advised_share_works(count, more):
     assert words.endswith("more" if more else "less")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_split_leaves_each_class_an_example(seed):
+    labels = np.array([*range(10), *[-1] * 100])
+    train, validation = split_validation(labels, 0.1, seed)
+    assert len(validation) == 11
+    assert {*labels[train]} == {-1, *range(10)}
+    # Where all have but one, some have to give it.
+    assert len(split_validation(np.arange(10), 0.3, seed)[1]) == 3
+
+
 def test_split_depends_on_the_seed_alone():
     first, again, other = (split_validation(LABELS, 0.2, seed)[1] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)

@@ -50,6 +50,16 @@ def test_early_stopping_keeps_the_best_epoch(kind):
     assert model.n_iter_ == np.argmin(held_out) + 1
 
 
+def test_what_early_stopping_took_back_is_no_part_of_the_history():
+    X, y = load_iris(return_X_y=True)
+    settings = {"hidden": 16, "n_epochs": 200, "learning_rate": 0.03, "n_iter_no_change": 3}
+    model = AdversarialClassifier(early_stopping=True, random_state=0, **settings).fit(X, y)
+    assert model.history_[-1]["epoch"] == model.n_iter_ + 3
+    model.partial_fit(X, y)
+    trained = [r["epoch"] for r in model.history_ if r["split"] == "train"]
+    assert trained == [*range(1, model.n_iter_ + 1)]
+
+
 def test_a_share_to_hold_out_must_leave_something():
     X, _ = load_iris(return_X_y=True)
     for share, message in ((0, "between 0 and 1"), (0.001, "holds out 0: at least 1")):

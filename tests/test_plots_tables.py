@@ -96,6 +96,21 @@ def test_a_bar_is_as_long_as_the_distance():
         plots.column_distances({"none": np.nan}, {})
 
 
+def test_bars_of_many_columns_are_of_the_farthest():
+    made = {str(k): 0.1 * (k % 70) for k in range(200)}
+    axes = plots.column_distances(made, {}).axes[0]
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(names) == 60
+    assert names == sorted(names, key=int)
+    assert min(made[name] for name in names) == pytest.approx(4.6)
+    assert axes.get_xlabel().endswith("the farthest 60 of 200 columns")
+
+
+def test_nothing_known_among_generated_rows_is_nothing_drawn():
+    real, gone = {"x": RNG.normal(size=50)}, {"x": np.full(50, np.nan)}
+    assert len(panels(plots.pairs(real, gone))[-1].patches) == 1  # of the real rows
+
+
 def test_distances_are_those_of_the_definitions():
     columns = Columns.of(table(300), missing="impute")
     a, b = (columns.encode(t) for t in (table(400), table(400, shift=3)))

@@ -65,5 +65,10 @@ def test_the_command_turns_off_what_the_recipe_turns_on():
     assert command(changed) == "aae train semi-deep --no-batch-norm --denoising-weight 0.0"
 
 
+def test_a_value_that_looks_like_a_flag_follows_an_equals_sign():
+    changed = replace(recipe("gaussian"), label_column="-the age", ignore_columns=("-x",))
+    assert command(changed) == ("aae train gaussian '--label-column=-the age' --ignore-columns=-x")
+
+
 def test_a_config_of_ones_own_has_no_command(tiny):
     assert command(tiny()) == ""

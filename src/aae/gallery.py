@@ -240,4 +240,4 @@ def columns_for(count: int) -> int:
     >>> columns_for(100), columns_for(7)
     (10, 3)
     """
-    return max(1, math.isqrt(count - 1) + 1 if count > 1 else 1)
+    return math.isqrt(max(count - 1, 0)) + 1

@@ -139,6 +139,9 @@ def command(config: Config) -> str:
         if isinstance(value, bool):
             words.append(flag(name) if value else flag(f"no_{name}"))
         else:
-            values = value if isinstance(value, tuple) else (value,)
-            words += [flag(name), *(shlex.quote(str(v)) for v in values)]
+            values = [str(each) for each in (value if isinstance(value, tuple) else (value,))]
+            if len(values) == 1 and values[0].startswith("-"):  # a flag, but for the equals sign
+                words.append(shlex.quote(f"{flag(name)}={values[0]}"))
+            else:
+                words += [flag(name), *map(shlex.quote, values)]
     return " ".join(words)

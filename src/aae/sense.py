@@ -74,7 +74,7 @@ def _refuse_values(c: Config) -> None:
         raise ValueError(f"--validation must lie between 0 and 1, not {c.validation}")
     if c.adversarial_lr is not None and not 0 < c.adversarial_lr < math.inf:
         raise ValueError(f"--adversarial-lr must be above 0, not {c.adversarial_lr}")
-    if any(step < 0 or (step >= 1 and step % 1) for step in c.lr_steps):
+    if any(not step >= 0 or (step >= 1 and step % 1) for step in c.lr_steps):
         raise ValueError(
             "--lr-steps must be whole epochs, or shares of --epochs below 1, not "
             + " ".join(str(step) for step in c.lr_steps)

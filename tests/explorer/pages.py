@@ -61,7 +61,7 @@ class Explored:
         """Wait until a picture's pixels are these [h, w] in [0, 1], to rounding."""
         for _ in range(100):
             off = np.abs(self.pixels(selector) - 255 * np.asarray(expected)).max()
-            if off < 1.01:
+            if off < 0.51:
                 return
             self.page.wait_for_timeout(30)
         raise AssertionError(f"{selector} is off by {off} levels")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from aae.autoencoder import Autoencoder
+    from aae.data import Columns
     from aae.run import Run
 
 SHOWN = 20
@@ -144,7 +145,7 @@ def sample(
         if place.columns:
             drawn = np.random.default_rng(seed)
             tables = (place.columns.decode(piece.numpy(), drawn) for piece in pieces)
-            _write_table(path, tables, _told(place, model, labels))
+            _write_table(path, place.columns, tables, _told(place, model, labels))
         elif out.suffix.lower() == ".png":
             images = torch.cat(list(pieces)).numpy()
             scale = max(1, round(64 / images.shape[2]))
@@ -321,30 +322,44 @@ def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, li
     """The class or cluster that was asked for in each row, under its column's name."""
     if labels is None:
         return {}
+    numbers: list[object] = labels.tolist()
     if model.finds_clusters:
-        return {"cluster": labels.tolist()}
-    if not _knows_classes(model):  # a part of the prior, which is no class
-        return {"component": labels.tolist()}
-    named = [place.classes[k] for k in labels.tolist()]
-    return {place.config.label_column or "label": named}
+        name, told = "cluster", numbers
+    elif not _knows_classes(model):  # a part of the prior, which is no class
+        name, told = "component", numbers
+    else:
+        name, told = place.config.label_column or "label", [place.classes[k] for k in labels]
+    features = {block.name for block in place.columns.blocks} if place.columns else set()
+    while name in features:
+        name += "_"
+    return {name: told}
 
 
 def _write_table(
-    path: Path, tables: Iterable[dict[str, np.ndarray]], beside: dict[str, list[object]]
+    path: Path,
+    columns: Columns,
+    tables: Iterable[dict[str, np.ndarray]],
+    beside: dict[str, list[object]],
 ) -> None:
     """Write tables with the same columns one after another, and columns for them all beside."""
+    decimals = {
+        block.name: block.decimals
+        for block in columns.numeric
+        if not (block.integer or block.constant)
+    }
     start = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for table in tables:
-            columns = [values.tolist() for values in table.values()]
-            end = start + len(columns[0])
-            columns += [values[start:end] for values in beside.values()]
+            cells = [
+                (values.round(decimals[name]) if name in decimals else values).tolist()
+                for name, values in table.items()
+            ]
+            end = start + len(cells[0])
+            cells += [values[start:end] for values in beside.values()]
             if not start:
                 writer.writerow([*table, *beside])
-            for row in zip(*columns, strict=True):
-                # Seven digits are all that float32 has.
-                writer.writerow([f"{v:.7g}" if isinstance(v, float) else v for v in row])
+            writer.writerows(zip(*cells, strict=True))
             start = end
 
 

@@ -7,6 +7,7 @@ a cell for each number that is 1 where the number is missing. Last comes each ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -54,6 +55,11 @@ class Block:
     def cells(self) -> slice:
         """Where the cells are in a row."""
         return slice(self.start, self.start + self.width)
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of a decoded number that a cell of float32, of seven digits, can tell."""
+        return min(300, 6 - math.floor(math.log10(self.scale)))  # 10 to that power is a float
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,7 @@ class Columns:
     @property
     def width(self) -> int:
         """Cells of a row, d."""
-        masks = len(self.numeric) if self.missing == "impute" else 0
-        return masks + sum(block.width for block in self.blocks)
+        return int(self.masks.stop) + sum(block.width for block in self.categorical)
 
     def known(self, block: Block, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which of some rows [n, width] have a value in a block of these columns: [n]."""

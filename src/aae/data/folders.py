@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     is_test = np.array([parts.get(top) == TEST for top in tops])
     # Within a part, its own name is no class.
     within = [folder[top in parts :] for folder, top in zip(folders, tops, strict=True)]
-    of = [folder[0] if folder else "" for folder in within]
+    of = [_printable(folder[0]) if folder else "" for folder in within]
     named = [(name, test) for name, test in zip(of, is_test, strict=True) if name]
     known = {name for name, test in named if not test}
     if unknown := {name for name, test in named if test} - known:
@@ -147,6 +148,11 @@ def arrange(names: Iterable[str], place: Path) -> Tree:
     numbers = {name: k for k, name in enumerate(classes)}
     labels = np.array([numbers.get(name, -1) for name in of], np.int64)
     return Tree(tuple(map(str, paths)), labels, classes, is_test)
+
+
+def _printable(name: str) -> str:
+    r"""A folder's name, which may be any bytes, as a class is called: `caf\xe9`, if not UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _parts(tops: set[str]) -> dict[str, str]:
@@ -212,16 +218,19 @@ class _Folder:
 
     def stamp(self, name: str) -> tuple[int, ...]:
         try:
-            status = (self.place / name).stat()
+            file = (self.place / name).stat()
         except OSError:  # a dangling link, say: opening it says so
             return ()
         # A new name or a date set back changes the last of these (on Windows it is constant).
-        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return file.st_size, file.st_mtime_ns, file.st_ctime_ns
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         path = self.place / name
-        _refuse_large(path.stat().st_size)
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe that nobody writes to would be waited for
+            raise UnreadableError("it is no file")
+        _refuse_large(about.st_size)
         with path.open("rb") as file:
             yield file
 
@@ -240,7 +249,9 @@ class _Zip:
         infos = self.zip.infolist()
         # Some programs of Windows write backslashes for slashes.
         slash = "/" if any("/" in info.filename for info in infos) else "\\"
-        self.infos = {info.filename.replace(slash, "/"): info for info in infos}
+        # Paths may be written as ./a and a//b, too.
+        names = [str(PurePosixPath(info.filename.replace(slash, "/"))) for info in infos]
+        self.infos = dict(zip(names, infos, strict=True))
 
     @property
     def names(self) -> Iterator[str]:

@@ -143,7 +143,11 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
         raise ValueError(
             f"column {name!r} is a single value, {values!r}: give a list, with a value for each row"
         )
-    array = values if isinstance(values, np.ndarray) else _objects(values)
+    if isinstance(values, np.ma.MaskedArray):
+        array = values.data.astype(object)
+        array[np.ma.getmaskarray(values)] = None
+    else:
+        array = values if isinstance(values, np.ndarray) else _objects(values)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} is {list(array.shape)}: it needs one value for each row")
     if array.dtype.kind in "fiu" and not fixed:

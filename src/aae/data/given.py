@@ -49,10 +49,11 @@ def dataset_of(
         labels: integers [n], -1 for none, where the data do not hold them, or in place of those
             that they hold. If they are the data's own, apart from -1, they have the names that the
             data give to them, and a column of the data that holds them is no feature; other labels
-            are named by their numbers, and all columns are features.
+            are named by their numbers, and all columns are features; a test set then needs its own.
         test: the test set, of the same kind; without it a part is split off, see
             `aae.data.splits.split_test`.
-        test_labels: its labels.
+        test_labels: its labels. Where both parts name their classes, they may do so in another
+            order.
         name: of the data set.
         reading: how a table is read.
 
@@ -68,9 +69,16 @@ def dataset_of(
         return data
     if isinstance(data, Mapping) and _is_hub(data.get("train")):
         data, test = data["train"], data.get("test") if test is None else test
+    if test is None and test_labels is not None:
+        raise ValueError("test_labels are given without a test set: give test, too")
     whole = [_unpacked(data, labels, reading)]
     if test is not None:
         whole.append(_unpacked(test, test_labels, reading))
+        if whole[0].replaced and test_labels is None and whole[1].labels is not None:
+            raise ValueError(
+                "labels are given in place of those that the data hold, and the test set holds "
+                "labels of the old kind: give test_labels, too"
+            )
     if whole[0].labels is not None:
         reading = replace(reading, label_column=None)
     return _built(name, whole, reading)
@@ -78,11 +86,19 @@ def dataset_of(
 
 @dataclass(frozen=True)
 class _Given:
-    """What a user gave: a table, rows or pictures; labels, if given apart; names of classes."""
+    """What a user gave.
+
+    Attributes:
+        examples: a table, rows or pictures.
+        labels: those that are not in a column of the table.
+        classes: their names, where the data have names for them.
+        replaced: whether the data hold other labels than these.
+    """
 
     examples: Any
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...] = ()
+    replaced: bool = False
 
 
 def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
@@ -98,6 +114,8 @@ def load_arrays_file(place: Path, reading: TableReading = PLAINLY) -> Dataset:
         ValueError: it holds something else; says what it may hold.
     """
     found = _arrays(place)
+    if "y_test" in found and "x_test" not in found:
+        raise ValueError(f"{place} has y_test without x_test: add the one, or leave out the other")
     parts = [("x", "y"), ("x_test", "y_test")] if "x_test" in found else [("x", "y")]
     whole = [_Given(found[x], _labels(found.get(y), len(found[x]))) for x, y in parts]
     return _built(str(place), whole, reading)
@@ -160,7 +178,8 @@ def _arrays(place: Path) -> dict[str, NDArray[Any]]:
 
 def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset:
     """A data set from a training set and, if there is one, a test set."""
-    first = whole[0]
+    first, *others = whole
+    whole = [first, *(_named_alike(part, first.classes, name) for part in others)]
     known = [part.labels for part in whole if part.labels is not None]
     classes = first.classes or numbered(name, *known)
     if len(classes) == 1:
@@ -179,6 +198,23 @@ def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset
         is_test[split_test(labels, name)] = True
         parts = [(images[chosen], labels[chosen]) for chosen in (~is_test, is_test)]
     return Dataset(Path(name).stem, classes, *parts[0], *parts[1])
+
+
+def _named_alike(part: _Given, classes: tuple[str, ...], name: str) -> _Given:
+    """A test set with its classes numbered as in the training set."""
+    if part.labels is None or not classes or part.classes in ((), classes):
+        return part
+    there = [(k, part.classes[k] if k < len(part.classes) else str(k))
+             for k in np.unique(part.labels).tolist() if k >= 0]  # fmt: skip
+    if unknown := [called for _, called in there if called not in classes]:
+        raise ValueError(
+            f"{name}: the test set has the class {unknown[0]!r}, and the training set has "
+            f"{', '.join(classes)}"
+        )
+    labels = np.full_like(part.labels, -1)
+    for k, called in there:
+        labels[part.labels == k] = classes.index(called)
+    return replace(part, labels=labels, classes=classes)
 
 
 def _sure(part: _Given) -> NDArray[np.int64]:
@@ -205,8 +241,9 @@ def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
     kinds = [(type(feature).__name__, name) for name, feature in data.features.items()]
     image = next((name for kind, name in kinds if kind == "Image"), None)
     named = [name for kind, name in kinds if kind == "ClassLabel"]
-    found = _labels(labels, len(data))
+    found, replaced = _labels(labels, len(data)), False
     if found is not None:
+        replaced = _replace(found, [data[name] for name in named])
         named = [name for name in named if _are(found, data[name])]
     column = column or next(iter(named), None)
     names: tuple[str, ...] = ()
@@ -215,7 +252,8 @@ def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
     if names or (column and image):
         found = _labels(list(data[column]), len(data)) if found is None else found
         data = data.remove_columns(column)
-    return _Given(_stacked(data[image]) if image else data.with_format("arrow")[:], found, names)
+    examples = _stacked(data[image]) if image else data.with_format("arrow")[:]
+    return _Given(examples, found, names, replaced)
 
 
 def _of_items(data: Any, labels: Any) -> _Given:
@@ -227,13 +265,19 @@ def _of_items(data: Any, labels: Any) -> _Given:
     found = _labels(own or None if labels is None else labels, len(items))
     named = labels is None or (own and _are(labels, own))
     classes = tuple(map(str, getattr(data, "classes", ()))) if named else ()
-    return _Given(_stacked(items), found, classes)
+    replaced = labels is not None and _replace(labels, [own] if own else [])
+    return _Given(_stacked(items), found, classes, replaced)
 
 
 def _are(labels: Iterable[Any], own: Iterable[Any]) -> bool:
     """Whether labels are the data's own, some of them perhaps left out."""
     known = [(mine, theirs) for mine, theirs in zip(labels, own, strict=True) if mine >= 0]
     return bool(known) and all(np.array_equal(*pair) for pair in known)
+
+
+def _replace(labels: Iterable[Any], held: Sequence[Iterable[Any]]) -> bool:
+    """Whether labels are others than those that the data hold."""
+    return bool(held) and not any(_are(labels, own) for own in held)
 
 
 def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:

@@ -21,7 +21,8 @@ def split_validation(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Keep a share of the pictures for validation, the same share of each class.
 
-    `round(share * n)` pictures are kept in all; a class gives its part rounded down or up.
+    `round(share * n)` pictures are kept in all; a class gives its part rounded down or up. It gives
+    its last picture only where no other has one to spare.
 
     Args:
         labels: int64 [n]; -1 (no label) counts as a class of its own.
@@ -46,7 +47,8 @@ def split_validation(
     parts = counts * share
     kept = np.floor(parts).astype(np.int64)
     missing = round(len(labels) * share) - kept.sum()
-    kept[np.argsort(kept - parts, kind="stable")[:missing]] += 1
+    last = (values >= 0) & (kept + 1 == counts)
+    kept[np.lexsort((kept - parts, last))[:missing]] += 1
     is_validation = np.zeros(len(labels), dtype=bool)
     for value, n_kept in zip(values, kept, strict=True):
         members = rng.permutation(np.flatnonzero(labels == value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,19 +52,20 @@ class TableReading:
     categorical_columns: tuple[str, ...] = ()
     ignore_columns: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.label_column in (*self.categorical_columns, *self.ignore_columns):
+            raise ValueError(
+                f"--label-column {self.label_column} is no feature: leave it out of "
+                "--categorical-columns and --ignore-columns"
+            )
+
 
 PLAINLY = TableReading()
 
 
 def load_table(place: Path, reading: TableReading = PLAINLY) -> Dataset:
     """A data set from the table in a CSV or Parquet file; see `from_table`."""
-    given, label = [*reading.categorical_columns, *reading.ignore_columns], reading.label_column
-    if label in given:
-        raise ValueError(
-            f"--label-column {label} is no feature: leave it out of --categorical-columns and "
-            "--ignore-columns"
-        )
-    table = read_table(place, categories=reading.categorical_columns, label=label)
+    table = read_table(place, categories=reading.categorical_columns, label=reading.label_column)
     return from_table(table, str(place), reading)
 
 
@@ -176,8 +178,8 @@ def read_table(
             fractions = cells.name == label and (typed % 1 != 0).any()
             if not fractions and _renames(cells, typed, separator == ";"):
                 typed = cells
-        if typed is cells and cells.name not in of_words | free:
-            _refuse_grouped(place, cells, separator == ";")
+        if cells.name not in of_words | free:
+            _refuse_grouped(place, cells, separator == ";", numeric=typed is not cells)
         columns.append(typed)
     return polars.DataFrame(columns)
 
@@ -225,20 +227,22 @@ def _with_points(words: Any, decimal_comma: bool) -> Any:
 
 
 def _renames(words: Any, numbers: Any, decimal_comma: bool) -> bool:
-    """Whether categories would change their names as numbers, or two of them become one."""
+    """Whether categories would change their names as numbers, other than 1 and 1.0."""
     import polars
 
     given, text = _with_points(words, decimal_comma), numbers.cast(polars.String)
     return bool(((given != text) & (given + ".0" != text)).any())
 
 
-def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
+def _refuse_grouped(place: Path, words: Any, decimal_comma: bool, numeric: bool) -> None:
     """Refuse a column of numbers if some have commas or points that may separate thousands."""
     import polars
 
     given = _with_points(words, decimal_comma)
     number = given.is_null() | given.cast(polars.Float64, strict=False).is_not_null()
     grouped = words.str.contains(f"^{_GROUPED}$") & ~number
+    if numeric and words.str.contains(",", literal=True).any():
+        grouped = words.str.contains(r"^[+-]?\d{1,3}(\.\d{3})+$")  # beside decimal commas
     if grouped.any() and (number | grouped).all():
         row = grouped.arg_true()[0]
         raise ValueError(
@@ -248,10 +252,15 @@ def _refuse_grouped(place: Path, words: Any, decimal_comma: bool) -> None:
 
 
 def _separator(place: Path) -> str:
-    """The separator of a CSV file's cells: the likeliest one in its first line."""
+    """The separator of a CSV file's cells: the likeliest one in its header."""
     try:
         with place.open(encoding="utf-8-sig") as file:
-            first = re.sub(r'"[^"]*"', "", file.readline())
+            header = next((line for line in file if line.strip("\r\n")), "")
+            for line in islice(file, 100):  # a quoted name may have line breaks
+                if header.count('"') % 2 == 0:
+                    break
+                header += line
+            first = re.sub(r'"[^"]*"', "", header)
     except UnicodeDecodeError:
         first = "\0"
     if "\0" in first:  # which UTF-16 without a byte order mark has

@@ -159,7 +159,9 @@ class Adversarial(Fitted):
             if partial:
                 if again:
                     config, state = going_on(config, self.config_, self.options), self._state
-                    history, done = self.history_, self.n_iter_
+                    # Early stopping went on for some epochs after the one that it took.
+                    history = [r for r in self.history_ if float(r["epoch"]) <= self.n_iter_]
+                    done = self.n_iter_
                 config = replace(config, epochs=done + 1, lr_steps=())
             elif self.early_stopping:
                 part, held_out = self._split(part)

@@ -43,29 +43,14 @@ class _Server(ThreadingHTTPServer):
 class _Files(SimpleHTTPRequestHandler):
     timeout = 30  # seconds that a silent client may hold a thread
 
-    def do_GET(self) -> None:
-        if self._named():
-            super().do_GET()
-
-    def do_HEAD(self) -> None:
-        if self._named():
-            super().do_HEAD()
-
     def send_head(self) -> Any:
-        """As usual, but a name that no file can have (it holds a NUL, say) is not found."""
+        """As usual, if the request names this server: another site's name may lead here, too."""
+        if self.headers.get("Host", "").rsplit(":", 1)[0] not in (HOST, "localhost"):
+            return self.send_error(403, "This server answers to 127.0.0.1 and localhost")
         try:
             return super().send_head()
-        except ValueError:
-            self.send_error(404)
-            return None
-
-    def _named(self) -> bool:
-        """Whether the request names this server: another site's name may lead here, too."""
-        name = self.headers.get("Host", "").rsplit(":", 1)[0]
-        if name in (HOST, "localhost"):
-            return True
-        self.send_error(403, "This server answers to 127.0.0.1 and localhost")
-        return False
+        except ValueError:  # a name that no file can have: it holds a NUL, say
+            return self.send_error(404)
 
     def list_directory(self, path: Any) -> None:
         """List no files."""

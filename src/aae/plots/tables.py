@@ -29,6 +29,7 @@ Table = Mapping[str, NDArray[Any]]
 """Columns by name, [n] each: numbers, NaN where missing, or objects, None where missing."""
 MOST_PAIRED = 6
 """Only this many columns, the first ones, are drawn in pairs."""
+_MOST_BARS = 60
 _REAL, _MADE = TRAIN, VALIDATION
 _DISTANCES = {
     "numbers: Wasserstein, in standard deviations": TRAIN,
@@ -103,6 +104,8 @@ def column_distances(
 ) -> Figure:
     """How far each column of generated rows is from the real one: a bar, and a mark to compare.
 
+    If there are many columns, those farthest away are drawn, and the axis says so.
+
     Args:
         made: the distance of generated rows to training rows, by column; NaN is left out.
         held_out: the same for held-out real rows: the distance between samples by chance alone.
@@ -112,9 +115,11 @@ def column_distances(
     Raises:
         ValueError: there is no distance to draw.
     """
-    names = [name for name, value in made.items() if np.isfinite(value)]
-    if not names:
+    every = [name for name, value in made.items() if np.isfinite(value)]
+    if not every:
         raise ValueError("there is no distance to draw")
+    least = sorted(made[name] for name in every)[-_MOST_BARS:][0]
+    names = [name for name in every if made[name] >= least][:_MOST_BARS]
     words = max(text_width(_short(name)) for name in names) / DPI
     width, height = words + 5.2, 0.26 * len(names) + 1.45
     figure = Figure(figsize=(width, height), dpi=DPI)
@@ -142,7 +147,8 @@ def column_distances(
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_xlim(left=0)
-    axes.set_xlabel("distance to the training rows")
+    some = f", the farthest {len(names)} of {len(every)} columns" if len(names) < len(every) else ""
+    axes.set_xlabel(f"distance to the training rows{some}")
     figure.text(0.1 / width, 1 - 0.1 / height, title or "", va="top", **TITLE)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=7.5,
@@ -205,7 +211,8 @@ def _alone(axes: Axes, real: NDArray[Any], made: NDArray[Any]) -> None:
             fill: dict[str, Any] = (
                 {"histtype": "stepfilled", "alpha": 0.35} if not side else {"histtype": "step"}
             )
-            axes.hist(there, bins=bins, density=True, color=colour, linewidth=1.4, **fill)
+            if len(there):
+                axes.hist(there, bins=bins, density=True, color=colour, linewidth=1.4, **fill)
         else:
             categories = _categories(real)
             shares = [np.mean([v == c for v in values if v is not None]) for c in categories]

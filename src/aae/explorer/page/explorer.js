@@ -214,12 +214,14 @@ export class Explorer {
   }
 
   async showOwn() {
-    if (!this.state.own) return;
-    const x = $("invert").checked ? this.state.own.x.map((v) => 1 - v) : this.state.own.x;
+    const { own } = this.state;
+    if (!own) return;
+    const x = $("invert").checked ? own.x.map((v) => 1 - v) : own.x;
     const { z, y, reconstruction } = await this.reconstruct(x);
-    this.state.own.code = Float32Array.from(z);
+    if (this.state.own !== own) return; // another was given meanwhile, or none
+    own.code = Float32Array.from(z);
     if (this.plane.reveal(this.plane.at(z))) this.scatter.draw();
-    this.put(this.state.own.code);
+    this.put(own.code);
     const names = ["yours", "reconstruction"], title = "Your picture";
     const score = "Anomaly score (reconstruction error)";
     this.say(showPair($("own"), this.data, { x, names, title, reconstruction, y, score }));

@@ -20,7 +20,7 @@ export function paint(canvas, x, [channels, height, width]) {
   const context = canvas.getContext("2d"), plane = height * width;
   const image = context.createImageData(width, height);
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * x[channels === 3 ? c * plane + i : i] + 0.5;
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * x[channels === 3 ? c * plane + i : i];
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
