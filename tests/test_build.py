@@ -127,8 +127,9 @@ def test_the_class_code_has_a_categorical_prior(make):
 
 @pytest.mark.parametrize("prior", ["mixture", "swiss-roll"])
 def test_labels_need_as_many_parts(make, prior):
-    with pytest.raises(ValueError, match=r"10 classes but the prior only 9 .* --components 10"):
-        make("labels", prior=prior, components=9)
+    for few in (1, 9):
+        with pytest.raises(ValueError, match=rf"but the prior only {few} .* --components 10"):
+            make("labels", prior=prior, components=few)
     make("labels", prior=prior, components=11)
 
 

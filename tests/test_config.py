@@ -62,6 +62,7 @@ def config(**changes):
         ({"dropout": 1.0}, r"--dropout must lie in \[0, 1\), not 1.0"),
         ({"beta1": 1.0}, r"--beta1 must lie in \[0, 1\), not 1.0"),
         ({"lr_steps": (1, 2.5)}, r"--lr-steps must be whole epochs, or shares .*, not 1 2.5"),
+        ({"seed": 2**63}, r"--seed must be below 2\^63, not 9223372036854775808"),
         ({"lr_steps": (math.nan,)}, r"--lr-steps must be whole epochs, or shares .*, not nan"),
         ({"lr_steps": (-0.5,)}, r"--lr-steps must be whole epochs, or shares .*, not -0.5"),
         ({"momentum": -0.1}, r"--momentum must lie in \[0, 1\), not -0.1"),

@@ -182,7 +182,8 @@ def test_channels_that_come_last_are_refused(tmp_path):
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "pictures.txt").write_text("no")
     with pytest.raises(
-        ValueError, match=r"is no .npy file of pictures and no folder of such; other"
+        ValueError,
+        match=r"is no .npy file of pictures and no folder of such; what else is read: a fo",
     ):
         load(str(tmp_path / "pictures.txt"))
 

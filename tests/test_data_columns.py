@@ -264,6 +264,13 @@ def test_columns_kept_before_constant_ones_were_told_are_the_same():
     assert before.encode({"a": [5], "b": [1]}).tolist() == [[2, -1]]
 
 
+def test_the_cell_that_makes_words_of_a_column_is_named():
+    columns = Columns.of({"age": [1, 2.5]})
+    for words, told in ((["42", "1,5", "old"], "'old' in row 2"), (["42", "7"], "'42' in row 0")):
+        with pytest.raises(ValueError, match=f"'age' holds {told}, and numbers where"):
+            columns.encode({"age": words})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

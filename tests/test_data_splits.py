@@ -137,10 +137,13 @@ def test_hidden_labels_stay_hidden():
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        (63, "63 labels, balanced over 3 classes, of 100: class 2 has only 20; choose at most 62"),
+        (
+            63,
+            "--labels 63, balanced over 3 classes, of 100: class 2 has only 20; choose at m",
+        ),
         (101, "choose at most 62, or all"),
-        (2, r"2 labels for 3 classes; choose 0, or at least 3"),
-        (-1, "-1 labels for 3 classes"),
+        (2, r"--labels 2 for 3 classes; choose 0, or at least 3"),
+        (-1, "--labels -1 for 3 classes"),
     ],
 )
 def test_impossible_counts_are_refused(count, message):

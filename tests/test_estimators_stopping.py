@@ -60,6 +60,22 @@ def test_what_early_stopping_took_back_is_no_part_of_the_history():
     assert trained == [*range(1, model.n_iter_ + 1)]
 
 
+def test_outliers_are_compared_with_what_was_held_out():
+    X, _ = load_iris(return_X_y=True)
+    settings = {"hidden": 16, "n_epochs": 3, "random_state": 0, "validation_fraction": 0.2}
+    model = AdversarialAutoencoder(early_stopping=True, **settings).fit(X)
+    part = Part(model._examples(X), np.full(len(X), -1))
+    held_out = model._split(part)[1].images
+    rows = [k for k, row in enumerate(part.images) if (row == held_out).all(1).any()]
+    assert 30 <= len(rows) < 40  # some rows of these data are alike
+    low, high = model.score_quantiles_[[0, -1]]
+    scores = model.score_samples(X)
+    assert low == pytest.approx(scores[rows].min(), rel=1e-5)
+    assert high == pytest.approx(scores[rows].max(), rel=1e-5)
+    all_rows = AdversarialAutoencoder(**settings).fit(X)
+    assert all_rows.score_quantiles_[0] == pytest.approx(all_rows.score_samples(X).min(), rel=1e-5)
+
+
 def test_a_share_to_hold_out_must_leave_something():
     X, _ = load_iris(return_X_y=True)
     for share, message in ((0, "between 0 and 1"), (0.001, "holds out 0: at least 1")):

@@ -54,7 +54,7 @@ def test_digits_are_read(digits, judge):
     assert judge.test_accuracy >= 0.97
     images = torch.tensor(digits.test_images).float() / 255
     assert read_as(judge, images, torch.tensor(digits.test_labels)) == judge.test_accuracy
-    share, counts = readable(judge, images)
+    share, counts, _ = readable(judge, images)
     assert share > 0.8
     assert all(0.6 * 36 < count < 1.4 * 36 for count in counts)
 
@@ -88,14 +88,14 @@ def test_read_as_by_hand():
 def test_a_broken_picture_is_read_as_nothing(judge):
     images = torch.full((10, 1, 8, 8), math.nan)
     assert read_as(judge, images, torch.arange(10)) == 0
-    assert readable(judge, images) == (0, [0] * 10)
+    assert readable(judge, images) == (0, [0] * 10, 1)
 
 
 def test_readable_by_hand():
     judge = Fixed(torch.tensor([[0.8, 0.1, 0.1], [0.02, 0.96, 0.02]]).log())
     images = torch.tensor([0.0, 1, 1, 0])[:, None, None, None].expand(4, 1, 8, 8)
-    assert readable(judge, images) == (0.5, [0, 2, 0])
-    assert readable(judge, images, confidence=0.7) == (1.0, [2, 2, 0])
+    assert readable(judge, images) == (0.5, [0, 2, 0], 2)
+    assert readable(judge, images, confidence=0.7) == (1.0, [2, 2, 0], 2)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (3, 32, 32)])

@@ -238,6 +238,19 @@ def test_nothing_is_painted_when_it_is_not_due(run, monkeypatch):
 # --- the folder of a whole run: three epochs, pictures after the second and at the end
 
 
+def test_a_failure_to_draw_loses_nothing_of_what_was_learned(
+    tiny, digits, tmp_path, monkeypatch, same_state
+):
+    def fail(*_):
+        raise MemoryError("no room for a picture")
+
+    monkeypatch.setattr("aae.gallery.draw", fail)
+    with pytest.raises(MemoryError):
+        fit(tiny(epochs=2, sample_every=2), tmp_path / "run", dataset=digits)
+    run = Run(tmp_path / "run")
+    assert [place.name for place in checkpoint.found(run.checkpoints)] == ["epoch-0002"]
+
+
 def test_the_pictures_of_a_run(tiny_run):
     names = {path.name for path in tiny_run.figures.glob("*.png")}
     pictures = {"latent", "samples", "style", "reconstructions", "learning-curves"}

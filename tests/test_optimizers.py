@@ -184,3 +184,5 @@ def test_sgd_by_hand(tiny, adversarial, momentum):
 def test_the_schedule_in_shares_of_the_epochs(tiny):
     config = tiny(lr=1.0, epochs=20, lr_steps=(0.7, 19), lr_factor=0.5)
     assert [learning_rate(config, epoch) for epoch in (13, 14, 18, 19)] == [1.0, 0.5, 0.5, 0.25]
+    config = tiny(lr=1.0, epochs=100, lr_steps=(0.55,), lr_factor=0.5)  # 0.55 · 100 > 55
+    assert [learning_rate(config, epoch) for epoch in (54, 55)] == [1.0, 0.5]

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+import aae
 from aae import inference
 from aae.autoencoder import Batch
 from aae.build import build
 from aae.cli import main
 from aae.evaluate import evaluate
+from aae.export import export
 from aae.fit import Interrupted, fit, resume
 from aae.own_networks import Networks
 from aae.run import Run
@@ -131,6 +134,85 @@ def test_what_does_not_fit_is_refused(tiny, digits, tmp_path, networks, words):
     with pytest.raises(ValueError, match=words):
         fit(tiny(), tmp_path / "run", dataset=digits, networks=Networks(**networks))
     assert not (tmp_path / "run").exists()
+
+
+class Moving(nn.Module):
+    """An encoder that keeps the mean of what it has seen, in place or in a new tensor."""
+
+    def __init__(self, *, in_place):
+        super().__init__()
+        self.in_place = in_place
+        self.register_buffer("mean", torch.zeros(64))
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.training:
+            now = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+            self.mean = self.mean.copy_(now) if self.in_place else now
+        return x - self.mean
+
+
+def test_a_buffer_is_to_be_changed_in_place(tiny, batches):
+    with pytest.raises(ValueError, match="encoder given makes a new tensor of its buffer 'mean'"):
+        made(tiny(), Networks(encoder=Moving(in_place=False)))
+    config = tiny()
+    model = made(config, Networks(encoder=Moving(in_place=True)))
+    assert not model.encoder.trunk.module.mean.any()  # it was tried on a copy
+    make_step(model, config)(batches[0], lambda: None, 0, seeded())
+    assert model.encoder.trunk.module.mean.any()
+
+
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_what_cannot_be_copied_is_refused(tiny, norm):
+    with pytest.raises(ValueError, match=r"it fails: .*nn.utils.parametrizations has"):
+        made(tiny(), Networks(encoder=nn.Sequential(nn.Flatten(), norm(nn.Linear(64, 9)))))
+    new = getattr(nn.utils.parametrizations, norm.__name__)
+    made(tiny(), Networks(encoder=nn.Sequential(nn.Flatten(), new(nn.Linear(64, 9)))))
+
+
+def test_trying_them_changes_neither_their_statistics_nor_the_global_stream(tiny):
+    own = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout())
+    networks = Networks(encoder=own, critic=nn.Sequential(nn.Dropout(), critic()))
+    torch.manual_seed(3)
+    model = made(tiny(), networks)
+    assert make_step(model, tiny()) is not None
+    drawn = torch.rand(3)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(3))
+    statistics = model.encoder.trunk.module[1].state_dict()
+    for name, values in own[1].state_dict().items():
+        assert torch.equal(statistics[name], values)
+
+
+@pytest.mark.parametrize("kind", STEPS.values())
+def test_the_layout_of_weights_makes_no_difference(tiny, batches, kind):
+    config, ends = tiny(), []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        own = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Conv2d(6, 4, 3), nn.Flatten())
+        model = made(config, Networks(encoder=own.to(memory_format=layout)))
+        step = kind(model, config)
+        for count in range(2):
+            step(batches[0], lambda: batches[1], count, seeded())
+        ends.append(nn.utils.parameters_to_vector(model.parameters()))
+    torch.testing.assert_close(*ends)
+
+
+def test_weights_may_be_shared(tiny, digits, tmp_path, no_pictures, same_state):
+    def tied():
+        first, second = nn.Linear(64, 64), nn.Linear(64, 64)
+        second.weight = first.weight
+        return Networks(encoder=nn.Sequential(nn.Flatten(), first, nn.Tanh(), second))
+
+    run = fit(tiny(epochs=1), tmp_path / "run", dataset=digits, networks=tied())
+    model = Run(run.folder, tied()).model()
+    assert same_state(model, run.model())
+    first, second = model.encoder.trunk.module[1::2]
+    assert first.weight is second.weight
+    encoder, _ = export(run, tmp_path / "out", "safetensors")
+    exported = load_file(encoder)
+    assert torch.equal(exported["trunk.module.1.weight"], exported["trunk.module.3.weight"])
 
 
 def test_noise_has_no_place_in_an_encoder_of_ones_own(tiny):
@@ -261,6 +343,12 @@ def test_a_run_is_opened_with_them_again(run, digits, same_state):
     assert resume(run.folder, dataset=digits, networks=networks).epochs_done == 1
 
 
+def test_a_run_that_may_be_large_is_opened_with_them_again(run, monkeypatch):
+    monkeypatch.setattr("aae.run.SURELY_HELD", 0)
+    networks = Networks(encoder=Features(), critic=critic())
+    assert Run(run.folder, networks).model().encoder.trunk.module.scale.shape == (64,)
+
+
 def test_without_them_it_says_what_it_needs(run, capsys):
     words = r"was trained with the user's own encoder and critic: open it in Python by Run\("
     assert Run(run.folder).config.epochs == 1  # the rest of it can be read
@@ -269,6 +357,11 @@ def test_without_them_it_says_what_it_needs(run, capsys):
             Run(run.folder, networks).model()
     assert main(["evaluate", str(run.folder)]) == 2
     assert "Networks(encoder=…, critic=…))" in capsys.readouterr().err
+
+
+def test_no_estimator_takes_them(run):
+    with pytest.raises(ValueError, match="own encoder and critic: open it in Python by Run"):
+        aae.load(run.folder)
 
 
 def test_those_of_another_kind_are_refused(run):

@@ -171,6 +171,15 @@ def test_histograms_hide_no_value(rng):
     assert shares.sum() == pytest.approx(1)
 
 
+def test_each_dimension_has_its_values_on_the_axis(rng):
+    codes = rng.normal(size=(1000, 5)) * [1, 1, 1, 1, 3]
+    axes = plots.code_histograms(codes, rng.normal(size=(1000, 5))).axes[4]
+    _, drawn = axes.patches
+    low, high = axes.get_xlim()
+    shares = drawn.get_xy()[1:-1:2, 1] * (high - low) / 40
+    assert max(shares[0], shares[-1]) < 0.01
+
+
 def test_histograms_have_room_for_few_codes_beside_many_samples(rng):
     axes = plots.code_histograms(np.array([[7.0], [9.0]]), rng.normal(size=(10_000, 1))).axes[0]
     assert axes.get_xlim()[1] == pytest.approx(9, abs=0.1)

@@ -155,6 +155,11 @@ def test_labels_and_no_labels_mix(prior):
     assert len(parts[1::2].unique()) == 10
 
 
+@pytest.mark.parametrize("prior", [Mixture(4, components=1), SwissRoll(components=1)])
+def test_labels_make_no_difference_to_a_single_part(prior):
+    assert torch.equal(draw(prior, 50, torch.full((50,), 9)), draw(prior, 50))
+
+
 @labelled
 def test_no_labels_is_the_same_as_minus_one(prior):
     assert torch.equal(draw(prior, 50), draw(prior, 50, torch.full((50,), -1)))

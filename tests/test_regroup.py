@@ -106,7 +106,7 @@ def test_as_many_as_were_found_or_more_are_refused(nine, tmp_path, clusters):
 
 
 def test_classes_are_no_clusters(tiny_run, tmp_path):
-    with pytest.raises(ValueError, match="has classes of the data, not clusters"):
+    with pytest.raises(ValueError, match="of the recipe tiny, has no clusters"):
         regroup(tiny_run, 4, tmp_path / "fewer")
 
 

@@ -9,6 +9,7 @@ import torch
 
 from aae.data import load
 from aae.fit import fit
+from aae.judge import Readable
 from aae.reproduce import measures
 from aae.reproduce.measures import Subject
 from aae.run import Splits
@@ -45,7 +46,7 @@ def test_the_manifold_is_read_tile_by_tile(subject, monkeypatch):
 
     def read(judge, images):
         seen.append(images.shape)
-        return 0.25, [100]
+        return Readable(0.25, [100], 1)
 
     monkeypatch.setattr(measures, "readable", read)
     monkeypatch.setattr(measures, "judge_for", lambda *_: None)

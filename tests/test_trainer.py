@@ -277,6 +277,19 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(
     assert diary.records == whole_diary.records
 
 
+def test_losses_keep_their_order(new_trainer, tiny):
+    trainer = new_trainer(tiny(), [Stop(4)])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    state, names = trainer.state(), [*trainer.progress.means()]
+    sums = state["progress"]["sums"]
+    state["progress"]["sums"] = {name: sums[name] for name in sorted(sums)}  # as files have them
+    assert names != sorted(names)
+    resumed = new_trainer(tiny())
+    resumed.load_state(state)
+    assert [*resumed.progress.means()] == names
+
+
 def test_a_state_from_another_kind_of_device(new_trainer, tiny, same_state):
     config = tiny(**HARD)
     stopped = new_trainer(config, [Stop(6)])

@@ -181,6 +181,19 @@ def test_a_phase_that_changes_no_weight_has_its_loss_summed(monkeypatch):
     }
 
 
+def test_gradients_keep_the_type_of_their_weights(monkeypatch):
+    world = Workers(0, 2)
+    monkeypatch.setattr(world, "sum", lambda flat: flat * 2)
+    weights = [torch.nn.Parameter(torch.ones(2, dtype=kind))
+               for kind in (torch.float64, torch.bfloat16, torch.float32)]  # fmt: skip
+    for weight in weights:
+        weight.grad = weight.detach() + 0.5
+    world.total({"discriminator_z": torch.tensor(1.5)}, weights)
+    for weight in weights:
+        assert weight.grad.dtype == weight.dtype
+        assert weight.grad.tolist() == [3, 3]
+
+
 def test_a_batch_has_a_picture_for_each_process(new_model, tiny, part):
     config = tiny(batch_size=4)
     with pytest.raises(ValueError, match="--batch-size 4 is for all of 5 processes"):

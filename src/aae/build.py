@@ -180,7 +180,7 @@ class _Nouns:
         front, values = None, math.prod(self.shape)
         own = given("encoder", self.networks.encoder, self.shape, [(None,)], low=True)
         if own:
-            values = own(torch.zeros(2, *self.shape)).shape[1]
+            (values,) = own.made
         elif self.convolutional:
             front, values = conv.features(self.shape, self.config.width)
         return Encoder(
@@ -294,7 +294,7 @@ def _basic(make: _Nouns) -> Autoencoder:
 
 def _labels(make: _Nouns) -> Autoencoder:
     prior = make.prior()
-    if 1 < prior.components < make.n_classes:
+    if make.config.prior in ("mixture", "swiss-roll") and prior.components < make.n_classes:
         raise ValueError(
             f"the data have {make.n_classes} classes but the prior only {prior.components} parts: "
             f"take --components {make.n_classes} or more"

@@ -36,8 +36,10 @@ def compare(
         ValueError: there are fewer than two runs, or one is given twice.
     """
     places = [run.folder.resolve() for run in runs]
-    if len(set(places)) < max(2, len(places)):
-        raise ValueError(f"name two or more different runs to compare, not {len(places)}")
+    if twice := [str(place) for place in places if places.count(place) > 1]:
+        raise ValueError(f"name different runs to compare: {twice[0]} is given twice")
+    if len(places) < 2:
+        raise ValueError(f"name two or more runs to compare, not {len(places)}")
     configs = [run.config.to_json() for run in runs]
     settings = {
         flag(name): [config[name] for config in configs]

@@ -174,7 +174,9 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
                 told[name] = json.dumps(getattr(rows, name).tolist())
         files = [folder / f"{name}.safetensors" for name in parts]
         for path, part in zip(files, parts.values(), strict=True):
-            save_file(part.state_dict(), path, metadata=told)
+            # Tensors that a network of the user's own has twice are written twice.
+            weights = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+            save_file(weights, path, metadata=told)
         return _alone(files)
     write, ending = {"onnx": (write_onnx, "onnx"), "torch-export": (write_program, "pt2")}[form]
     files = []

@@ -277,7 +277,8 @@ def watched(
     run.renew()
     with Recorder(run, trainer.progress) as recorder:
         keeper = Keeper(run, recorder)
-        trainer.observers = (recorder, Painter(run, splits, recorder), keeper, *observers)
+        # Pictures come last of the run's own: if they fail, what was learned is saved.
+        trainer.observers = (recorder, keeper, Painter(run, splits, recorder), *observers)
         trainer.left = ", in a new run; this one keeps its checkpoints"
         yield keeper
 

@@ -281,8 +281,7 @@ def _told(name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno and not isinstance(error, _UNREACHED):
             raise  # of this machine, such as a full disk: it says itself what and where
         raise OSError(
-            f"the Hub cannot be reached for {name}: look at the network, or give a run folder "
-            f"({type(error).__name__})"
+            f"the Hub cannot be reached for {name}: look at the network ({type(error).__name__})"
         ) from error
 
 

@@ -89,9 +89,9 @@ def encode(model: Autoencoder, images: Examples, generator: torch.Generator | No
         end = start + len(some.z)
         for name, value in vars(some).items():
             if value is not None:
-                # Made once: many small tensors among large ones would fragment the memory.
-                shape = len(images), *value.shape[1:]
-                whole.setdefault(name, value.new_empty(shape))[start:end] = value
+                if name not in whole:  # many small tensors, joined, would fragment the memory
+                    whole[name] = value.new_empty(len(images), *value.shape[1:])
+                whole[name][start:end] = value
         start = end
     return Codes(**whole)
 

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -260,21 +260,32 @@ def read_as(judge: Judge, images: Tensor, asked: Tensor) -> float:
     return int(right.sum()) / len(right)
 
 
-def readable(judge: Judge, images: Tensor, confidence: float = 0.9) -> tuple[float, list[int]]:
+class Readable(NamedTuple):
+    """What a judge reads in pictures.
+
+    Attributes:
+        share: of the pictures that are read with confidence.
+        counts: how many of these are of each class.
+        kinds: the classes that any picture is read as, with confidence or without; their number.
+    """
+
+    share: float
+    counts: list[int]
+    kinds: int
+
+
+def readable(judge: Judge, images: Tensor, confidence: float = 0.9) -> Readable:
     """Share of pictures that the judge reads with confidence, and what it reads.
 
     Args:
         judge: the one that reads.
         images: as in `Judge.probabilities`.
         confidence: least probability of the class that is read.
-
-    Returns:
-        The share, and how many of the pictures read with confidence are of each class.
     """
     best, reads = judge.probabilities(images).max(1)
     sure = best >= confidence
     counts = torch.bincount(reads[sure], minlength=judge.n_classes)
-    return int(sure.sum()) / len(sure), [int(count) for count in counts]
+    return Readable(int(sure.sum()) / len(sure), counts.tolist(), len(reads.unique()))
 
 
 def _block(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:

@@ -87,10 +87,9 @@ def _styles(
 def _samples(model: Autoencoder, judge: Judge, generator: torch.Generator) -> Figures:
     """What the judge reads in random samples."""
     images = inference.sample(model, None, GENERATED, generator)
-    share, counts = readable(judge, images)
-    anyhow = judge.probabilities(images).argmax(1).unique()
+    read = readable(judge, images)
     return {
-        "readable": share,
-        "smallest_class": min(counts) / GENERATED,
-        "classes_drawn": len(anyhow),
+        "readable": read.share,
+        "smallest_class": min(read.counts) / GENERATED,
+        "classes_drawn": read.kinds,
     }

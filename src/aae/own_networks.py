@@ -1,7 +1,8 @@
 """A user's own networks in place of ours: any `torch.nn.Module` that keeps to a contract.
 
 They are tried on two examples when a model is built, and work in every variant and every kind of
-step. The model has a copy of them, with the weights that their maker drew. What they draw by
+step. The model has a copy of them, with the weights that their maker drew, laid out row by row.
+Training copies them, too, and a buffer that they change must be changed in place. What they draw by
 themselves, in dropout for example, comes from torch's global generator, and no seed of ours repeats
 it.
 """
@@ -58,10 +59,14 @@ class Given(nn.Module):
     def __init__(self, module: nn.Module, *, low: bool = False):
         super().__init__()
         self.module, self.low = copy.deepcopy(module), low
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            tensor.data = tensor.data.contiguous()  # as gradients come, and files have them
         self.dtype = torch.float32
         """The type of its products, which a twin sets."""
         self.values = 0
         """Numbers that it and its parts made of one example when it was `given`."""
+        self.made: tuple[int, ...] = ()
+        """The shape of the result for one example, found then."""
 
     def forward(
         self, x: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
@@ -78,7 +83,8 @@ class Given(nn.Module):
         Tried on a copy, in training, by the gradients of one row's result.
         """
         rows = torch.randn(8, width, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        made = copy.deepcopy(self).cpu().train()(rows)
+        with torch.random.fork_rng(devices=[]):  # it may have dropout
+            made = copy.deepcopy(self).cpu().train()(rows)
         (slopes,) = torch.autograd.grad(made[0].sum(), rows, allow_unused=True)
         return slopes is not None and bool(slopes[1:].any())
 
@@ -101,25 +107,31 @@ def given(
         low: see `Given`.
 
     Raises:
-        ValueError: it does not take such examples, or its result has another shape.
+        ValueError: it does not take such examples, its result has another shape, or it cannot be
+            trained: it has no copy, or puts new tensors in its buffers' places.
     """
     if module is None:
         return None
-    wrapped, x = Given(module, low=low).eval(), torch.zeros(2, *inputs)
     took, must = f"the {name} given, for {_rows(inputs)},", " or ".join(map(_rows, outputs))
-
-    def note(part: nn.Module, inputs: object, made: object) -> None:
-        wrapped.values += made.numel() // 2 if isinstance(made, Tensor) else 0
-
-    hooks = [part.register_forward_hook(note) for part in wrapped.modules()]
     try:
-        with torch.no_grad():
-            y = wrapped(x)
+        # Where only sizes are asked for, torch would make tensors of nothing else.
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            wrapped, x = Given(module, low=low), torch.zeros(2, *inputs)
+            y = _tried(wrapped, x)
+            trained = copy.deepcopy(wrapped).train()
+            before = dict(trained.named_buffers())
+            trained(x)
+            copy.deepcopy(trained)
     except Exception as error:  # a user's module raises what it likes
         what = " ".join(str(error).split())
+        if "deepcopy" in what:  # hooks keep tensors that have none
+            what += "; torch.nn.utils.parametrizations has weight_norm and spectral_norm that can"
         raise ValueError(f"{took} must make {must}; it fails: {what}") from error
-    for hook in hooks:
-        hook.remove()
+    if new := [key for key, buffer in trained.named_buffers() if buffer is not before.get(key)]:
+        raise ValueError(
+            f"the {name} given makes a new tensor of its buffer {new[0].removeprefix('module.')!r}"
+            ": change it in place, as by copy_"
+        )
     fits = (
         y.shape[:1] == (2,)
         and len(y.shape) == 1 + len(shape)
@@ -128,7 +140,22 @@ def given(
     )
     if not any(fits):
         raise ValueError(f"{took} must make {must}; of two it makes {list(y.shape)}")
+    wrapped.made = tuple(y.shape[1:])
     return wrapped.train()
+
+
+@torch.no_grad()
+def _tried(wrapped: Given, x: Tensor) -> Tensor:
+    """What a module makes of two examples; it notes how many numbers its parts make of one."""
+
+    def note(part: nn.Module, inputs: object, made: object) -> None:
+        wrapped.values += made.numel() // 2 if isinstance(made, Tensor) else 0
+
+    hooks = [part.register_forward_hook(note) for part in wrapped.modules()]
+    made: Tensor = wrapped.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    return made
 
 
 def _rows(shape: Sequence[int | None]) -> str:

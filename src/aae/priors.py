@@ -79,7 +79,9 @@ class Prior(ABC):
     ) -> Tensor:
         """The part that each of n samples comes from: its label's, or a random one."""
         drawn = torch.randint(self.components, (n,), generator=generator, device=device)
-        return drawn if labels is None else torch.where(labels < 0, drawn, labels)
+        if labels is None or self.components == 1:
+            return drawn
+        return torch.where(labels < 0, drawn, labels)
 
 
 class Gaussian(Prior):

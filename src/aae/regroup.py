@@ -35,8 +35,8 @@ def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None
     model, found = run.model(), run.config.clusters_found
     if not model.finds_clusters:
         raise ValueError(
-            f"{run.folder} has classes of the data, not clusters: those of the recipe cluster can "
-            "be merged, or of embed with --labels 0"
+            f"{run.folder}, of the recipe {run.config.recipe}, has no clusters: runs of the recipe "
+            "cluster do, and of embed with --labels 0"
         )
     if not 1 <= clusters < found:
         raise ValueError(

@@ -46,6 +46,9 @@ def _refuse_values(c: Config) -> None:
     for name, least in at_least.items():
         if (value := getattr(c, name)) is not None and value < least:
             raise ValueError(f"{flag(name)} must be at least {least}, not {value}")
+    for name in ("seed", "split_seed"):
+        if (value := getattr(c, name) or 0) >= 2**63:
+            raise ValueError(f"{flag(name)} must be below 2^63, not {value}")
     if c.layers > 1000:
         raise ValueError(f"--layers must be at most 1000, not {c.layers}")
     positive = [

@@ -126,7 +126,7 @@ def _serve(pipe: Connection, make: Callable[[], Callable[[], object]]) -> None:
         while True:
             pipe.recv()
             pipe.send(measure())
-    except EOFError:
+    except (EOFError, BrokenPipeError, ConnectionResetError):  # nobody asks any more
         return
     except Exception as error:
         error.add_note(traceback.format_exc())

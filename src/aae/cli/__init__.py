@@ -41,7 +41,9 @@ Adversarial autoencoders: train, sample, look, classify with few labels.
 Commands:
 {commands}
 
-'aae COMMAND --help' says more. Try: aae train gaussian --data digits --epochs 50
+'aae COMMAND --help' says more. Try:
+
+  aae train gaussian --data digits --epochs 250 --generator-weight 6
 """
 
 

@@ -121,8 +121,8 @@ def sample(
     """
     if count < 1:
         raise ValueError(f"--count must be at least 1, not {count}")
-    if seed < 0:
-        raise ValueError(f"--seed must be 0 or more, not {seed}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"--seed must be 0 or more, and below 2^63, not {seed}")
     out = output(out, ".png", ".npy", ".csv")
     import numpy as np
     import torch

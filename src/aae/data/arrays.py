@@ -67,8 +67,8 @@ def _files(path: Path) -> list[Path]:
     files = [file for file in files if file.suffix == ".npy" and not file.name.endswith(_LABELS)]
     if not files:
         raise ValueError(
-            f"{path} is no .npy file of pictures and no folder of such; other files that are read: "
-            ".npz, .zip of pictures, .csv, .tsv and .parquet"
+            f"{path} is no .npy file of pictures and no folder of such; what else is read: a "
+            "folder or .zip of pictures in files, .npz, .csv, .tsv and .parquet"
         )
     return files
 

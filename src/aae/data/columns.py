@@ -253,7 +253,9 @@ def _categorical(series: Series, start: int) -> Block:
 
 def _write_numbers(block: Block, series: Series, rows: NDArray[np.float32]) -> None:
     if not series.numeric:
-        row = int(np.flatnonzero(~series.missing)[0])
+        there = np.flatnonzero(~series.missing)
+        # A CSV file's column is of words if one of its cells is.
+        row = int(next((k for k in there if not _reads_as_number(series.values[k])), there[0]))
         raise ValueError(
             f"column {block.name!r} holds {series.values[row]!r} in row {row}, and numbers where "
             "the model learned it"
@@ -269,6 +271,14 @@ def _write_numbers(block: Block, series: Series, rows: NDArray[np.float32]) -> N
             f"where the training rows have {usual}"
         )
     rows[:, block.start] = np.nan_to_num(cells)
+
+
+def _reads_as_number(value: object) -> bool:
+    try:
+        float(str(value).replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(block: Block, cells: NDArray[np.float64]) -> NDArray[Any]:

@@ -136,7 +136,7 @@ def choose_labels(
         return np.full_like(labels, -1)
     if count < n_classes:
         raise ValueError(
-            f"{count} labels for {n_classes} classes; "
+            f"--labels {count} for {n_classes} classes; "
             f"choose 0, or at least {n_classes} (one for each class), or all"
         )
     available = np.bincount(labels[labels >= 0], minlength=n_classes)
@@ -144,7 +144,7 @@ def choose_labels(
     if count > most:
         rarest = int(available.argmin())
         raise ValueError(
-            f"{count} labels, balanced over {n_classes} classes, of {available.sum()}: "
+            f"--labels {count}, balanced over {n_classes} classes, of {available.sum()}: "
             f"class {repr(names[rarest]) if names else rarest} has only {available.min()}; "
             f"choose at most {most}, or all"
         )

@@ -134,8 +134,8 @@ def read_table(
     Args:
         place: a CSV or Parquet file. In a CSV file, spaces around names and values do not count; a
             comma is decimal if semicolons separate the cells; a column is numeric if all its values
-            are numbers or stand for none; and empty rows at the end do not count if there are two
-            columns or more.
+            are numbers or stand for none, and none is a code such as 01234; and empty rows at the
+            end do not count if there are two columns or more.
         text: columns of a CSV file that hold words, even if these look like numbers.
         categories: columns that stand for categories, which may be written as numbers may not. In a
             CSV file they hold words if one is not its number's text, as 01234 and 1.10 are not.
@@ -211,6 +211,8 @@ def _typed(words: Any, decimal_comma: bool) -> Any:
     there = words.drop_nulls().str.to_lowercase()
     if len(there) and there.is_in(["true", "false"]).all():
         return words.str.to_lowercase() == "true"
+    if words.str.contains(r"^[+-]?0\d+$").any():  # a code, such as 01234
+        return words
     given = _with_points(words, decimal_comma)
     count = len(given.drop_nulls())
     for kind in (polars.Int64, polars.Float64):

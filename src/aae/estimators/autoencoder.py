@@ -33,7 +33,8 @@ class AdversarialAutoencoder(Labelled):
         no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
 
     Attributes:
-        score_quantiles_: quantiles of the training examples' `score_samples`, at a thousand levels.
+        score_quantiles_: quantiles of the training examples' `score_samples`, at a thousand levels;
+            with ``early_stopping`` those of the examples that it held out.
 
     Examples:
         >>> from sklearn.datasets import load_iris
@@ -69,8 +70,7 @@ class AdversarialAutoencoder(Labelled):
         Raises:
             ValueError: X or y is not as described here, or a parameter is invalid.
         """
-        self._learn_labelled(X, y if self.use_labels else None)
-        return self._take_quantiles(X)
+        return self._learn_labelled(X, y if self.use_labels else None)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
         """Train for one epoch on these examples, which may differ from those before.
@@ -82,8 +82,8 @@ class AdversarialAutoencoder(Labelled):
             y: see `fit`.
             classes: all classes that will occur; by default those in the first ``y``.
         """
-        self._learn_labelled(X, y if self.use_labels else None, classes=classes, partial=True)
-        return self._take_quantiles(X)
+        shown = y if self.use_labels else None
+        return self._learn_labelled(X, shown, classes=classes, partial=True)
 
     def _one_of_each(self, y: Any, least: int) -> NDArray[Any]:
         try:
@@ -92,9 +92,9 @@ class AdversarialAutoencoder(Labelled):
             error.args = (f"{error}; use_labels=False leaves y out",)
             raise
 
-    def _take_quantiles(self, X: Any) -> Self:
-        self.score_quantiles_ = np.quantile(self.score_samples(X), LEVELS)
-        return self
+    def _compare(self, part: Part) -> None:
+        scores = inference.scores(self._ready, replace(part, labels=np.full_like(part.labels, -1)))
+        self.score_quantiles_ = np.quantile(scores, LEVELS)
 
     def inverse_transform(self, X: Any) -> Any:
         """Codes [n, latent_dim] → examples."""
@@ -148,7 +148,10 @@ class AdversarialAutoencoder(Labelled):
         return inference.scores(self._ready, part, columns)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """The mean of `score_samples`, for a grid search to make large; ``y`` is not used."""
+        """The mean of `score_samples`, for a grid search to make large; ``y`` is not used.
+
+        It is in the scale of the model, so it cannot compare one ``scale`` with another.
+        """
         return float(self.score_samples(X).mean())
 
     def predict_outlier(self, X: Any, contamination: float = 0.1) -> NDArray[np.int64]:
@@ -157,7 +160,9 @@ class AdversarialAutoencoder(Labelled):
         Args:
             X: examples.
             contamination: the share of the training examples (after `partial_fit`, of the latest
-                ones) that count as outliers; it decides how low an outlier's score must be.
+                ones) that count as outliers; it decides how low an outlier's score must be. New
+                examples score lower than those that a model learned by heart: with
+                ``early_stopping`` the share is one of examples that were held out.
         """
         if not 0 < contamination <= 0.5:
             raise ValueError(f"contamination={contamination} must lie in (0, 0.5]")

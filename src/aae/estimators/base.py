@@ -137,8 +137,8 @@ class Adversarial(Fitted):
         again = there and (partial or self.warm_start)
         if again and isinstance(self._scaling, Table):
             raise ValueError(
-                f"this {type(self).__name__} learned a table: have its run go on by "
-                "aae train --resume RUN, or make a new estimator"
+                f"this {type(self).__name__} learned a table, and an estimator learns arrays: "
+                "train on the whole table by aae train, or make a new estimator"
             )
         with self._as_before(), own_words(self):
             x = self._validated(X, reset=not (there and partial))
@@ -175,7 +175,11 @@ class Adversarial(Fitted):
         self.model_, self.config_, self._scaling = model.eval(), config, scaling
         self._state, self._n_classes, self._count = state, n_classes, len(part.labels)
         self.history_, self.n_iter_ = [*history, *records], state["progress"]["epoch"]
+        self._compare(part if held_out is None else held_out)
         return self
+
+    def _compare(self, part: Part) -> None:
+        """Note what new examples are to be compared with, from those held out, or else learned."""
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:

@@ -86,13 +86,15 @@ def load(folder: str | Path) -> Adversarial:
     [n, columns], and returns dicts of columns.
 
     Raises:
-        ValueError: it is not a run folder, is damaged, or holds no checkpoint yet.
+        ValueError: it is not a run folder, is damaged, or holds no checkpoint yet; or it was
+            trained with the user's own networks, which `aae.run.Run` takes.
     """
     if str(folder).startswith("hf:"):
         from aae import hub
 
         folder = hub.fetch(str(folder))
     run = Run(folder)
+    run.refuse_other_networks()
     place = run.in_use
     if place is None:
         raise ValueError(f"{run.folder} holds no checkpoint yet")

@@ -123,7 +123,7 @@ def code_histograms(
 ) -> Figure:
     """Each dimension of the codes against the same dimension of the prior, for the first 24.
 
-    Values beyond the axis (at most 0.2 % of either) are counted in the outermost bins.
+    Values beyond the axis (at most 0.2 % in each dimension) are counted in the outermost bins.
 
     Args:
         codes: [n, d].
@@ -140,8 +140,9 @@ def code_histograms(
     if not all(values.size and np.isfinite(values).all() for values in both.values()):
         raise ValueError("code_histograms needs codes and samples: one or more of each, all finite")
     shown = min(d, 24)
-    # Of each by itself, as there may be far more samples than codes.
-    reach = max(float(np.quantile(np.abs(v[:, :shown]), 0.998)) for v in both.values()) or 1.0
+    # Of each dimension of each by itself: one may reach farther, and there may be more samples.
+    reaches = [np.quantile(np.abs(v[:, :shown]), 0.998, axis=0) for v in both.values()]
+    reach = float(np.max(reaches)) or 1.0
     bins = np.linspace(-reach, reach, 41).tolist()
     figure, drawn = panels(shown, columns=5, size=(1.7, 1.35), title=title)
     looks: dict[str, dict[str, Any]] = {

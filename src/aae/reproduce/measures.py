@@ -58,7 +58,7 @@ def manifold_readable(subject: Subject) -> float:
     """Share of the manifold's tiles that an independent classifier reads with confidence 0.9."""
     judge = judge_for(subject.dataset, cache_folder())
     tiles = [inference.decode(subject.model, z) for z in subject.model.prior.manifold(SIDE)]
-    return readable(judge, torch.cat(tiles))[0]
+    return readable(judge, torch.cat(tiles)).share
 
 
 def sliced_wasserstein(subject: Subject) -> float:

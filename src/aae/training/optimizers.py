@@ -205,7 +205,8 @@ def learning_rate(
     base = config.lr
     if adversarial and config.adversarial_lr is not None:
         base = config.adversarial_lr
-    steps = [step * config.epochs if step < 1 else step for step in config.lr_steps]
+    # Rounded, for 0.55 · 100 is more than 55.
+    steps = [round(step * config.epochs, 9) if step < 1 else step for step in config.lr_steps]
     passed = sum(epoch >= step for step in steps)
     warm = 1.0 if count is None or not config.warmup else min(1.0, (count + 1) / config.warmup)
     return float(base * config.lr_factor**passed * warm)

@@ -41,9 +41,9 @@ def pack(state: dict[Any, Any]) -> bytes:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Named tensors as a safetensors file."""
+    """Named tensors as a safetensors file, which has no two names for one tensor."""
     return safetensors.torch.save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     )
 
 

@@ -178,20 +178,21 @@ class Step(ABC):
 
         See `_move` for the other arguments and the result.
         """
-        rest = len(losses)
+        *_, last = losses
         for name, loss in losses.items():
             parameters = [
                 parameter
                 for parameter in self.optimizers[name].parameters
                 if parameter.requires_grad  # else the user froze it: it never has a gradient
             ]
-            rest -= 1
             if not parameters:
                 continue
             # What no phase of this step reaches (a class head, say) stays as it is.
-            grads = torch.autograd.grad(loss, parameters, retain_graph=rest > 0, allow_unused=True)
+            grads = torch.autograd.grad(
+                loss, parameters, retain_graph=name != last, allow_unused=True
+            )
             for parameter, grad in zip(parameters, grads, strict=True):
-                # Fused updates assume that a gradient has its parameter's memory layout.
+                # Fused updates assume that a gradient is laid out as its parameter is: row by row.
                 parameter.grad = None if grad is None else grad.contiguous()
         return self._move(losses, seen, count)
 

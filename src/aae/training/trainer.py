@@ -257,12 +257,13 @@ class Trainer:
         """
         progress = dict(state["progress"])
         totals, counts = progress["sums"], progress["counts"]
-        sums = {name: total.to(self.step.device) for name, total in totals.items()}
+        # In the order of the phases, which a file of tensors does not keep.
+        sums = {name: totals[name].to(self.step.device) for name in counts}
         numbers = [progress[name] for name in ("epoch", "batch", "count")]
         if (
             any(type(number) is not int or number < 0 for number in [*numbers, *counts.values()])
             or any(total.dim() for total in sums.values())
-            or sums.keys() != counts.keys()
+            or totals.keys() != counts.keys()
         ):
             raise ValueError("its progress is none")
         epoch, batch, count = numbers

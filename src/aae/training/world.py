@@ -123,7 +123,7 @@ class Workers(World):
         flat = self.sum(torch.cat([*grads, said], out=self._flat[length]))
         *grads, said = flat.split([*sizes, len(said)])
         for parameter, grad in zip(moved, grads, strict=True):
-            parameter.grad = grad.view_as(parameter)
+            parameter.grad = grad.view_as(parameter).to(parameter.dtype)
         *values, asked = said.clone()
         self._wishes = self._wishes.to(asked.device) + asked
         return dict(zip(losses, values, strict=True))
@@ -145,7 +145,7 @@ class Workers(World):
         with _heard():
             dist.broadcast(length, 0)
             data = torch.empty(int(length), dtype=torch.uint8)
-            if self.rank == 0:
+            if self.rank == 0 and content:
                 data.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
             dist.broadcast(data, 0)
         return data.numpy().tobytes()
