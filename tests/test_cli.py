@@ -356,6 +356,15 @@ class TestTrain:
         assert out.startswith("epoch 2/2; ")
         assert Run(folder).records()[-1]["epoch"] == 2
 
+    def test_ctrl_c_after_the_last_epoch(self, run, tmp_path, monkeypatch, no_pictures):
+        monkeypatch.setattr(
+            "aae.cli.training._conclude", lambda *_: signal.raise_signal(signal.SIGINT)
+        )
+        folder = tmp_path / "run"
+        code, out, _ = run("train", "gaussian", *SMALL, "--out", folder)
+        assert code == 130
+        assert f"all is trained, make the report by: aae train --resume {folder}\n" in out
+
 
 class TestList:
     def test_as_json(self, run):

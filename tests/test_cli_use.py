@@ -92,11 +92,13 @@ class TestSample:
         assert code == 2
         assert words in err
 
-    def test_a_name_where_nothing_has_a_label(self, run, basic_run, tmp_path):
-        args = "--label", "cat", "--out", tmp_path / "s.png"
+    @pytest.mark.parametrize("label", ["cat", "1"])
+    def test_a_label_where_nothing_has_one(self, run, basic_run, tmp_path, label):
+        args = "--label", label, "--out", tmp_path / "s.png"
         code, _, err = run("sample", basic_run.folder, *args)
         assert code == 2
-        assert "--label 'cat' cannot be asked for: this model samples without labels" in err
+        assert f"--label '{label}' cannot be asked for: this model samples without labels" in err
+        assert "style, semi, labels and cluster take them" in err
 
     def test_clusters_have_numbers_alone(self, run, tiny, tmp_path, no_pictures):
         folder = fit(tiny(model="cluster", clusters=4, epochs=1), tmp_path / "run").folder

@@ -29,7 +29,7 @@ from aae.models import (
     SupervisedAAE,
 )
 from aae.nn import HEADS, Cells, Critic, Decoder, Encoder, FullLinear, HeadedDecoder, initialise
-from aae.own_networks import OURS, Given, Networks, given
+from aae.own_networks import OURS, Given, Networks, given, refuse_misfit
 from aae.priors import Categorical, Gaussian, Mixture, Prior, SwissRoll, Uniform
 from aae.reader import Reader
 from aae.terms import (
@@ -59,15 +59,15 @@ def build(
         shape: (channels, height, width) of a picture, or (d,) of a row of features.
         n_classes: classes of the data's labels.
         generator: source of the initial weights, on the CPU.
-        networks: the user's own, in place of ours.
+        networks: the user's own, in place of ours, and the prior, if it is the user's own.
         columns: what the cells of a row stand for, if the data are a table.
 
     Returns:
         The model, on the CPU.
 
     Raises:
-        ValueError: the prior has too few parts for labels to name, or a network of the user's own
-            does not fit.
+        ValueError: the prior has too few parts for labels to name, or a network or the prior of the
+            user's own does not fit.
     """
     if networks.encoder is not None and config.posterior == "universal":
         raise ValueError(
@@ -81,7 +81,8 @@ def build(
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
     initialise(model, config.init, generator)
-    if config.init == "centred" and config.prior in ("gaussian", "uniform"):
+    narrow = config.prior in ("gaussian", "uniform") and networks.prior is None
+    if config.init == "centred" and narrow:
         _narrow(model, config.latent_dim, config.prior_std)
     if model.adversaries:
         model.reconstruction_share = reconstruction_share(shape)
@@ -273,6 +274,9 @@ class _Nouns:
 
     def prior(self) -> Prior:
         c = self.config
+        if (own := self.networks.prior) is not None:
+            refuse_misfit(own, c.latent_dim)
+            return own
         priors: dict[str, Callable[[], Prior]] = {
             "gaussian": lambda: Gaussian(c.latent_dim, c.prior_std),
             "uniform": lambda: Uniform(c.latent_dim, c.prior_std),
@@ -294,10 +298,10 @@ def _basic(make: _Nouns) -> Autoencoder:
 
 def _labels(make: _Nouns) -> Autoencoder:
     prior = make.prior()
-    if make.config.prior in ("mixture", "swiss-roll") and prior.components < make.n_classes:
+    if not isinstance(prior, (Gaussian, Uniform)) and prior.components < make.n_classes:
         raise ValueError(
             f"the data have {make.n_classes} classes but the prior only {prior.components} parts: "
-            f"take --components {make.n_classes} or more"
+            f"take --components {make.n_classes} or more, or a prior of your own with as many"
         )
     return LabelInformedAAE(
         make.encoder(), make.decoder(), {"z": make.adversary(prior, make.n_classes, by_parts=True)},
@@ -344,6 +348,10 @@ def _cluster(make: _Nouns) -> Autoencoder:
 
 def _embed(make: _Nouns) -> Autoencoder:
     c = make.config
+    if (parts := make.prior().components) > 1:
+        raise ValueError(
+            f"in an embedding the prior is around each class: it has one part itself, not {parts}"
+        )
     kind, clusters = (
         (LabelEmbeddingAAE, Clusters(make.n_classes))
         if c.labels

@@ -277,6 +277,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
     if config.needs_labels:
         labels = f"{config.labels} labels"
     own, by_hand = _own(run), _by_hand(run)
+    prior = run.networks.prior_in_use(config)
     return report.write(
         run.folder / "report.html",
         title=f"{config.recipe} on {config.data_name}",
@@ -285,7 +286,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
                 "data",
                 f"{config.data_name}: {run.count or '?'} training examples, {shape}, {labels}",
             ),
-            ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
+            ("code", f"{config.latent_dim}-D, {prior} prior, {config.posterior} posterior"),
             *([("networks", own)] if own else []),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),

@@ -207,7 +207,7 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
         else "pictures are float32 in [0, 1], [n, channels, height, width]",
         "classes": run.classes,
         "y": "probabilities of " + ("clusters" if model.finds_clusters else "classes"),
-        "prior": config.prior,
+        "prior": run.networks.prior_in_use(config),
         "latent_dim": config.latent_dim,
         "config": config.to_json() | {"data": config.data_name, "data_dir": None},
     }

@@ -1,10 +1,10 @@
-"""A user's own networks in place of ours: any `torch.nn.Module` that keeps to a contract.
+"""A user's own networks, or a prior, in place of ours: what keeps to a contract.
 
-They are tried on two examples when a model is built, and work in every variant and every kind of
-step. The model has a copy of them, with the weights that their maker drew, laid out row by row.
-Training copies them, too, and a buffer that they change must be changed in place. What they draw by
-themselves, in dropout for example, comes from torch's global generator, and no seed of ours repeats
-it.
+A network may be any `torch.nn.Module`. Each is tried on two examples when a model is built, and
+works in every variant and every kind of step. The model has a copy of it, with the weights that its
+maker drew, laid out row by row. Training copies it, too, and a buffer that it changes must be
+changed in place. What it draws by itself, in dropout for example, comes from torch's global
+generator, and no seed of ours repeats it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
+from aae.config import Config
+from aae.priors import Prior
+
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """The user's own networks; where one is None, ours is used.
+    """The user's own networks, and the prior that the code shall follow; ours where one is None.
 
     Attributes:
         encoder: pictures [n, c, h, w] in [-1, 1], or rows [n, d] → features [n, f], for any f. The
@@ -28,6 +31,8 @@ class Networks:
             decodes a class, the input has K more columns: a one-hot label, or probabilities.
         critic: codes z [n, d] → logits [n] of "drawn from the prior". If the recipe shows it the
             label, the input has K + 1 more columns: that label one-hot, the last one for "none".
+        prior: of the codes z, in place of the one that the config names. It has as many dimensions
+            as the code, and draws on the generator's device.
 
     Examples:
         >>> Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU())).names
@@ -37,11 +42,16 @@ class Networks:
     encoder: nn.Module | None = None
     decoder: nn.Module | None = None
     critic: nn.Module | None = None
+    prior: Prior | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of those that are given."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+    def prior_in_use(self, config: Config) -> str:
+        """What the prior is called."""
+        return config.prior if self.prior is None else "own"
 
 
 OURS = Networks()
@@ -142,6 +152,34 @@ def given(
         raise ValueError(f"{took} must make {must}; of two it makes {list(y.shape)}")
     wrapped.made = tuple(y.shape[1:])
     return wrapped.train()
+
+
+def refuse_misfit(prior: Prior, dim: int) -> None:
+    """Try a user's prior of codes of ``dim`` dimensions.
+
+    Raises:
+        ValueError: it is no `aae.priors.Prior`, or one of its methods does not give what it must.
+    """
+    if not isinstance(prior, Prior):
+        raise ValueError(
+            f"the prior given is a {type(prior).__name__}: make a class of aae.priors.Prior of it"
+        )
+    try:
+        drawn = prior.draw(3, None, torch.Generator().manual_seed(0))
+        if drawn.shape != (3, dim) or not drawn.isfinite().all():
+            must = f"draw 3 samples as a tensor [3, {dim}] of finite numbers"
+        elif prior.dim != dim or not prior.limit > 0:
+            must = f"have dim={dim}, as the code has, and a limit above 0"
+        elif prior.component_log_prob(drawn).shape != (3, prior.components):
+            must = f"give each of 3 codes a density for each part, [3, {prior.components}]"
+        elif prior.manifold(2).shape[1:] != (4, dim):
+            must = f"have a manifold [pictures, 4, {dim}] of side 2"
+        else:
+            return
+    except Exception as error:  # a user's class raises what it likes
+        what = " ".join(str(error).split())
+        raise ValueError(f"the prior given fails: {type(error).__name__}: {what}") from error
+    raise ValueError(f"the prior given must {must}")
 
 
 @torch.no_grad()

@@ -53,12 +53,13 @@ class Prior(ABC):
     def component_log_prob(self, z: Tensor) -> Tensor:
         """Log-density of each part by itself, in nats: [n, dim] → [n, components]."""
 
-    @abstractmethod
     def manifold(self, side: int) -> Tensor:
         """Codes to decode for a picture of the manifold: [pictures, side², dim].
 
-        Within a picture, codes go row by row from the top left, as on a plot with axes.
+        Within a picture, codes go row by row from the top left, as on a plot with axes. Unless a
+        prior says otherwise, they are a square over its frame in the first two dimensions.
         """
+        return _square(side, self.limit, self.dim)[None]
 
     def log_prob(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Log-density in nats: [n, dim] → [n].
@@ -216,17 +217,13 @@ class Spots(Prior):
         """See `Prior.draw`."""
         parts = self._parts(n, labels, generator, _device(generator))
         around: Tensor = self.spread.draw(n, None, generator)
-        return self.centres[parts] + around
+        return self.centres.to(parts.device)[parts] + around
 
     def component_log_prob(self, z: Tensor) -> Tensor:
         """See `Prior.component_log_prob`."""
-        around = (z[:, None] - self.centres).flatten(0, 1)
+        around = (z[:, None] - self.centres.to(z.device)).flatten(0, 1)
         log_p: Tensor = self.spread.log_prob(around).unflatten(0, (len(z), self.components))
         return log_p
-
-    def manifold(self, side: int) -> Tensor:
-        """A square over all points, in the first two dimensions."""
-        return _square(side, self.limit, self.dim)[None]
 
 
 class SwissRoll(Prior):

@@ -273,18 +273,6 @@ class Run:
         """Its model before training, on the CPU.
 
         Raises:
-            ValueError: see `refuse_other_networks`.
-        """
-        self.refuse_other_networks()
-        generator = torch.Generator().manual_seed(self.config.seed)
-        config = replace(self.config, network=self.network)
-        self._refuse_promises(config)
-        return self._build(config, generator)
-
-    def refuse_other_networks(self) -> None:
-        """Refuse a run whose networks are not at hand.
-
-        Raises:
             ValueError: it was trained with the user's own networks, and others or none are given.
         """
         if list(self.networks.names) != self._given:
@@ -295,6 +283,10 @@ class Run:
                 f"{self.folder} was trained with {had}: open it in Python by "
                 f"Run({str(self.folder)!r}{given})"
             )
+        generator = torch.Generator().manual_seed(self.config.seed)
+        config = replace(self.config, network=self.network)
+        self._refuse_promises(config)
+        return self._build(config, generator)
 
     def _build(self, config: Config, generator: torch.Generator) -> Autoencoder:
         n_classes = len(self.classes)

@@ -133,7 +133,11 @@ def watched(
     except Interrupted as stop:
         say(shown, f"stopped; {stop.place} is saved, go on with: aae train --resume {folder}")
         return INTERRUPTED
-    _conclude(run, time.monotonic() - began, None if json else shown, data_dir)
+    try:
+        _conclude(run, time.monotonic() - began, None if json else shown, data_dir)
+    except KeyboardInterrupt:
+        say(shown, f"stopped; all is trained, make the report by: aae train --resume {folder}")
+        return INTERRUPTED
     return 0
 
 

@@ -289,15 +289,16 @@ def _number(label: str, place: Run, model: Autoencoder) -> int:
     Raises:
         ValueError: what is asked for is no number of a class, and no class has that name.
     """
+    parts = model.n_classes if model.decodes_labels else model.prior.components
+    if parts < 2:
+        raise ValueError(
+            f"--label {label!r} cannot be asked for: this model samples without labels; those of "
+            "the recipes style, semi, labels and cluster take them"
+        )
     classes = () if model.finds_clusters or not _knows_classes(model) else place.classes
     # A prior may have more parts than there are classes, but nothing was put there.
     if label.isdecimal() and not (classes and int(label) >= len(classes)):
         return int(label)
-    parts = model.n_classes if model.decodes_labels else model.prior.components
-    if parts < 2:
-        raise ValueError(
-            f"--label {label!r} cannot be asked for: this model samples without labels"
-        )
     if not classes:
         nameless = "clusters" if model.finds_clusters else "parts of its prior"
         raise ValueError(

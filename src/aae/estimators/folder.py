@@ -94,7 +94,7 @@ def load(folder: str | Path) -> Adversarial:
 
         folder = hub.fetch(str(folder))
     run = Run(folder)
-    run.refuse_other_networks()
+    run.new_model()  # refuses one of the user's own networks
     place = run.in_use
     if place is None:
         raise ValueError(f"{run.folder} holds no checkpoint yet")

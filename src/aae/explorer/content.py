@@ -76,7 +76,7 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
         "data": config.data_name,
         "epochs": run.epochs_in_use,
         "shape": run.shape,
-        "prior": config.prior,
+        "prior": run.networks.prior_in_use(config),
         "limit": model.embedded_prior.limit,
         "axes": _principal(codes).tolist(),
         "classes": classes,
