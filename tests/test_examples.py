@@ -12,6 +12,7 @@ import embedding
 import few_labels
 import measuring
 import outliers
+import thresholds
 
 
 @pytest.fixture
@@ -96,3 +97,12 @@ def test_the_pages_have_the_figures_that_were_measured():
     pages = "".join(page.read_text() for page in (root / "docs" / "examples").glob("*.md"))
     for result in (root / "examples" / "results").glob("*.json"):
         assert measuring.table(json.loads(result.read_text())["figures"]) in pages, result.name
+
+
+def test_thresholds_call_some_of_the_new_outliers():
+    figures = thresholds.compare(seeds=[0], n_epochs=2)
+    assert figures.keys() == {
+        "AdversarialAutoencoder", "AdversarialAutoencoder, early_stopping=True", "IsolationForest",
+    }  # fmt: skip
+    for shares in figures.values():
+        assert all(0 < share < 0.6 for [share] in shares.values())
