@@ -357,9 +357,10 @@ class TestTrain:
         assert Run(folder).records()[-1]["epoch"] == 2
 
     def test_ctrl_c_after_the_last_epoch(self, run, tmp_path, monkeypatch, no_pictures):
-        monkeypatch.setattr(
-            "aae.cli.training._conclude", lambda *_: signal.raise_signal(signal.SIGINT)
-        )
+        def press(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("aae.cli.training._conclude", press)
         folder = tmp_path / "run"
         code, out, _ = run("train", "gaussian", *SMALL, "--out", folder)
         assert code == 130

@@ -121,10 +121,11 @@ def test_plot_draws_every_figure_again(run, tiny_run, tmp_path):
     assert sorted(out.splitlines()) == [str(folder / "figures" / name) for name in drawn]
 
 
-def test_a_negative_seed_is_refused_by_its_flag(run, basic_run, tmp_path):
-    code, _, said = run("sample", basic_run.folder, "--out", tmp_path / "s.png", "--seed", -1)
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_cannot_be_is_refused_by_its_flag(run, basic_run, tmp_path, seed):
+    code, _, said = run("sample", basic_run.folder, "--out", tmp_path / "s.png", "--seed", seed)
     assert code == 2
-    assert "--seed must be 0 or more, not -1" in said
+    assert f"--seed must be 0 or more and below 2^63, not {seed}" in said
 
 
 class TestEncode:
