@@ -152,6 +152,20 @@ def test_samples_are_of_the_cluster_that_is_asked_for():
         assert np.array_equal(model.sample(5, label=k), model._scaling.back(drawn.numpy()))
 
 
+def test_a_classifier_draws_examples_of_a_class():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b"], 60)
+    X = rng.normal(size=(120, 4)) + np.where(y == "a", -3, 3)[:, None]
+    settings = {"hidden": 32, "n_epochs": 60, "learning_rate": 5e-3, "batch_size": 20}
+    model = AdversarialClassifier(2, no_label="", random_state=0, **settings)
+    model.fit(X, np.where(np.arange(120) % 6 == 0, y, ""))
+    assert model.sample(200, "b").mean() - model.sample(200, "a").mean() > 1
+    assert np.array_equal(model.sample(4), model.sample(4))
+    for label in ("c", ""):
+        with pytest.raises(ValueError, match="label"):
+            model.sample(1, label)
+
+
 @pytest.mark.filterwarnings("error")
 def test_pictures_that_cannot_be_written_to():
     X = np.random.default_rng(0).integers(256, size=(20, 8, 8), dtype=np.uint8)

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from aae import recipes
 from aae.config import Config
@@ -86,3 +87,17 @@ class AdversarialClassifier(ClassifierMixin, Labelled):  # type: ignore[misc]
         chosen = self.predict_proba(X).argmax(1)
         classes: NDArray[Any] = self.classes_[chosen]
         return classes
+
+    def sample(self, n: int = 1, label: Any = None) -> Any:
+        """Examples decoded from draws of the style; the same ones if ``random_state`` is a number.
+
+        Args:
+            n: how many.
+            label: the class of all samples; by default each is of any, all equally likely.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        check_is_fitted(self)
+        chosen = None if label is None else np.repeat(self._numbers([label]), n)
+        return self._sampled(n, chosen)
