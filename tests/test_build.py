@@ -128,7 +128,8 @@ def test_the_class_code_has_a_categorical_prior(make):
 @pytest.mark.parametrize("prior", ["mixture", "swiss-roll"])
 def test_labels_need_as_many_parts(make, prior):
     for few in (1, 9):
-        with pytest.raises(ValueError, match=rf"but the prior only {few} .* --components 10"):
+        words = rf"10 classes but the prior only {few} .* --components 10"
+        with pytest.raises(ValueError, match=words):
             make("labels", prior=prior, components=few)
     make("labels", prior=prior, components=11)
 

@@ -183,7 +183,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "pictures.txt").write_text("no")
     with pytest.raises(
         ValueError,
-        match=r"is no .npy file of pictures and no folder of such; what else is read: a fo",
+        match=r"is no .npy file of pictures and no folder of such; what else is read: a folder or",
     ):
         load(str(tmp_path / "pictures.txt"))
 

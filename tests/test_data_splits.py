@@ -139,7 +139,7 @@ def test_hidden_labels_stay_hidden():
     [
         (
             63,
-            "--labels 63, balanced over 3 classes, of 100: class 2 has only 20; choose at m",
+            "--labels 63, balanced over 3 classes, of 100: class 2 has only 20; choose at most 62",
         ),
         (101, "choose at most 62, or all"),
         (2, r"--labels 2 for 3 classes; choose 0, or at least 3"),

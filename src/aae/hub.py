@@ -81,7 +81,7 @@ class Shared(ModelHubMixin):
                 f"{run.folder} has networks of your own ({', '.join(run.networks.names)}), and a "
                 "run folder does not hold their code: others could not open it"
             )
-        run.new_model()  # refuses one of such networks that is opened without them
+        run.refuse_other_networks()
         if run.in_use is None:
             raise ValueError(f"{run.folder} holds no checkpoint yet")
         self.run, self.license, self.name = run, license, name

@@ -266,7 +266,7 @@ class Readable(NamedTuple):
     Attributes:
         share: of the pictures that are read with confidence.
         counts: how many of these are of each class.
-        kinds: the classes that any picture is read as, with confidence or without; their number.
+        kinds: how many classes pictures are read as, with confidence or without.
     """
 
     share: float

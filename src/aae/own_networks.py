@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,25 @@ class Networks:
     def names(self) -> tuple[str, ...]:
         """The names of those that are given."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
+
+    def refuse(self, had: Sequence[str], folder: Path) -> None:
+        """Refuse to open a run with these.
+
+        Args:
+            had: the names of the user's own that it was trained with.
+            folder: its folder.
+
+        Raises:
+            ValueError: these have other names.
+        """
+        if [*self.names] == [*had]:
+            return
+        wanted = ", ".join(f"{name}=…" for name in had)
+        words = f"the user's own {' and '.join(had)}" if wanted else "our networks alone"
+        these = f", Networks({wanted})" if wanted else ""
+        raise ValueError(
+            f"{folder} was trained with {words}: open it in Python by Run({str(folder)!r}{these})"
+        )
 
     def prior_in_use(self, config: Config) -> str:
         """What the prior is called."""

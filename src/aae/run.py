@@ -273,20 +273,17 @@ class Run:
         """Its model before training, on the CPU.
 
         Raises:
-            ValueError: it was trained with the user's own networks, and others or none are given.
+            ValueError: see `refuse_other_networks`.
         """
-        if list(self.networks.names) != self._given:
-            wanted = ", ".join(f"{name}=…" for name in self._given)
-            had = f"the user's own {' and '.join(self._given)}" if wanted else "our networks alone"
-            given = f", Networks({wanted})" if wanted else ""
-            raise ValueError(
-                f"{self.folder} was trained with {had}: open it in Python by "
-                f"Run({str(self.folder)!r}{given})"
-            )
+        self.refuse_other_networks()
         generator = torch.Generator().manual_seed(self.config.seed)
         config = replace(self.config, network=self.network)
         self._refuse_promises(config)
         return self._build(config, generator)
+
+    def refuse_other_networks(self) -> None:
+        """Refuse to open it with other networks than it was trained with; see `Networks.refuse`."""
+        self.networks.refuse(self._given, self.folder)
 
     def _build(self, config: Config, generator: torch.Generator) -> Autoencoder:
         n_classes = len(self.classes)

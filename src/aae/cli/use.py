@@ -323,13 +323,14 @@ def _told(place: Run, model: Autoencoder, labels: Tensor | None) -> dict[str, li
     """The class or cluster that was asked for in each row, under its column's name."""
     if labels is None:
         return {}
-    numbers: list[object] = labels.tolist()
+    told: list[object] = labels.tolist()
     if model.finds_clusters:
-        name, told = "cluster", numbers
+        name = "cluster"
     elif not _knows_classes(model):  # a part of the prior, which is no class
-        name, told = "component", numbers
+        name = "component"
     else:
-        name, told = place.config.label_column or "label", [place.classes[k] for k in labels]
+        name = place.config.label_column or "label"
+        told = [place.classes[k] for k in labels.tolist()]
     features = {block.name for block in place.columns.blocks} if place.columns else set()
     while name in features:
         name += "_"

@@ -94,7 +94,7 @@ def load(folder: str | Path) -> Adversarial:
 
         folder = hub.fetch(str(folder))
     run = Run(folder)
-    run.new_model()  # refuses one of the user's own networks
+    run.refuse_other_networks()
     place = run.in_use
     if place is None:
         raise ValueError(f"{run.folder} holds no checkpoint yet")
