@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -220,6 +221,16 @@ class TestTrainFlags:
         assert flags.config == recipe(name)
         assert type(flags.config) is Config
         assert flags.out is None
+
+    def test_help_is_wrapped_once(self, monkeypatch, capsys):
+        monkeypatch.setenv("COLUMNS", "80")
+        assert main(["train", "gaussian", "--help"]) == 0
+        words = capsys.readouterr().out.partition("--data-dir")[0].partition("--data STR")[2]
+        lines = [line.strip("│ ") for line in words.splitlines()[:-1]]
+        assert len(lines) > 3
+        room = max(map(len, lines))
+        for line, following in pairwise(lines):
+            assert len(f"{line} {following.split()[0]}") > room
 
     @pytest.mark.parametrize(
         ("args", "field", "value"),

@@ -9,10 +9,12 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
+import docstring_parser
 import tyro
 from tyro.conf import Suppress
 
@@ -59,6 +61,21 @@ class TrainFlags(Config):
         values = dict(vars(self))
         del values["out"], values["seeds"], values["json"]
         return Config(**values)
+
+
+def _with_help(kind: type) -> None:
+    """Give a dataclass's fields their docstrings as help; tyro would keep the source's lines."""
+    words = {
+        each.arg_name: " ".join((each.description or "").split())
+        for part in reversed(kind.__mro__)
+        if is_dataclass(part)
+        for each in docstring_parser.parse_from_object(part).params
+    }
+    for field in fields(kind):
+        field.metadata = MappingProxyType({"help": words[field.name]})
+
+
+_with_help(TrainFlags)
 
 
 def parse(
