@@ -22,7 +22,7 @@ from aae.estimators import (
     AdversarialEmbedding,
     SupervisedAdversarialAutoencoder,
 )
-from aae.estimators.base import ERROR_OF_MEAN
+from aae.estimators.parameters import ERROR_OF_MEAN
 
 SMALL = {"hidden": 16, "layers": 1, "n_epochs": 3, "batch_size": 32, "random_state": 0}
 KINDS = [

@@ -12,7 +12,7 @@ from aae.estimators import (
     SupervisedAdversarialAutoencoder,
 )
 from aae.estimators import labels as labelling
-from aae.estimators.base import ERROR_OF_MEAN
+from aae.estimators.parameters import ERROR_OF_MEAN
 
 
 @pytest.mark.parametrize(

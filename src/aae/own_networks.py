@@ -66,7 +66,8 @@ class Networks:
         words = f"the user's own {' and '.join(had)}" if wanted else "our networks alone"
         these = f", Networks({wanted})" if wanted else ""
         raise ValueError(
-            f"{folder} was trained with {words}: open it in Python by Run({str(folder)!r}{these})"
+            f"{folder} was trained with {words}: open it in Python by Run({str(folder)!r}{these}) "
+            f"or aae.load({str(folder)!r}{these})"
         )
 
     def prior_in_use(self, config: Config) -> str:

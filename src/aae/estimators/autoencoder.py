@@ -27,7 +27,7 @@ class AdversarialAutoencoder(Labelled):
     part, and samples from that part are of the class. Without labels, codes follow a Gaussian.
 
     Args:
-        latent_dim: dimensions of the code; must be even with labels.
+        latent_dim: dimensions of the code; must be even with labels, unless the prior is your own.
         use_labels: False ignores ``y``, as in a pipeline that ends in a regressor.
         hidden: see `aae.estimators.base.Adversarial` for this and all other parameters.
         no_label: the value that means "no label"; see `aae.estimators.labelled.Labelled`.
@@ -51,14 +51,16 @@ class AdversarialAutoencoder(Labelled):
         unlabelled = replace(recipes.gaussian(), latent_dim=self.latent_dim)
         if not n_classes:
             return unlabelled
-        if self.latent_dim % 2:
+        own = self.networks is not None and self.networks.prior is not None
+        if self.latent_dim % 2 and not own:
             raise ValueError(
                 f"latent_dim={self.latent_dim}: labels name parts of a mixture over pairs of "
                 "dimensions; take an even latent_dim, or use_labels=False"
             )
         return replace(
-            recipes.labels(), latent_dim=self.latent_dim, components=n_classes, labels="all"
-        )
+            recipes.labels(), latent_dim=self.latent_dim, components=n_classes, labels="all",
+            prior="gaussian" if own else "mixture",  # with one's own, the config's is not used
+        )  # fmt: skip
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on examples, and on labels if there are any.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,13 +19,13 @@ from torch import Tensor
 
 from aae import inference
 from aae.autoencoder import Autoencoder
-from aae.build import build, reconstruction_share
+from aae.build import build
 from aae.codes import Codes
 from aae.config import Config
-from aae.data import IN_MEMORY, Examples, split_validation, spread
-from aae.estimators.parameters import checked, going_on, own_words, plain, refuse_another
+from aae.data import Examples, split_validation
+from aae.estimators.parameters import config_of, going_on, own_words, refuse_another
 from aae.estimators.training import FEW, train
-from aae.fit import paced
+from aae.own_networks import OURS, Networks
 from aae.run import Part
 from aae.scaling import (
     Pictures,
@@ -37,16 +36,9 @@ from aae.scaling import (
     check_pictures,
     refuse_other_pictures,
 )
-from aae.training.batches import to_model
 from aae.training.device import choose_device
 from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.training.trainer import Record
-
-ERROR_OF_MEAN = 100.0
-"""The weighted loss of reconstructing every example as the mean one, whatever the data's size: as
-large as on MNIST, where the weights of the recipes' other losses were found."""
-REACH = 0.23
-"""The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21."""
 
 
 class Fitted(BaseEstimator):  # type: ignore[misc]
@@ -59,6 +51,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     classes_: NDArray[Any]
     _scaling: Scaling
+    _networks: Networks
+    """The user's own networks that it was trained with."""
     _n_classes: int
     _count: int
     """Examples trained on."""
@@ -89,6 +83,8 @@ class Adversarial(Fitted):
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         verbose: above 0, the progress of a training is shown.
         options: any other field of `aae.config.Config` by its name, such as ``{"dropout": 0.1}``.
+        networks: the user's own encoder, decoder, critic or prior. Each training starts with their
+            weights as they are, whatever the seed, and changes copies.
 
     Attributes:
         config_: the full config that it was trained with.
@@ -114,6 +110,7 @@ class Adversarial(Fitted):
     device: str = "auto"
     verbose: int = 0
     options: Mapping[str, Any] | None = None
+    networks: Networks | None = None
 
     def _recipe(self, n_classes: int) -> Config:
         """The config of the model to train, for data with ``n_classes`` classes of labels."""
@@ -151,7 +148,7 @@ class Adversarial(Fitted):
                     "warm_start goes on with what there is; make a new estimator"
                 )
             part, held_out = Part(scaling.forward(x), labels), None
-            config = self._config(part, n_classes)
+            config = config_of(self, part.images, n_classes)
             if again:
                 refuse_another(self, config, optimizers=partial)
             state: Any = None
@@ -165,7 +162,8 @@ class Adversarial(Fitted):
                 config = replace(config, epochs=done + 1, lr_steps=())
             elif self.early_stopping:
                 part, held_out = self._split(part)
-            model = self._new_model(config, scaling, n_classes)
+            networks = self.networks or OURS
+            model = self._new_model(config, scaling, n_classes, networks)
             if again:
                 model.load_state_dict(self.model_.state_dict())
             state, records = train(
@@ -174,6 +172,7 @@ class Adversarial(Fitted):
             )  # fmt: skip
         self.model_, self.config_, self._scaling = model.eval(), config, scaling
         self._state, self._n_classes, self._count = state, n_classes, len(part.labels)
+        self._networks = networks
         self.history_, self.n_iter_ = [*history, *records], state["progress"]["epoch"]
         self._compare(part if held_out is None else held_out)
         return self
@@ -248,34 +247,6 @@ class Adversarial(Fitted):
             Part(part.images[outside], part.labels[outside]),
         )
 
-    def _config(self, part: Part, n_classes: int) -> Config:
-        """The full config of a training.
-
-        Raises:
-            ValueError: a parameter is invalid, or an option is unknown.
-        """
-        variance, share = _variance(part.images), reconstruction_share(part.images.shape[1:])
-        same = checked(self)
-        own = {
-            "hidden": same.hidden,
-            "layers": same.layers,
-            "epochs": same.n_epochs,
-            "batch_size": same.batch_size,
-            "lr": same.learning_rate,
-            "seed": self._seed(),
-            "device": same.device,
-            "data": IN_MEMORY,
-            "log_every": sys.maxsize,  # the end of an epoch is recorded in any case
-            "precision": "auto" if part.images.dtype == np.uint8 else "float32",
-            "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
-            "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
-        }
-        options = dict(same.options or {})
-        values = same._recipe(n_classes).to_json() | own | options
-        # This refuses impossible values before they are used in calculations.
-        config = Config.from_json({name: plain(value) for name, value in values.items()})
-        return config if "warmup" in options else paced(config, len(part.labels))
-
     # --- use
 
     @property
@@ -338,15 +309,20 @@ class Adversarial(Fitted):
         return save(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, networks: Networks | None = None) -> Self:
         """Open a run folder that `save` or ``aae train`` wrote.
 
+        Args:
+            folder: the folder.
+            networks: the user's own, if it was trained with any.
+
         Raises:
-            ValueError: it is not a run folder, or it holds another estimator.
+            ValueError: it is not a run folder, it holds another estimator, or it was trained with
+                other networks.
         """
         from aae.estimators.folder import load
 
-        estimator = load(folder)
+        estimator = load(folder, networks)
         if not isinstance(estimator, cls):
             raise ValueError(
                 f"{folder} holds a model for {type(estimator).__name__}, not {cls.__name__}"
@@ -377,19 +353,15 @@ class Adversarial(Fitted):
             choose_device(config.device)
         except ValueError:
             config = replace(config, device="auto")
-        model = self._new_model(config, self._scaling, self._n_classes)
+        model = self._new_model(config, self._scaling, self._n_classes, self._networks)
         model.load_state_dict(weights)
         self.model_, self._state = model.eval(), state
 
-    def _new_model(self, config: Config, scaling: Scaling, n_classes: int) -> Autoencoder:
+    def _new_model(
+        self, config: Config, scaling: Scaling, n_classes: int, networks: Networks
+    ) -> Autoencoder:
         """A model before training, on its device."""
         generator = torch.Generator().manual_seed(config.seed)
         columns = scaling.columns if isinstance(scaling, Table) else None
-        model = build(config, scaling.model_shape, n_classes, generator, columns=columns)
+        model = build(config, scaling.model_shape, n_classes, generator, networks, columns)
         return model.to(choose_device(config.device))
-
-
-def _variance(images: Examples) -> float:
-    """The variance of examples as a model takes them, summed over their values."""
-    some = np.asarray(images[spread(len(images), 10_000)])
-    return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())

@@ -23,6 +23,7 @@ from aae.estimators.embedding import AdversarialEmbedding
 from aae.estimators.labelled import Labelled
 from aae.estimators.parameters import FIELDS, OF_DATA
 from aae.estimators.supervised import SupervisedAdversarialAutoencoder
+from aae.own_networks import OURS, Networks
 from aae.run import Run
 from aae.storage import read_json, written
 from aae.training import checkpoint
@@ -53,6 +54,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
         "columns": scale.columns.to_json() if isinstance(scale, scaling.Table) else None,
     }
     parameters = estimator.get_params(deep=False)
+    del parameters["networks"]  # code is not kept
     if not isinstance(parameters["random_state"], int | np.integer | None):
         parameters["random_state"] = None  # a random generator has a state of its own
     about = {
@@ -66,7 +68,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
     # Refuse what cannot be written before there is a folder, and write the checkpoint last, so
     # that a folder which has one is complete.
     text = json.dumps(about, indent=1, default=_plain) + "\n"
-    run = Run.write(folder, estimator.config_, data)
+    run = Run.write(folder, estimator.config_, data, estimator._networks)
     with written(run.folder / scaling.FILE) as path:
         path.write_text(text)
     with written(run.metrics) as path:
@@ -75,7 +77,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
     return run.folder
 
 
-def load(folder: str | Path) -> Adversarial:
+def load(folder: str | Path, networks: Networks | None = None) -> Adversarial:
     """Open a run folder, written by `save` or ``aae train``, as an estimator.
 
     ``hf:USER/NAME`` is a folder that ``aae push`` shared on the Hugging Face Hub, see
@@ -85,15 +87,19 @@ def load(folder: str | Path) -> Adversarial:
     labels are the names of its classes. A run on a table takes frames, dicts of columns or arrays
     [n, columns], and returns dicts of columns.
 
+    Args:
+        folder: the folder.
+        networks: the user's own, if it was trained with any.
+
     Raises:
         ValueError: it is not a run folder, is damaged, or holds no checkpoint yet; or it was
-            trained with the user's own networks, which `aae.run.Run` takes.
+            trained with other networks.
     """
     if str(folder).startswith("hf:"):
         from aae import hub
 
         folder = hub.fetch(str(folder))
-    run = Run(folder)
+    run = Run(folder, networks or OURS)
     run.refuse_other_networks()
     place = run.in_use
     if place is None:
@@ -135,8 +141,10 @@ def _of_file(run: Run, file: Path) -> Adversarial:
 
 def _estimator(run: Run, about: dict[str, Any]) -> Adversarial:
     """An estimator without its model, from what `save` wrote or would have written."""
-    estimator = KINDS[run.config.model](**about["parameters"])
+    own = run.networks if run.networks.names else None
+    estimator = KINDS[run.config.model](**about["parameters"], networks=own)
     estimator.config_, estimator._scaling = run.config, scaling.from_json(about["scaling"])
+    estimator._networks = run.networks
     estimator.n_features_in_ = about["features"]
     for name in ARRAYS:
         if name in about["arrays"]:

@@ -1,8 +1,10 @@
-"""An estimator's parameters: which values are invalid, and errors that use its own names."""
+"""An estimator's parameters: the config they ask for, and errors that use their names."""
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +12,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
+from aae.build import reconstruction_share
 from aae.config import Config
-from aae.data import IN_MEMORY
+from aae.data import IN_MEMORY, Examples, spread
+from aae.fit import paced
 from aae.hints import flag
+from aae.own_networks import OURS, Networks
+from aae.training.batches import to_model
 
 FIELDS = {
     "hidden": "hidden",
@@ -45,13 +52,59 @@ OF_WEIGHTS = (
 OF_OPTIMIZERS = ("optimizer", "step")
 """Config fields that decide what its optimisers keep."""
 
+ERROR_OF_MEAN = 100.0
+"""The weighted loss of reconstructing every example as the mean one, whatever the data's size: as
+large as on MNIST, where the weights of the recipes' other losses were found."""
+REACH = 0.23
+"""The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21."""
+
 FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
 """A flag in an error, and the word after it, which may be its value."""
 
 E = TypeVar("E", bound=BaseEstimator)
 
 
-def checked(estimator: E) -> E:
+def config_of(estimator: BaseEstimator, images: Examples, n_classes: int) -> Config:
+    """The full config of a training.
+
+    Args:
+        estimator: its parameters are what is asked for.
+        images: the examples, as a model takes them.
+        n_classes: how many classes the labels have.
+
+    Raises:
+        ValueError: a parameter is invalid, or an option is unknown.
+    """
+    variance, share = _variance(images), reconstruction_share(images.shape[1:])
+    same = _checked(estimator)
+    own = {
+        "hidden": same.hidden,
+        "layers": same.layers,
+        "epochs": same.n_epochs,
+        "batch_size": same.batch_size,
+        "lr": same.learning_rate,
+        "seed": estimator._seed(),
+        "device": same.device,
+        "data": IN_MEMORY,
+        "log_every": sys.maxsize,  # the end of an epoch is recorded in any case
+        "precision": "auto" if images.dtype == np.uint8 else "float32",
+        "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
+        "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
+    }
+    options = dict(same.options or {})
+    values = same._recipe(n_classes).to_json() | own | options
+    # This refuses impossible values before they are used in calculations.
+    config = Config.from_json({name: plain(value) for name, value in values.items()})
+    return config if "warmup" in options else paced(config, len(images))
+
+
+def _variance(images: Examples) -> float:
+    """The variance of examples as a model takes them, summed over their values."""
+    some = np.asarray(images[spread(len(images), 10_000)])
+    return float(to_model(torch.from_numpy(some)).flatten(1).double().var(0, correction=0).sum())
+
+
+def _checked(estimator: E) -> E:
     """An unfitted one with plain Python values of its parameters: grid searches set NumPy's.
 
     Raises:
@@ -79,6 +132,8 @@ def checked(estimator: E) -> E:
         _refuse(same, "n_iter_no_change", "a whole number of 1 or more")
     if not isinstance(same.verbose, int):
         _refuse(same, "verbose", "a whole number")
+    if not isinstance(same.networks, Networks | None):
+        _refuse(same, "networks", "aae.own_networks.Networks, or None")
     if same.early_stopping and (same.options or {}).get("sharpen_from") is not None:
         raise ValueError(
             "options['sharpen_from'] changes the loss that early_stopping compares: leave one out"
@@ -97,6 +152,11 @@ def refuse_another(estimator: BaseEstimator, config: Config, *, optimizers: bool
     Raises:
         ValueError: says what has changed.
     """
+    if (estimator.networks or OURS) != estimator._networks:
+        raise ValueError(
+            "cannot go on with other networks than it was trained with: set networks back, or make "
+            "a new estimator"
+        )
     before, fixed = estimator.config_, OF_WEIGHTS + (OF_OPTIMIZERS if optimizers else ())
     names = [name for name in fixed if getattr(config, name) != getattr(before, name)]
     # A term that comes or goes brings networks, or in the alternating step an optimiser of its own.
