@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ def refuse_untrainable(
     Raises:
         ValueError: says what is wrong, and what to do.
     """
-    some = np.asarray(images[spread(len(images), LOOKED_AT)])
+    some: NDArray[Any] = np.asarray(images[spread(len(images), LOOKED_AT)])
     if (some == some[:1]).all():
         raise ValueError(
             f"{name}: all {len(some)} examples looked at are the same as row 0: there is nothing "
