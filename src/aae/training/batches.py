@@ -123,4 +123,4 @@ class Batches(Epochs):
 def seeded(*numbers: int) -> torch.Generator:
     """A generator seeded by several numbers; neighbouring numbers give unrelated streams."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> 1))
+    return torch.Generator().manual_seed(int(state) >> 1)
