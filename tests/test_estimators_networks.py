@@ -16,8 +16,10 @@ from aae.priors import Gaussian, Spots
 from aae.training.trainer import Observer
 
 
-def encoder(inputs=64):
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 30), nn.GELU())
+def encoder(inputs=64, seed=0):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 30), nn.GELU())
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,8 @@ def test_a_folder_needs_them_again(classifier, pictures, tmp_path):
     with pytest.raises(ValueError, match="with the user's own encoder"):
         aae.load(folder, Networks(prior=Gaussian(10)))
     for opened in (
-        aae.load(folder, Networks(encoder=encoder())),
-        type(classifier).load(folder, Networks(encoder=encoder())),
+        aae.load(folder, Networks(encoder=encoder(seed=1))),
+        type(classifier).load(folder, Networks(encoder=encoder(seed=2))),
     ):
         np.testing.assert_array_equal(opened.predict_proba(X), classifier.predict_proba(X))
     opened.partial_fit(X, y)

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
-import docstring_parser
 import tyro
 from tyro.conf import Suppress
 
@@ -63,8 +62,10 @@ class TrainFlags(Config):
         return Config(**values)
 
 
-def _with_help(kind: type) -> None:
+def _with_help(kind: Any) -> None:
     """Give a dataclass's fields their docstrings as help; tyro would keep the source's lines."""
+    import docstring_parser
+
     words = {
         each.arg_name: " ".join((each.description or "").split())
         for part in reversed(kind.__mro__)
@@ -73,9 +74,6 @@ def _with_help(kind: type) -> None:
     }
     for field in fields(kind):
         field.metadata = MappingProxyType({"help": words[field.name]})
-
-
-_with_help(TrainFlags)
 
 
 def parse(
@@ -101,6 +99,8 @@ def parse(
         SystemExit: help was asked for, and printed.
     """
     _refuse_unknown(target, program, args)
+    if is_dataclass(target) and not {"-h", "--help"}.isdisjoint(args):
+        _with_help(target)
     said = io.StringIO()
     shown = _Page(sys.stdout)
     try:

@@ -51,7 +51,7 @@ class AdversarialAutoencoder(Labelled):
         unlabelled = replace(recipes.gaussian(), latent_dim=self.latent_dim)
         if not n_classes:
             return unlabelled
-        own = self.networks is not None and self.networks.prior is not None
+        own = self._given.prior is not None
         if self.latent_dim % 2 and not own:
             raise ValueError(
                 f"latent_dim={self.latent_dim}: labels name parts of a mixture over pairs of "

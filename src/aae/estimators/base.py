@@ -112,6 +112,11 @@ class Adversarial(Fitted):
     options: Mapping[str, Any] | None = None
     networks: Networks | None = None
 
+    @property
+    def _given(self) -> Networks:
+        """The networks that a training is to take."""
+        return self.networks or OURS
+
     def _recipe(self, n_classes: int) -> Config:
         """The config of the model to train, for data with ``n_classes`` classes of labels."""
         raise NotImplementedError
@@ -162,8 +167,7 @@ class Adversarial(Fitted):
                 config = replace(config, epochs=done + 1, lr_steps=())
             elif self.early_stopping:
                 part, held_out = self._split(part)
-            networks = self.networks or OURS
-            model = self._new_model(config, scaling, n_classes, networks)
+            model = self._new_model(config, scaling, n_classes, self._given)
             if again:
                 model.load_state_dict(self.model_.state_dict())
             state, records = train(
@@ -172,7 +176,7 @@ class Adversarial(Fitted):
             )  # fmt: skip
         self.model_, self.config_, self._scaling = model.eval(), config, scaling
         self._state, self._n_classes, self._count = state, n_classes, len(part.labels)
-        self._networks = networks
+        self._networks = self._given
         self.history_, self.n_iter_ = [*history, *records], state["progress"]["epoch"]
         self._compare(part if held_out is None else held_out)
         return self
@@ -309,7 +313,7 @@ class Adversarial(Fitted):
         return save(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path, networks: Networks | None = None) -> Self:
+    def load(cls, folder: str | Path, networks: Networks = OURS) -> Self:
         """Open a run folder that `save` or ``aae train`` wrote.
 
         Args:

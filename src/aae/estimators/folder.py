@@ -77,7 +77,7 @@ def save(estimator: Adversarial, folder: Path) -> Path:
     return run.folder
 
 
-def load(folder: str | Path, networks: Networks | None = None) -> Adversarial:
+def load(folder: str | Path, networks: Networks = OURS) -> Adversarial:
     """Open a run folder, written by `save` or ``aae train``, as an estimator.
 
     ``hf:USER/NAME`` is a folder that ``aae push`` shared on the Hugging Face Hub, see
@@ -99,7 +99,7 @@ def load(folder: str | Path, networks: Networks | None = None) -> Adversarial:
         from aae import hub
 
         folder = hub.fetch(str(folder))
-    run = Run(folder, networks or OURS)
+    run = Run(folder, networks)
     run.refuse_other_networks()
     place = run.in_use
     if place is None:

@@ -20,7 +20,7 @@ from aae.config import Config
 from aae.data import IN_MEMORY, Examples, spread
 from aae.fit import paced
 from aae.hints import flag
-from aae.own_networks import OURS, Networks
+from aae.own_networks import Networks
 from aae.training.batches import to_model
 
 FIELDS = {
@@ -152,7 +152,7 @@ def refuse_another(estimator: BaseEstimator, config: Config, *, optimizers: bool
     Raises:
         ValueError: says what has changed.
     """
-    if (estimator.networks or OURS) != estimator._networks:
+    if estimator._given != estimator._networks:
         raise ValueError(
             "cannot go on with other networks than it was trained with: set networks back, or make "
             "a new estimator"
