@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import signal
 import sys
@@ -35,6 +36,8 @@ from aae.training.step import Step
 from aae.training.streams import Stream
 from aae.training.trainer import Observer, Record, Trainer, make_step
 from aae.training.world import ALONE, LostError, World, joined
+
+logger = logging.getLogger(__name__)
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: it was asked for
@@ -70,7 +73,7 @@ def fit(
         ValueError: the config and the data do not fit each other, or the folder is in use.
         DivergedError: a loss or a gradient is not finite (unless ``on_nonfinite`` is "skip").
         Interrupted: on Ctrl-C or SIGTERM, after a checkpoint.
-        LostError: another process is gone; there is a checkpoint.
+        LostError: another process is gone; a warning says which checkpoint there is.
     """
     dataset = dataset or data_of(config)
     splits = Splits.to_train(config, dataset)
@@ -115,7 +118,7 @@ def resume(
         ValueError: it is no run folder, or its data are not there, or not what they were.
         DivergedError: see `fit`.
         Interrupted: it was asked to stop.
-        LostError: another process is gone; there is a checkpoint.
+        LostError: another process is gone; a warning says which checkpoint there is.
     """
     with ExitStack() as working:
         world = working.enter_context(joined())
@@ -308,8 +311,10 @@ def _train(
                         ready(trainer.model, run.config.precision), splits.validation
                     )
                 )
-            except LostError as lost:
-                raise LostError(f"{lost}; {back.saved(keeper)}") from lost
+            except LostError:
+                # Said at once: whoever started the processes ends this one any moment.
+                logger.warning("%s", back.saved(keeper))
+                raise
 
 
 class _Stopper(Observer):

@@ -56,7 +56,7 @@ def _is_heard(error: Exception) -> bool:
     """Whether this process, one of several, reports an error that others may have too."""
     from aae.training.world import LostError
 
-    if isinstance(error, LostError):  # the first process knows what is saved
+    if isinstance(error, LostError):  # the first process has said what is saved
         return launch.rank() == 0
     return launch.fails_first()
 
