@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ def bench(
 
     Args:
         quick: Finish within a minute on two cores: fewer rounds, and no tables of how time grows.
-        rounds: Timings of each contender; without it 20, or with --quick up to 10, as time allows.
+        rounds: Timings of each contender, however long they take; without it 20, or with --quick up
+            to 10, as time allows.
         threads: Threads of each contender; without it, torch's own choice.
         device: Device: auto, cpu, cuda, cuda:1.
         data_dir: Folder that holds MNIST; without it, random pictures if MNIST is not found.
@@ -33,7 +35,7 @@ def bench(
     from aae.bench.throughput import QUICK, Plan, throughput
 
     plan = QUICK if quick else Plan()
-    plan = plan if rounds is None else replace(plan, rounds=rounds)
+    plan = plan if rounds is None else replace(plan, rounds=rounds, seconds=math.inf)
     with console(stderr=True).status("starting") as status:
         figures = throughput(
             plan, device=device, threads=threads, data_dir=data_dir, tell=status.update
