@@ -118,7 +118,7 @@ class Watch:
         for buffer, good in zip(self.statistics, self._good, strict=True):
             good.copy_(torch.where(_facing(bad, buffer), good, buffer))
             buffer.copy_(good)
-        return bad.float()
+        return bad.to(torch.float32)  # as the kernels of updates take it
 
     def update(self, optimizers: Iterable[Optimizer], bad: Tensor) -> None:
         """Step some optimisers, except where the update must be skipped.

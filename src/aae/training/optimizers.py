@@ -34,7 +34,7 @@ class Optimizer(ABC):
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float):
         self.parameters = list(parameters)
         self.dtypes = list(dict.fromkeys(parameter.dtype for parameter in self.parameters))
-        self.lr = torch.tensor(lr, device=self.parameters[0].device)
+        self.lr = torch.tensor(lr, dtype=torch.float32, device=self.parameters[0].device)
         self.state = {}
 
     @torch.no_grad()
@@ -121,7 +121,7 @@ class Adam(Optimizer):
 
     def _begin(self, parameter: Tensor) -> Moments:
         return {
-            "step": torch.zeros((), device=parameter.device),
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
