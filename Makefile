@@ -9,7 +9,7 @@ DEMO := runs/demo
 
 demo: $(VENV)/ready
 	rm -rf $(DEMO)
-	$(BIN)/aae train gaussian --data digits --epochs 250 --generator-weight 6 --sample-every 125 --out $(DEMO)
+	$(BIN)/aae train gaussian --data digits --hidden 400 --epochs 250 --generator-weight 6 --sample-every 125 --out $(DEMO)
 	@echo "Look at $(DEMO)/report.html and $(DEMO)/figures/"
 
 test: $(VENV)/ready

@@ -166,7 +166,7 @@ def train_judge(
     generator = torch.Generator().manual_seed(seed)
     channels, height, width = images.shape[1:]
     judge = _new_judge((channels, height, width), n_classes, seed)
-    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload, unused-ignore]
 
     batch_size = min(LARGEST_BATCH, max(16, len(x) // 20))
     steps_per_epoch = math.ceil(len(x) / batch_size)
@@ -191,7 +191,7 @@ def train_judge(
             done += 1
             if progress is not None:
                 progress(done, total)
-    judge.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    judge.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, unused-ignore]
     return judge.eval()
 
 

@@ -43,7 +43,7 @@ Commands:
 
 'aae COMMAND --help' says more. Try:
 
-  aae train gaussian --data digits --epochs 250 --generator-weight 6
+  aae train gaussian --data digits --hidden 400 --epochs 250 --generator-weight 6
 """
 
 
