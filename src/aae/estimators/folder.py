@@ -217,7 +217,8 @@ def _array(about: dict[str, Any]) -> NDArray[Any]:
         ValueError: it is no such array.
     """
     kind, values = np.dtype(about["type"]), about["values"]
-    if not isinstance(values, list) or len(values) * kind.itemsize > MOST:
+    # NumPy 1 makes a negative size of one that is too large.
+    if not isinstance(values, list) or not 0 <= len(values) * kind.itemsize <= MOST:
         raise ValueError("its arrays are none, or larger than any of ours")
     array = np.array(values, dtype=kind)
     if array.ndim != 1:

@@ -98,7 +98,7 @@ def _quietly() -> Iterator[None]:
     finder.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from (current )?font")
             yield
     finally:
         finder.setLevel(level)
