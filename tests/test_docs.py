@@ -90,7 +90,9 @@ def test_pages_do_what_they_say(page, run, tmp_path, monkeypatch, capsys):
         elif not language and page == "tutorial":
             for line in block.splitlines():
                 if line.startswith("aae "):
-                    words = line.replace("--hidden 400 --epochs 250", "--hidden 32 --epochs 2").split()[1:]
+                    words = line.replace(
+                        "--hidden 400 --epochs 250", "--hidden 32 --epochs 2"
+                    ).split()[1:]
                     assert run(*words)[0] == 0, line
     if page == "tutorial":
         assert (tmp_path / "samples.png").stat().st_size > 1000
