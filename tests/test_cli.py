@@ -92,12 +92,22 @@ class TestHelp:
         assert "\x1b[" not in capsys.readouterr().out
 
 
-def test_help_and_list_do_not_wait_for_torch():
+SLOW = {"torch", "matplotlib", "sklearn", "scipy", "tensorboard"}
+
+
+@pytest.mark.parametrize(
+    ("commands", "slow"),
+    [
+        ([["--help"], ["--version"], ["x"]], {"numpy", "tyro", *SLOW}),
+        ([["list"], ["train", "gaussian", "--help"], ["train", "x"]], SLOW),
+    ],
+)
+def test_help_and_list_do_not_wait_for_what_they_do_not_need(commands, slow):
     program = (
         "import sys; from aae.cli import main\n"
-        "for args in ['--help'], ['list'], ['train', 'gaussian', '--help'], ['train', 'x']:\n"
+        f"for args in {commands}:\n"
         "    main(args)\n"
-        "slow = {'torch', 'matplotlib', 'sklearn', 'scipy', 'tensorboard'} & set(sys.modules)\n"
+        f"slow = {slow} & set(sys.modules)\n"
         "sys.exit(f'imported {slow}' if slow else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from aae import launch
 
 if TYPE_CHECKING:
@@ -78,6 +76,8 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
             f"{run.folder} holds an estimator that learned rows of numbers, which this command "
             f"does not read: open it in Python, aae.load({str(run.folder)!r})"
         )
+    import numpy as np
+
     examples = _all(run, path)
     return Part(examples, np.full(len(examples), -1))
 
