@@ -19,6 +19,7 @@ from aae.fit import fit
 from aae.run import Part
 from aae.training.batches import Batches
 from aae.training.trainer import Observer, Trainer
+from double import in_double
 
 RED, BLUE = (200, 30, 40), (20, 60, 220)
 SMOOTH = {"vat_weight": 1.0, "tangent_weight": 1.0, "warp_weight": 1.0, "balance_weight": 1.0}
@@ -177,16 +178,10 @@ def same_state():
 
 
 @pytest.fixture
-def in_double(monkeypatch):
-    """Has all arithmetic done in float64.
-
-    In float32 the power iteration of virtual adversarial training makes differences of 1e-3 out of
-    rounding, which no bound tells from mistakes on every processor.
-    """
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+def double():
+    """Has the test, and the fixtures after it, compute in float64."""
+    with in_double():
+        yield
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def take(step, batches, count, seed=0):
 
 
 @kinds
-@pytest.mark.usefixtures("in_double")
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("count", [DUE, NOT_DUE])
 @pytest.mark.parametrize(
     ("variant", "posterior"),

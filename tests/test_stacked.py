@@ -69,7 +69,7 @@ def take(steps, stacked, own, batches, count, others):
     return alone, whole
 
 
-@pytest.mark.usefixtures("in_double")
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("step", ["joint", "alternating"])
 @pytest.mark.parametrize(
     ("variant", "posterior"),

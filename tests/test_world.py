@@ -29,6 +29,7 @@ from aae.training.batches import Batches
 from aae.training.streams import Stream
 from aae.training.trainer import make_step
 from aae.training.world import ALONE, Workers, _share_statistics
+from double import in_double
 
 CPU = torch.device("cpu")
 MODELS = ("basic", "labels", "supervised", "semi", "cluster", "embed", "vae")
@@ -42,6 +43,7 @@ CASES = [
 HARD = {"noise_std": 0.3, "input_dropout": 0.1, "dropout": 0.2}
 
 
+@in_double()
 def trained(case, world, count):
     """The weights of a model after epochs of two batches, the second one small."""
     model, step, batch_norm = case
@@ -59,11 +61,12 @@ def trained(case, world, count):
     )  # fmt: skip
     data = load("digits")
     part = Part(data.train_images[:count], data.train_labels[:count])
-    # With seed 0 rounding comes to 2e-5 on some processors, with seed 1 to 1e-6.
     model = build(config, (1, 8, 8), 10, torch.Generator().manual_seed(1))
     trainer = new_trainer(model, config, part, step=partial(make_step, world=world), world=world)
     trainer.run()
-    return trainer.model.state_dict()
+    state = trainer.model.state_dict()
+    assert {v.dtype for v in state.values() if v.is_floating_point()} == {torch.float64}
+    return state
 
 
 def work(rank, size, cases, count, folder):
@@ -92,9 +95,7 @@ def test_several_processes_make_the_same_weights_as_one(size, cases, count, tmp_
         for name, weights in alone.items():
             first, *others = [part[case][name] for part in parts]
             assert all(torch.equal(first, other) for other in others), (case, name)
-            # An inner gradient through batch statistics makes more of rounding.
-            close = 1e-3 if case[2] and case[0] in MODELS[3:6] else 2e-5
-            assert torch.allclose(first, weights, rtol=0, atol=close), (case, name)
+            assert torch.allclose(first, weights, rtol=0, atol=1e-9), (case, name)
 
 
 @pytest.mark.parametrize("size", [2, 3])
