@@ -37,7 +37,8 @@ def test_pairs_draws_every_pair_of_columns_of_both_tables():
     assert np.allclose(first[:, 1], real["size"])
     kinds = np.array(["a", "b", "c"])[np.rint(first[:, 0]).astype(int)]
     assert (kinds == real["kind"]).all()
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["real", "generated"]
+    texts = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert texts[:2] == ["real", "generated"]
     shares = [bar.get_height() for bar in panels(figure)[-1].patches]
     assert np.allclose(shares[:3], [np.mean(real["kind"] == k) for k in "abc"])
     assert np.allclose(shares[3:], [np.mean(made["kind"] == k) for k in "abc"])
@@ -50,6 +51,24 @@ def test_pairs_leaves_out_what_is_missing_and_what_is_too_much():
     assert len(panels(figure)) == 36 + 6
     assert np.isfinite(panels(figure)[0].get_xlim()).all()
     assert figure.legends[0].get_texts()[-1].get_text() == "first 6 of 9 columns"
+
+
+def test_pairs_says_how_many_rows_lie_outside():
+    values = RNG.normal(size=1000)
+    kind = np.array(["a"] * 1000, object)
+    far = values.copy()
+    far[[3, 5]] = [1e6, np.nan]
+    for real, made, words in (
+        ({"x": values, "y": values, "kind": kind}, {"x": far, "y": values, "kind": kind}, "1 row"),
+        ({"x": far, "y": far, "kind": kind}, {"x": far, "y": values, "kind": kind}, "2 rows"),
+    ):
+        figure = plots.pairs(real, made)
+        *labels, note = (text.get_text() for text in figure.legends[0].get_texts())
+        assert (labels, note) == (["real", "generated"], f"{words} outside")
+    even = {"x": np.linspace(0, 1, 1000)}
+    for table in (even, {"kind": kind}):
+        (legend,) = plots.pairs(table, table).legends
+        assert [text.get_text() for text in legend.get_texts()] == ["real", "generated"]
 
 
 def test_shares_of_categories_are_of_what_is_there():

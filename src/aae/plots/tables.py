@@ -43,7 +43,7 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
     """Columns against each other, for real and generated rows; on the diagonal, each by itself.
 
     Categories stand side by side, with their points spread out. A note says if columns are left
-    out.
+    out, and how many rows have numbers so far from the others that they lie outside.
 
     Args:
         real: real rows.
@@ -58,7 +58,7 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
     names = [*real][:MOST_PAIRED]
     k = len(names)
     side, head = (1.75 if k > 2 else 2.6), 0.55
-    width, height = max(k * side + 0.6, 5.5), k * side + head + 0.2
+    width, height = max(k * side + 0.6, 6.0), k * side + head + 0.2
     figure = Figure(figsize=(width, height), dpi=DPI)
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - head / height)))
     axes = figure.subplots(k, k, squeeze=False)
@@ -89,8 +89,11 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
         axes[-1, row].set_xlabel(_short(of_y))
     if title:
         figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", **TITLE)
-    note = f"first {k} of {len(real)} columns" if len(real) > k else None
-    figure_legend(figure, [axes[0, -1]], note=note)
+    notes = [f"first {k} of {len(real)} columns"] if len(real) > k else []
+    if outside := _outside(names, real, made):
+        notes.append(f"{outside:,} row{'s'[: outside > 1]} outside")
+    named = axes[0, -1] if k > 1 else heights
+    figure_legend(figure, [named], note=", ".join(notes) or None)
     return figure
 
 
@@ -195,16 +198,36 @@ def _share(
             upright = widest * len(shown) > room
             ticks(range(len(categories)), shown, rotation=90 if upright else 0)
             continue
-        both = np.concatenate([real[name], made[name]]).astype(np.float64)
-        low, high = np.nanquantile(both, [0.002, 0.998])
-        rim = 0.06 * (high - low) or 1.0
-        limits(low - rim, high + rim)
+        limits(*_frame(name, real, made))
         (axes.yaxis if vertical else axes.xaxis).get_major_locator().set_params(nbins=3)
+
+
+def _frame(name: str, real: Table, made: Table) -> tuple[float, float]:
+    """The ends of a number's axis, for which a few far values do not press the others together."""
+    both = np.concatenate([real[name], made[name]]).astype(np.float64)
+    low, high = np.nanquantile(both, [0.002, 0.998])
+    rim = 0.06 * (high - low) or 1.0
+    return low - rim, high + rim
+
+
+def _outside(names: Sequence[str], real: Table, made: Table) -> int:
+    """How many rows of both tables have a number beyond its axis."""
+    count = 0
+    for table in (real, made):
+        beyond = np.zeros(len(table[names[0]]), bool)
+        for name in filter(lambda name: _is_number(real[name]), names):
+            low, high = _frame(name, real, made)
+            values = table[name].astype(np.float64)
+            beyond |= (values < low) | (values > high)
+        count += int(beyond.sum())
+    return count
 
 
 def _alone(axes: Axes, real: NDArray[Any], made: NDArray[Any]) -> None:
     """How a column is distributed."""
-    for side, (values, colour) in enumerate(((real, _REAL), (made, _MADE))):
+    for side, (values, colour, label) in enumerate(
+        ((real, _REAL, "real"), (made, _MADE, "generated"))
+    ):
         if _is_number(real):
             there = values[~np.isnan(values.astype(np.float64))].astype(np.float64)
             bins = np.linspace(*axes.get_xlim(), 25).tolist()
@@ -212,12 +235,13 @@ def _alone(axes: Axes, real: NDArray[Any], made: NDArray[Any]) -> None:
                 {"histtype": "stepfilled", "alpha": 0.35} if not side else {"histtype": "step"}
             )
             if len(there):
-                axes.hist(there, bins=bins, density=True, color=colour, linewidth=1.4, **fill)
+                look = fill | {"color": colour, "linewidth": 1.4, "label": label}
+                axes.hist(there, bins=bins, density=True, **look)
         else:
             categories = _categories(real)
             shares = [np.mean([v == c for v in values if v is not None]) for c in categories]
             axes.bar(np.arange(len(categories)) + 0.38 * side - 0.19, shares, 0.36, color=colour,
-                     alpha=0.8)  # fmt: skip
+                     alpha=0.8, label=label)  # fmt: skip
 
 
 def _short(name: str, most: int = 24) -> str:
