@@ -166,7 +166,7 @@ def train_judge(
     generator = torch.Generator().manual_seed(seed)
     channels, height, width = images.shape[1:]
     judge = _new_judge((channels, height, width), n_classes, seed)
-    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload, unused-ignore]
+    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
 
     batch_size = min(LARGEST_BATCH, max(16, len(x) // 20))
     steps_per_epoch = math.ceil(len(x) / batch_size)
