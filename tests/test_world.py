@@ -280,8 +280,7 @@ def test_a_lost_process_is_replaced_and_the_training_goes_on(undisturbed, tmp_pa
     os.kill(processes_of(launcher)[1], signal.SIGKILL)
     said, _ = launcher.communicate(timeout=120)
     assert launcher.returncode == 0, said
-    # That the other one is gone is said later, if the launcher leaves time for it.
-    assert re.search(r"^saved .*, go on with --resume$", said, re.M)
+    assert re.search(r"another process .* is gone.*; saved .*, go on with --resume", said)
     told = re.findall(r"^epoch (\d+)/20; ", said, re.M)
     assert [int(n) for n in told] == list(range(1, 21))  # by the first one alone, each once
     assert_same(folder, undisturbed)

@@ -311,9 +311,9 @@ def _train(
                         ready(trainer.model, run.config.precision), splits.validation
                     )
                 )
-            except LostError:
+            except LostError as lost:
                 # Said at once: whoever started the processes ends this one any moment.
-                logger.warning("%s", back.saved(keeper))
+                logger.warning("%s; %s", lost, back.saved(keeper))
                 raise
 
 

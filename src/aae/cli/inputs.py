@@ -47,6 +47,8 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
         ValueError: there is no such data, its shape is not the run's, or a part is asked for of
             data that have none.
     """
+    import numpy as np
+
     from aae.data import CATALOG, load
     from aae.run import Part, Splits
 
@@ -76,8 +78,6 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
             f"{run.folder} holds an estimator that learned rows of numbers, which this command "
             f"does not read: open it in Python, aae.load({str(run.folder)!r})"
         )
-    import numpy as np
-
     examples = _all(run, path)
     return Part(examples, np.full(len(examples), -1))
 

@@ -30,7 +30,7 @@ Table = Mapping[str, NDArray[Any]]
 MOST_PAIRED = 6
 """Only this many columns, the first ones, are drawn in pairs."""
 _MOST_BARS = 60
-_REAL, _MADE = TRAIN, VALIDATION
+_LOOKS = ((TRAIN, "real"), (VALIDATION, "generated"))
 _DISTANCES = {
     "numbers: Wasserstein, in standard deviations": TRAIN,
     "categories: total variation": CLASSES[2],
@@ -75,7 +75,7 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
                 _alone(heights, real[of_x], made[of_x])
                 heights.set_yticks([])
             else:
-                for table, colour, label in ((real, _REAL, "real"), (made, _MADE, "generated")):
+                for table, (colour, label) in zip((real, made), _LOOKS, strict=True):
                     x, y = (_places(table[name], real[name], rng) for name in (of_x, of_y))
                     size = float(np.clip(2500 / len(x), 1.5, 9))
                     look: dict[str, Any] = {"s": size, "alpha": 0.45, "linewidths": 0}
@@ -90,10 +90,10 @@ def pairs(real: Table, made: Table, *, title: str | None = None) -> Figure:
     if title:
         figure.text(0.1 / width, 1 - 0.1 / height, title, va="top", **TITLE)
     notes = [f"first {k} of {len(real)} columns"] if len(real) > k else []
-    if outside := _outside(names, real, made):
+    frames = {n: axes[0, at].get_xlim() for at, n in enumerate(names) if _is_number(real[n])}
+    if outside := _outside(real, frames) + _outside(made, frames):
         notes.append(f"{outside:,} row{'s'[: outside > 1]} outside")
-    named = axes[0, -1] if k > 1 else heights
-    figure_legend(figure, [named], note=", ".join(notes) or None)
+    figure_legend(figure, [heights, axes[0, -1]], note=", ".join(notes) or None)
     return figure
 
 
@@ -198,36 +198,22 @@ def _share(
             upright = widest * len(shown) > room
             ticks(range(len(categories)), shown, rotation=90 if upright else 0)
             continue
-        limits(*_frame(name, real, made))
+        both = np.concatenate([real[name], made[name]]).astype(np.float64)
+        low, high = np.nanquantile(both, [0.002, 0.998])
+        rim = 0.06 * (high - low) or 1.0
+        limits(low - rim, high + rim)
         (axes.yaxis if vertical else axes.xaxis).get_major_locator().set_params(nbins=3)
 
 
-def _frame(name: str, real: Table, made: Table) -> tuple[float, float]:
-    """The ends of a number's axis, for which a few far values do not press the others together."""
-    both = np.concatenate([real[name], made[name]]).astype(np.float64)
-    low, high = np.nanquantile(both, [0.002, 0.998])
-    rim = 0.06 * (high - low) or 1.0
-    return low - rim, high + rim
-
-
-def _outside(names: Sequence[str], real: Table, made: Table) -> int:
-    """How many rows of both tables have a number beyond its axis."""
-    count = 0
-    for table in (real, made):
-        beyond = np.zeros(len(table[names[0]]), bool)
-        for name in filter(lambda name: _is_number(real[name]), names):
-            low, high = _frame(name, real, made)
-            values = table[name].astype(np.float64)
-            beyond |= (values < low) | (values > high)
-        count += int(beyond.sum())
-    return count
+def _outside(table: Table, frames: Mapping[str, tuple[float, float]]) -> int:
+    """How many rows have a number beyond its axis."""
+    columns = ((table[name].astype(np.float64), ends) for name, ends in frames.items())
+    return int(np.any([(x < low) | (x > high) for x, (low, high) in columns], axis=0).sum())
 
 
 def _alone(axes: Axes, real: NDArray[Any], made: NDArray[Any]) -> None:
     """How a column is distributed."""
-    for side, (values, colour, label) in enumerate(
-        ((real, _REAL, "real"), (made, _MADE, "generated"))
-    ):
+    for side, (values, (colour, label)) in enumerate(zip((real, made), _LOOKS, strict=True)):
         if _is_number(real):
             there = values[~np.isnan(values.astype(np.float64))].astype(np.float64)
             bins = np.linspace(*axes.get_xlim(), 25).tolist()
