@@ -13,11 +13,11 @@ import torch
 
 from aae import launch
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-KEPT = 64 * 2**20
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+KEPT = 512 * 2**20
 """Most bytes of freed memory that a training keeps."""
-MAPPED = 8 * 2**20
-"""Bytes from which a block has a memory mapping of its own."""
+MAPPED = 32 * 2**20
+"""Bytes from which a block has a memory mapping of its own; glibc allows no more."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -101,13 +101,16 @@ def _flush_denormals() -> None:
     torch.set_flush_denormal(True)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(largest: int) -> None:
     """Have the C library keep the memory that a step frees for the next one, up to `KEPT`.
 
     glibc returns a freed tensor of a megabyte to the system, and the next one is faulted in page by
     page: that was half the time of a product of 1000 by 128 by 1000. Larger blocks, such as data
-    sets, are still returned. Other C libraries are left alone, and so is glibc where environment
-    variables configure it.
+    sets, are still returned, unless weights are as large: then nothing has its own mapping. Other C
+    libraries are left alone, and so is glibc where environment variables configure it.
+
+    Args:
+        largest: bytes of the largest weight, and so of its gradient.
     """
     told = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     if sys.platform == "linux" and not told:
@@ -115,3 +118,5 @@ def keep_freed_memory() -> None:
         if hasattr(library, "mallopt"):
             library.mallopt(M_TRIM_THRESHOLD, KEPT)
             library.mallopt(M_MMAP_THRESHOLD, MAPPED)
+            if largest >= MAPPED:
+                library.mallopt(M_MMAP_MAX, 0)

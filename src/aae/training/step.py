@@ -74,7 +74,7 @@ class Step(ABC):
         self.corruption = Corruption(config.noise_std, config.input_dropout, config.dropout)
         self.device = next(model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
-        keep_freed_memory()
+        keep_freed_memory(max(p.numel() * p.element_size() for p in model.parameters()))
         players = self._players()
         self._adversarial = {name: adversarial for name, _, adversarial in players}
         self.optimizers = {
