@@ -259,6 +259,8 @@ def test_all_of_a_run(tiny_run, drawn, part, monkeypatch):
     assert figures.keys() == {"latent", "samples", "style", "reconstructions", "learning-curves"}
     (codes, _), _ = drawn["latent"][0]
     assert np.array_equal(codes, inference.encode(tiny_run.model(), part.images).mean)
+    of_model = gallery.draw(tiny_run, tiny_run.model(), Splits(part, part, part), whole=False)
+    assert of_model.keys() == figures.keys() - {"learning-curves"}
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (100, 10)])

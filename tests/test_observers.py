@@ -231,8 +231,28 @@ def test_the_figures_of_an_epoch_are_not_those_of_later_weights(run, keeper):
 
 
 def test_nothing_is_painted_when_it_is_not_due(run, monkeypatch):
-    monkeypatch.setattr("aae.gallery.draw", lambda *args: pytest.fail("painted"))
+    monkeypatch.setattr("aae.gallery.draw", lambda *_, **__: pytest.fail("painted"))
     Painter(run, None, None).on_epoch(at(5, 1, sample_every=2, epochs=4, keep=1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(1.0, [True, True, True, True]), (60.0, [True, False, False, True])],
+)
+def test_what_takes_long_to_draw_is_left_out_on_the_way(run, monkeypatch, seconds, expected):
+    clock = [0.0]
+    monkeypatch.setattr("aae.observers.time.monotonic", lambda: clock[0])
+    painter, drawn = Painter(run, None, None), []
+
+    def draw(trainer, *, whole):
+        drawn.append(whole)
+        clock[0] += seconds
+
+    monkeypatch.setattr(painter, "draw", draw)
+    for epoch in range(1, 5):
+        clock[0] += 100.0
+        painter.on_epoch(at(epoch, epoch, sample_every=1, epochs=4))
+    assert drawn == expected
 
 
 # --- the folder of a whole run: three epochs, pictures after the second and at the end
@@ -241,7 +261,7 @@ def test_nothing_is_painted_when_it_is_not_due(run, monkeypatch):
 def test_a_failure_to_draw_loses_nothing_of_what_was_learned(
     tiny, digits, tmp_path, monkeypatch, same_state
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError("no room for a picture")
 
     monkeypatch.setattr("aae.gallery.draw", fail)

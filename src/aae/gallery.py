@@ -63,9 +63,18 @@ def _tiles(
     return figures
 
 
-def draw(run: Run, model: Autoencoder, splits: Splits) -> dict[str, Figure]:
-    """All the pictures of a run as it stands, with its learning curves, by file name."""
+def draw(run: Run, model: Autoencoder, splits: Splits, *, whole: bool = True) -> dict[str, Figure]:
+    """All the pictures of a run as it stands, by file name.
+
+    Args:
+        run: the run.
+        model: its model.
+        splits: its data.
+        whole: whether those of a table and the learning curves, which take longest, are drawn, too.
+    """
     figures = pictures(model, splits.validation, run.classes, seed=run.config.seed)
+    if not whole:
+        return figures
     if run.columns is not None:
         figures |= of_table(run.columns, model, splits, seed=run.config.seed)
     if records := run.records():  # a training that was stopped early has none yet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import threading
 import time
 import warnings
@@ -26,6 +27,9 @@ from aae.training.trainer import Observer, Progress, Record, Trainer
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+SHARE = 0.1
+"""Of a training's time, what whole sets of pictures may take before its end."""
 
 
 class Recorder(Observer):
@@ -142,25 +146,43 @@ class Keeper(Observer):
 
 
 class Painter(Observer):
-    """Draws the pictures every few epochs, and at the end, in the folder and for TensorBoard."""
+    """Draws the pictures every few epochs, and at the end, in the folder and for TensorBoard.
+
+    What shows the training or a table as a whole takes seconds to draw, in which a small model
+    makes many epochs. On the way it is left out where it would take more than `SHARE` of the time.
+    """
 
     def __init__(self, run: Run, splits: Splits, recorder: Recorder):
         self.run, self.splits, self.recorder = run, splits, recorder
+        self.began, self.spent = time.monotonic(), 0.0
+        """When the training began, and the seconds that it has spent on whole sets of pictures."""
 
     def on_epoch(self, trainer: Trainer) -> None:
         """See `Observer.on_epoch`."""
-        if is_due(trainer, trainer.config.sample_every):
-            self.draw(trainer)
+        if not is_due(trainer, trainer.config.sample_every):
+            return
+        since = time.monotonic()
+        done = trainer.progress.epoch == trainer.config.epochs
+        whole = done or self.spent <= SHARE * (since - self.began)
+        self.draw(trainer, whole=whole)
+        if whole:
+            self.spent += time.monotonic() - since
 
-    def draw(self, trainer: Trainer) -> None:
-        """Draw all pictures of a model as it is now."""
+    def draw(self, trainer: Trainer, *, whole: bool = True) -> None:
+        """Draw the pictures of a model as it is now.
+
+        Args:
+            trainer: trains the model.
+            whole: whether to draw all, or only those of the model itself.
+        """
         epoch = trainer.progress.epoch
         model = inference.ready(trainer.model, trainer.config.precision)
-        figures = gallery.draw(self.run, model, self.splits)
+        figures = gallery.draw(self.run, model, self.splits, whole=whole)
         for name, figure in figures.items():
-            plots.save(figure, self.run.figures / f"{name}.png")
+            place = plots.save(figure, self.run.figures / f"{name}.png")
             if name in ("latent", "manifold", "samples", "style"):
-                plots.save(figure, self.run.figures / "history" / f"{name}-{epoch:04d}.png")
+                with written(place.parent / "history" / f"{name}-{epoch:04d}.png") as aside:
+                    shutil.copyfile(place, aside)
         self._tensorboard(trainer, model)
 
     def _tensorboard(self, trainer: Trainer, model: Autoencoder) -> None:
