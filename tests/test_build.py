@@ -1,11 +1,14 @@
 """What a config decides of the model that is built from it."""
 
+import math
+
 import pytest
 import torch
 
 from aae import losses
 from aae.autoencoder import Pass
-from aae.build import VARIANTS, build
+from aae.build import VARIANTS, build, reconstruction_share
+from aae.data import Columns
 from aae.own_networks import Networks
 from aae.priors import Categorical, Gaussian, Mixture, SwissRoll, Uniform
 from aae.terms import Balanced, TangentAdversarial, VirtualAdversarial, Warped
@@ -145,3 +148,10 @@ def test_building_depends_on_its_generator_alone(tiny, same_state, variant):
     assert torch.equal(state, torch.get_rng_state())
     labels = torch.tensor([0, 1]) if first.decodes_labels else None
     assert first.decode(torch.zeros(2, 2), labels).shape == (2, 3, 5, 4)
+
+
+def test_numbers_and_categories_of_a_table_weigh_as_much_as_a_picture_of_mnist():
+    table = {"age": [1.0, 2.0, 4.0], "height": [3.0, 1.0, 1.0], "zone": ["a", "b", "c"]}
+    columns = Columns.of(table)
+    assert reconstruction_share((5,), columns) == pytest.approx(100 / (1 + math.log(3)))
+    assert reconstruction_share((1,), Columns.of({"zone": ["a", "a"]})) == 200  # nothing to learn

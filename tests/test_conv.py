@@ -210,9 +210,10 @@ def test_stacked_replicas_are_those_alone(small, batch, variant):
 @pytest.mark.parametrize(
     ("shape", "variant", "share"),
     [((1, 28, 28), "basic", 1), ((1, 8, 8), "basic", 1), ((3, 32, 32), "basic", 784 / 3072),
-     ((3, 64, 64), "semi", 784 / 12288), ((3, 32, 32), "vae", 1), ((3072,), "basic", 1)],
+     ((3, 64, 64), "semi", 784 / 12288), ((3, 32, 32), "vae", 1), ((3072,), "basic", 200 / 3072),
+     ((8,), "semi", 25), ((8,), "vae", 1)],
 )  # fmt: skip
-def test_a_larger_picture_weighs_as_much_as_one_of_mnist(small, shape, variant, share):
+def test_examples_of_any_size_weigh_as_much_as_those_of_mnist(small, shape, variant, share):
     model = build(small(model=variant, network="auto"), shape, 3, seeded())
     assert {phase.name: phase.share for phase in model.phases()}["reconstruction"] == share
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 import aae
 from aae import inference, plots
+from aae.build import ERROR_OF_MEAN
 from aae.estimators import (
     AdversarialAutoencoder,
     AdversarialClassifier,
@@ -22,7 +23,6 @@ from aae.estimators import (
     AdversarialEmbedding,
     SupervisedAdversarialAutoencoder,
 )
-from aae.estimators.parameters import ERROR_OF_MEAN
 
 SMALL = {"hidden": 16, "layers": 1, "n_epochs": 3, "batch_size": 32, "random_state": 0}
 KINDS = [
@@ -154,7 +154,8 @@ def test_the_mean_weighs_alike_in_any_scale(scale, iris):
     model = AdversarialAutoencoder(2, scale=scale, **SMALL).fit(iris[0])
     x = model._scaling.forward(iris[0])
     error_of_mean = np.square(x - x.mean(0)).sum(1).mean() / 2
-    assert model.config_.reconstruction_weight * error_of_mean == pytest.approx(ERROR_OF_MEAN)
+    weight = model.config_.reconstruction_weight * model.model_.reconstruction_share
+    assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN)
 
 
 def test_partial_fit_makes_an_epoch_each(kind, iris):

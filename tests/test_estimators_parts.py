@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from aae import inference
+from aae.build import ERROR_OF_MEAN
 from aae.estimators import (
     AdversarialAutoencoder,
     AdversarialClassifier,
@@ -12,7 +13,6 @@ from aae.estimators import (
     SupervisedAdversarialAutoencoder,
 )
 from aae.estimators import labels as labelling
-from aae.estimators.parameters import ERROR_OF_MEAN
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_mean_weighs_alike_in_other_estimators(kind):
     model = kind(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X, np.arange(40) % 2)
     x = torch.from_numpy(model._scaling.forward(X))
     error_of_mean = float(model.model_.reconstruction_loss(x.mean(0).expand_as(x), x))
-    weight = model.config_.reconstruction_weight
+    weight = model.config_.reconstruction_weight * model.model_.reconstruction_share
     assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)
 
 

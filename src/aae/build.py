@@ -85,7 +85,7 @@ def build(
     if config.init == "centred" and narrow:
         _narrow(model, config.latent_dim, config.prior_std)
     if model.adversaries:
-        model.reconstruction_share = reconstruction_share(shape)
+        model.reconstruction_share = reconstruction_share(shape, columns)
     model.holds_posteriors = config.weights["kl"] > 0
     return model
 
@@ -115,19 +115,36 @@ def _narrow(model: Autoencoder, dim: int, std: float) -> None:
             layer.weight.data[:, :dim].div_(std)
 
 
-def reconstruction_share(shape: Sequence[int]) -> float:
+def reconstruction_share(shape: Sequence[int], columns: Columns | None = None) -> float:
     """Factor on the reconstruction's weight beside a critic, by the shape of an example.
 
-    >>> reconstruction_share((1, 28, 28)), reconstruction_share((3, 28, 28)) == 1 / 3
-    (1.0, True)
+    The recipes' weights are made for MNIST, and the error is a sum over an example's values. So a
+    large picture has a smaller factor, and a row one by which the mean row's error is as large as
+    that of MNIST's mean picture. In a VAE there is none: its two losses are one likelihood.
+
+    Args:
+        shape: [c, h, w], or [d] of a standardised row.
+        columns: what the cells of a row stand for, if the data are a table.
+
+    Examples:
+        >>> reconstruction_share((1, 28, 28)), reconstruction_share((3, 28, 28)) == 1 / 3
+        (1.0, True)
+        >>> reconstruction_share((20,))
+        10.0
     """
-    return min(1.0, BALANCED / math.prod(shape)) if len(shape) == 3 else 1.0
+    if len(shape) == 3:
+        return min(1.0, BALANCED / math.prod(shape))
+    of_mean = shape[0] / 2
+    if columns is not None:
+        of_mean = len(columns.numeric) / 2
+        of_mean += sum(math.log(block.width) for block in columns.categorical)
+    return ERROR_OF_MEAN / max(of_mean, 0.5)
 
 
 BALANCED = 28 * 28
-"""Values of a picture (one for each colour of a pixel) up to which its reconstruction error has its
-full weight. The error is summed over them, and the recipes' weights are made for MNIST's sum: a
-larger picture's counts as much. This is not so in a VAE, whose two losses are one likelihood."""
+"""Values of a picture (one for each colour of a pixel) up to which its error has full weight."""
+ERROR_OF_MEAN = 100.0
+"""The error of reconstructing each of MNIST's pictures as their mean."""
 LARGEST_GREY = 32 * 32
 """Pixels of a grey picture up to which ``--network auto`` takes fully connected layers."""
 

@@ -165,7 +165,7 @@ class Config:
     # --- loss weights
     reconstruction_weight: float = 1.0
     """Weight of the reconstruction loss; a picture of more than 28×28 values weighs as much as one
-    of 28×28, except in a VAE."""
+    of 28×28, and a row as much as one of MNIST, except in a VAE."""
     generator_weight: float = 25.0
     """Weight of the generator loss on z."""
     discriminator_weight: float = 6.0

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from aae.build import reconstruction_share
+from aae.build import ERROR_OF_MEAN, reconstruction_share
 from aae.config import Config
 from aae.data import IN_MEMORY, Examples, spread
 from aae.fit import paced
@@ -52,9 +52,6 @@ OF_WEIGHTS = (
 OF_OPTIMIZERS = ("optimizer", "step")
 """Config fields that decide what its optimisers keep."""
 
-ERROR_OF_MEAN = 100.0
-"""The weighted loss of reconstructing every example as the mean one, whatever the data's size: as
-large as on MNIST, where the weights of the recipes' other losses were found."""
 REACH = 0.23
 """The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21."""
 
