@@ -119,8 +119,8 @@ def reconstruction_share(shape: Sequence[int], columns: Columns | None = None) -
     """Factor on the reconstruction's weight beside a critic, by the shape of an example.
 
     The recipes' weights are made for MNIST, and the error is a sum over an example's values. So a
-    large picture has a smaller factor, and a row one by which the mean row's error is as large as
-    that of MNIST's mean picture. In a VAE there is none: its two losses are one likelihood.
+    large picture has a smaller factor, and a row one by which the mean row's error is about as
+    large as that of MNIST's mean picture. In a VAE there is none: its losses are one likelihood.
 
     Args:
         shape: [c, h, w], or [d] of a standardised row.
@@ -134,17 +134,18 @@ def reconstruction_share(shape: Sequence[int], columns: Columns | None = None) -
     """
     if len(shape) == 3:
         return min(1.0, BALANCED / math.prod(shape))
-    of_mean = shape[0] / 2
-    if columns is not None:
-        of_mean = len(columns.numeric) / 2
-        of_mean += sum(math.log(block.width) for block in columns.categorical)
+    if columns is None:
+        of_mean = shape[0] / 2
+    else:
+        kinds = sum(math.log(block.width) for block in columns.categorical)
+        of_mean = len(columns.numeric) / 2 + kinds
     return ERROR_OF_MEAN / max(of_mean, 0.5)
 
 
 BALANCED = 28 * 28
 """Values of a picture (one for each colour of a pixel) up to which its error has full weight."""
 ERROR_OF_MEAN = 100.0
-"""The error of reconstructing each of MNIST's pictures as their mean."""
+"""The error of reconstructing each of MNIST's pictures as their mean, about."""
 LARGEST_GREY = 32 * 32
 """Pixels of a grey picture up to which ``--network auto`` takes fully connected layers."""
 

@@ -232,8 +232,8 @@ class Config:
     """Steps between two lines of metrics."""
     sample_every: int = 10
     """Epochs between two sets of pictures, and between two checkpoints. Learning curves and the
-    pictures of a table come at the end, and on the way if they take less than a tenth of the
-    time."""
+    pictures of a table come at the end, and on the way as long as they have taken no more than a
+    tenth of the time."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """If a loss or gradient is not finite: stop and say which, or skip that step and say so. Such a
     step changes no weight in either case."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 SHARE = 0.1
-"""Of a training's time, what whole sets of pictures may take before its end."""
+"""Of the time so far, what whole sets of pictures may have taken for another to be drawn."""
 
 
 class Recorder(Observer):
@@ -149,7 +149,7 @@ class Painter(Observer):
     """Draws the pictures every few epochs, and at the end, in the folder and for TensorBoard.
 
     What shows the training or a table as a whole takes seconds to draw, in which a small model
-    makes many epochs. On the way it is left out where it would take more than `SHARE` of the time.
+    makes many epochs. On the way it is left out while it has taken more than `SHARE` of the time.
     """
 
     def __init__(self, run: Run, splits: Splits, recorder: Recorder):
