@@ -156,7 +156,7 @@ def test_what_makes_sense_is_not(changes):
     ("changes", "message"),
     [
         ({"model": "basics"}, "--model cannot be 'basics'; it is one of basic, labels, supervised"),
-        ({"prior": "gaussion"}, "--prior cannot be 'gaussion'; it is one of gaussian, mixture"),
+        ({"prior": "gaussion"}, "--prior cannot be 'gaussion'; did you mean 'gaussian'"),
         ({"latent_dim": "2"}, "--latent-dim cannot be '2'"),
         ({"latent_dim": 2.0}, "--latent-dim cannot be 2.0"),
         ({"latent_dim": True}, "--latent-dim cannot be True"),

@@ -25,6 +25,8 @@ from aae.data.files import read_unpacked
 from aae.data.idx import parse_idx
 from aae.data.npy import read_archive
 from aae.data.tables import TableReading
+from aae.kernel_density import KernelDensity
+from aae.own_networks import SAMPLES, Networks
 from aae.run import Run, Splits
 from aae.training import checkpoint, old_formats
 from aae.training.packing import unpack, unpack_tensors
@@ -74,6 +76,7 @@ def of_data() -> Targets:
         "IDX": ([_idx(pictures), _idx(pictures[0, 0])], lambda c, _: parse_idx(c, "it")),
         "gzip": ([gzip.compress(_idx(pictures))], file("a.gz", lambda p: read_unpacked(p, 10**5))),
         "npy": ([_npy(pictures), _npy(rng.random((30, 4)))], file("a.npy", own)),
+        "prior": ([_npy(rng.random((30, 2)))], file("a.npy", lambda p: KernelDensity.read(p, 2))),
         "npz": (
             [_npz(compressed=packed, x=rng.random((30, 4)), y=np.arange(30) % 3)
              for packed in (False, True)], file("a.npz", own),
@@ -90,7 +93,11 @@ def of_data() -> Targets:
 
 def of_runs(where: Path) -> Targets:
     """The parsers of what lies in a run folder; see `targets`."""
-    run = fit.fit(replace(SMALL, epochs=1, sample_every=1, hidden=8), where / "run")
+    samples = KernelDensity(np.random.default_rng(0).normal(size=(30, 2)))
+    run = fit.fit(
+        replace(SMALL, epochs=1, sample_every=1, hidden=8), where / "run",
+        networks=Networks(prior=samples),
+    )  # fmt: skip
     (place,) = checkpoint.found(run.checkpoints)
     trainer = fit.make_trainer(run, Splits.of(run.config, run.dataset()))
     old = next(OLD.glob("checkpoints/*/training.pt"))
@@ -139,6 +146,9 @@ def of_runs(where: Path) -> Targets:
         "manifest": (
             [(place / "manifest.json").read_bytes()],
             in_place(f"{name}/manifest.json", lambda r: r.model()),
+        ),
+        "prior, kept": (
+            [(run.folder / SAMPLES).read_bytes()], in_place(SAMPLES, lambda r: r.model()),
         ),
         "config": ([(run.folder / "config.json").read_bytes()],
                    in_place("config.json", lambda r: r.model())),

@@ -69,6 +69,7 @@ def build(
         ValueError: the prior has too few parts for labels to name, or a network or the prior of the
             user's own does not fit.
     """
+    networks = networks.of(config)
     if networks.encoder is not None and config.posterior == "universal":
         raise ValueError(
             "--posterior universal feeds noise to hidden layers, and an encoder of one's own has "

@@ -108,8 +108,9 @@ class Config:
     as in the reference program; normal: N(0, 0.01²), as in the paper."""
 
     # --- prior
-    prior: PriorName = "gaussian"
-    """Distribution imposed on z."""
+    prior: PriorName | str = "gaussian"
+    """Distribution imposed on z. A .npy file has samples of one of your own, a row each; labels of
+    those in X.npy, which part each belongs to, may be in X.labels.npy."""
     prior_std: float = 1.0
     """Standard deviation of the Gaussian prior; half the side of the uniform one."""
     components: int = 10
@@ -276,6 +277,16 @@ class Config:
         return Path(self.data).name
 
     @property
+    def prior_file(self) -> Path | None:
+        """The file of samples that the prior is of, if it is."""
+        return Path(self.prior) if self.prior.endswith(".npy") else None
+
+    @property
+    def prior_name(self) -> str:
+        """What the prior is called, without its place on the user's machine."""
+        return self.prior_file.stem if self.prior_file else self.prior
+
+    @property
     def source(self) -> tuple[object, ...]:
         """The values that its data set depends on."""
         return (
@@ -320,6 +331,11 @@ class Config:
             "reading": self.reading_weight,
             "kl": float(self.model == "vae") if self.kl_weight is None else self.kl_weight,
         }
+
+    def for_strangers(self) -> dict[str, Any]:
+        """The config as plain JSON values, without places on the user's machine."""
+        prior = self.prior_file.name if self.prior_file else self.prior
+        return self.to_json() | {"data": self.data_name, "data_dir": None, "prior": prior}
 
     def to_json(self) -> dict[str, Any]:
         """The config as plain JSON values."""

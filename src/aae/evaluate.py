@@ -305,7 +305,10 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
 
 def _own(run: Run) -> str:
     """The user's own networks in words; empty if all are ours."""
-    return f"its own {' and '.join(run.networks.names)}" if run.networks.names else ""
+    given = [name for name in run.networks.names if name != "prior"]
+    if run.networks.prior_in_use(run.config) == "own":  # of samples, too, which the run keeps
+        given.append("prior")
+    return f"its own {' and '.join(given)}" if given else ""
 
 
 def _by_hand(run: Run) -> str:

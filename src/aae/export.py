@@ -209,7 +209,7 @@ def about(run: Run, model: Autoencoder) -> dict[str, str]:
         "y": "probabilities of " + ("clusters" if model.finds_clusters else "classes"),
         "prior": run.networks.prior_in_use(config),
         "latent_dim": config.latent_dim,
-        "config": config.to_json() | {"data": config.data_name, "data_dir": None},
+        "config": config.for_strangers(),
     }
     if run.columns is not None:
         values["columns"] = run.columns.to_json()

@@ -26,7 +26,7 @@ from aae.config import Config
 from aae.data import Dataset, Examples, Stored, at_hand
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
-from aae.own_networks import OURS, Networks
+from aae.own_networks import OURS, SAMPLES, Networks
 from aae.run import Part, Run, Splits, data_of
 from aae.storage import locked
 from aae.training import checkpoint
@@ -158,7 +158,8 @@ def _send(folder: Path, world: World) -> None:
     if not world.rank:
         Run(folder)  # refuses what is none, before others are sent anything
         place = checkpoint.newest(folder / "checkpoints")
-        there = [folder / "config.json", *(sorted(place.iterdir()) if place else [])]
+        there = [*folder.glob(SAMPLES), *(sorted(place.iterdir()) if place else [])]
+        there.insert(0, folder / "config.json")
         files = {str(path.relative_to(folder)): path for path in there}
     for name in json.loads(world.same(json.dumps(list(files)).encode())):
         content = world.same(files[name].read_bytes() if name in files else b"")

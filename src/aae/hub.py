@@ -18,6 +18,7 @@ from typing import Any
 
 from aae.captions import captioned
 from aae.data import CATALOG
+from aae.own_networks import SAMPLES
 from aae.recipes import command
 from aae.run import Run
 from aae.storage import read_json, write_json
@@ -45,7 +46,7 @@ except ImportError:
 
 SCHEME = "hf:"
 """Prefix of a name on the Hub, where a folder could stand instead."""
-FILES = ("config.json", "estimator.json", "metrics.jsonl")
+FILES = ("config.json", SAMPLES, "estimator.json", "metrics.jsonl")
 """Files of a run folder that are shared, beside the checkpoint in use and the pictures."""
 TAKEN = (*FILES, "checkpoints/*/*.json", "checkpoints/*/*.safetensors")
 """Patterns of the files that are downloaded; all others are left there."""
@@ -95,7 +96,7 @@ class Shared(ModelHubMixin):
             if (run.folder / name).exists():
                 shutil.copyfile(run.folder / name, save_directory / name)
         about = read_json(run.folder / "config.json")
-        about["config"] |= {"data": run.config.data_name, "data_dir": None}
+        about["config"] = run.config.for_strangers()
         write_json(save_directory / "config.json", about)
         shutil.copytree(place, save_directory / "checkpoints" / place.name)
         (save_directory / "figures").mkdir()
@@ -126,7 +127,7 @@ class Shared(ModelHubMixin):
     def _words(self) -> Iterator[str]:
         """The card below its title, paragraph by paragraph."""
         run, config = self.run, self.run.config
-        known = CATALOG.get(config.data)
+        known, prior = CATALOG.get(config.data), run.networks.prior_in_use(config)
         shape = " × ".join(map(str, run.shape))
         each = f"{len(run.columns.blocks)} columns" if run.columns else shape
         labels = f"{config.labels} labels" if config.needs_labels else "no labels"
@@ -137,7 +138,7 @@ class Shared(ModelHubMixin):
         yield _table(
             ("examples", f"{run.count or 'unknown'} for training, each {each}"),
             ("classes", _some(run.classes) or "none"),
-            ("code", f"{config.latent_dim}-D, {config.prior} prior, {config.posterior} posterior"),
+            ("code", f"{config.latent_dim}-D, {prior} prior, {config.posterior} posterior"),
             ("epochs", run.epochs_in_use),
             ("seed", config.seed),
         )

@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from aae.config import Config
+from aae.kernel_density import KernelDensity
 from aae.priors import Prior
+from aae.storage import written
+
+SAMPLES = "prior.safetensors"
+"""File of a run folder with the samples that its prior is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,8 @@ class Networks:
         critic: codes z [n, d] → logits [n] of "drawn from the prior". If the recipe shows it the
             label, the input has K + 1 more columns: that label one-hot, the last one for "none".
         prior: of the codes z, in place of the one that the config names. It has as many dimensions
-            as the code, and draws on the generator's device.
+            as the code, and draws on the generator's device. A run folder keeps a `KernelDensity`;
+            all else that is given here must be given again to open a run.
 
     Examples:
         >>> Networks(encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU())).names
@@ -47,8 +53,44 @@ class Networks:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of those that are given."""
-        return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
+        """The names of those that are given, and that a run folder does not keep."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return tuple(
+            name for name, own in given.items() if not isinstance(own, KernelDensity | None)
+        )
+
+    def of(self, config: Config) -> Networks:
+        """These, with the prior's samples where a config names a file of them.
+
+        Raises:
+            ValueError: it is no such file.
+        """
+        if self.prior is not None or config.prior_file is None:
+            return self
+        return replace(self, prior=KernelDensity.read(config.prior_file, config.latent_dim))
+
+    def keep(self, folder: Path) -> None:
+        """Write the prior's samples, if it has any, into a run folder, for `kept_in`."""
+        if isinstance(self.prior, KernelDensity):
+            with written(folder / SAMPLES) as file:
+                self.prior.write(file)
+
+    def kept_in(self, folder: Path, config: Config) -> Networks:
+        """These, with the prior's samples where a run folder of that config keeps them.
+
+        Raises:
+            ValueError: its file of them is damaged or lost, or it keeps none and some were given.
+        """
+        file = folder / SAMPLES
+        if file.exists() and isinstance(self.prior, KernelDensity | None):
+            return replace(self, prior=KernelDensity.open(file))
+        if config.prior_file is not None and self.prior is None:
+            raise ValueError(f"{folder} lacks {SAMPLES}, the samples of its prior: bring it back")
+        if isinstance(self.prior, KernelDensity):
+            raise ValueError(
+                f"{folder} was not trained with a prior of samples: open it without prior=…"
+            )
+        return self
 
     def refuse(self, had: Sequence[str], folder: Path) -> None:
         """Refuse to open a run with these.
@@ -72,7 +114,8 @@ class Networks:
 
     def prior_in_use(self, config: Config) -> str:
         """What the prior is called."""
-        return config.prior if self.prior is None else "own"
+        known = self.prior is None or config.prior_file is not None
+        return config.prior_name if known else "own"
 
 
 OURS = Networks()
@@ -179,12 +222,15 @@ def refuse_misfit(prior: Prior, dim: int) -> None:
     """Try a user's prior of codes of ``dim`` dimensions.
 
     Raises:
-        ValueError: it is no `aae.priors.Prior`, or one of its methods does not give what it must.
+        ValueError: it is no `aae.priors.Prior`, or one of its methods does not give what it must,
+            or its samples lie far from where codes begin.
     """
     if not isinstance(prior, Prior):
         raise ValueError(
             f"the prior given is a {type(prior).__name__}: make a class of aae.priors.Prior of it"
         )
+    if isinstance(prior, KernelDensity):
+        prior.refuse_far()
     try:
         drawn = prior.draw(3, None, torch.Generator().manual_seed(0))
         if drawn.shape != (3, dim) or not drawn.isfinite().all():

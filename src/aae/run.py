@@ -137,7 +137,7 @@ class Run:
     """
 
     def __init__(self, folder: Path | str, networks: Networks = OURS):
-        self.folder, self.networks = Path(folder), networks
+        self.folder = Path(folder)
         try:
             about = read_json(self.folder / "config.json")
         except FileNotFoundError:
@@ -149,6 +149,7 @@ class Run:
         self._about = of_today(about, self.folder)
         self._is_old = self._about != about
         self.config = Config.from_json(self._about["config"])
+        self.networks = networks.kept_in(self.folder, self.config)
         self.shape: tuple[int, ...] = tuple(self._about["data"]["shape"])
         self.classes: tuple[str, ...] = tuple(self._about["data"]["classes"])
         self.count: int | None = self._about["data"].get("train")
@@ -178,7 +179,8 @@ class Run:
             "left_out": len(dataset.left_out),
             "columns": dataset.columns and dataset.columns.to_json(),
         }
-        if networks.names:  # refuses what does not fit, before there is a folder
+        networks = networks.of(config)
+        if networks != OURS:  # refuses what does not fit, before there is a folder
             build(config, dataset.shape, len(dataset.classes), torch.Generator(), networks)
         return cls.write(folder, config, data, networks)
 
@@ -199,6 +201,7 @@ class Run:
             "data": data,
             "versions": versions(),
         }
+        networks.keep(folder)
         write_json(folder / "config.json", about)
         return cls(folder, networks)
 

@@ -12,6 +12,7 @@ import typing
 from typing import TYPE_CHECKING, Literal
 
 from aae.hints import fits, flag
+from aae.names import nearest
 
 if TYPE_CHECKING:
     from aae.config import Config
@@ -92,8 +93,20 @@ def _refuse_values(c: Config) -> None:
             f"--width must be a multiple of 8, for channels are normalised in 8 groups; it is "
             f"{c.width}"
         )
+    _refuse_prior(c)
     if c.labels != "all" and c.labels < 0:
         raise ValueError(f"--labels must be 'all' or a number of 0 or more, not {c.labels}")
+
+
+def _refuse_prior(c: Config) -> None:
+    from aae.config import PriorName  # which imports this module
+
+    names = typing.get_args(PriorName)
+    if c.prior not in names and c.prior_file is None:
+        raise ValueError(
+            f"--prior cannot be {c.prior!r}; {nearest(c.prior, names)}it is one of "
+            f"{', '.join(names)}, or a .npy file of samples"
+        )
 
 
 def _refuse_together(c: Config) -> None:
@@ -147,7 +160,7 @@ def _refuse_together(c: Config) -> None:
             f"--merged-from {c.merged_from} must be more than --clusters {c.clusters}, which are "
             "left of them; or 0, where none are to be merged"
         )
-    if c.model == "embed" and c.prior not in ("gaussian", "uniform"):
+    if c.model == "embed" and c.prior in ("mixture", "swiss-roll"):
         raise ValueError(
             "the heads of an embedding are parts enough: take --prior gaussian or uniform, "
             f"not {c.prior}"

@@ -14,6 +14,7 @@ from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.given import dataset_of, open_packed, open_rows
 from aae.data.loading import NotThereError, holds_table, load, load_source
+from aae.data.npy import map_array
 from aae.data.splits import advised_share, choose_labels, split_validation
 from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
 from aae.data.tables import TableReading
@@ -44,6 +45,7 @@ __all__ = [
     "holds_table",
     "load",
     "load_source",
+    "map_array",
     "names_in",
     "open_folder",
     "open_packed",

@@ -141,7 +141,7 @@ def _of_file(run: Run, file: Path) -> Adversarial:
 
 def _estimator(run: Run, about: dict[str, Any]) -> Adversarial:
     """An estimator without its model, from what `save` wrote or would have written."""
-    own = run.networks if run.networks.names else None
+    own = run.networks if run.networks != OURS else None
     estimator = KINDS[run.config.model](**about["parameters"], networks=own)
     estimator.config_, estimator._scaling = run.config, scaling.from_json(about["scaling"])
     estimator._networks = run.networks
@@ -185,6 +185,8 @@ def _of_command_line(run: Run) -> dict[str, Any]:
     }
     for name in OF_DATA:
         del config[name]
+    if run.config.prior_file:  # its samples are among the networks
+        del config["prior"]
     if config["model"] != "vae":  # no estimator makes one by itself
         del config["model"]
     d = math.prod(run.shape)

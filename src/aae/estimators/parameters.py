@@ -117,6 +117,11 @@ def _checked(estimator: E) -> E:
                 f"options[{name!r}] is about the data, which fit is given, or their labels: leave "
                 "it out" + ("; see validation_fraction" if name == "validation" else "")
             )
+        if name == "prior" and str(value).endswith(".npy"):
+            raise ValueError(
+                f"options['prior']={value!r}: an estimator takes samples as networks=Networks("
+                "prior=KernelDensity(numpy.load(…))), see aae.kernel_density"
+            )
         if name == "model" and value != "vae":
             raise ValueError(
                 f"options['model']={value!r}: the estimator decides its model; leave it out, or "
