@@ -88,6 +88,29 @@ def test_missing_cells_are_told_of_or_masked(tmp_path):
     assert dataset.columns.blocks[0].integer
 
 
+def test_names_are_no_categories_unless_they_are_said_to_be(tmp_path):
+    place = tmp_path / "trips.csv"
+
+    def write(count, often=1):
+        rows = [f"2024-{k // 28 + 1:02}-{k % 28 + 1:02},{k}\n" for k in range(count)] * often
+        place.write_text("day,age\n" + "".join(rows))
+
+    write(200)
+    with pytest.raises(ValueError, match=r"'day' holds 200 different .* 200 rows, such as '2024-0"):
+        load_table(place)
+    named = TableReading(categorical_columns=("day",))
+    assert load_table(place, named).columns.blocks[0].width == 200
+    frame = polars.read_csv(place)
+    typed = frame.with_columns(polars.col("day").cast(polars.Categorical))
+    assert from_table(typed, "trips").columns.blocks[0].width == 200
+    with pytest.raises(ValueError, match=r"names, notes or dates; leave it out by --ignore"):
+        from_table(frame, "trips")
+    write(200, often=2)
+    assert load_table(place).columns.blocks[0].width == 200
+    write(20)
+    assert load_table(place).columns.blocks[0].width == 20
+
+
 def test_columns_are_ignored_and_taken_for_categories(tmp_path):
     place = tmp_path / "people.csv"
     place.write_text("id;age;zone\n" + "".join(f"n{k};{20 + k};{k % 3}\n" for k in range(300)))

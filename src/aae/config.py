@@ -58,7 +58,8 @@ class Config:
     """Missing values in a table: say where they are and stop (refuse); or use the mean for a number
     and none of the categories, and leave them out of the reconstruction loss (impute)."""
     categorical_columns: tuple[str, ...] = ()
-    """Numeric columns of a table that stand for categories. Text columns always do."""
+    """Numeric columns of a table that stand for categories. Text columns do in any case, but for
+    names, which seldom come twice: name them here if they do."""
     ignore_columns: tuple[str, ...] = ()
     """Columns of a table to leave out."""
     validation: float = 1 / 12

@@ -19,6 +19,9 @@ from aae.data.frames import Category, Series, by_name
 
 MOST_CATEGORIES = 256
 """Most different texts in a categorical column: nothing is learned from names or notes."""
+_FEW, _OFTEN = 20, 2
+"""A column of more texts than the first, which come less often on average than the second, holds
+names, too."""
 Missing = Literal["refuse", "impute"]
 _BEYOND = 2.0**63
 """The least positive float that is not an int64; its negative is one."""
@@ -97,12 +100,13 @@ class Columns:
             table: see `aae.data.frames.by_name`.
             train: the rows that means and scales are taken from; all by default. Categories are
                 those of all rows.
-            categorical: columns of numbers that are categories.
+            categorical: columns of numbers that are categories, or of texts that surely are.
             missing: see above.
 
         Raises:
             ValueError: a value is infinite, or missing where that is refused; or a column has too
-                many categories, too large numbers, or no value at all.
+                many categories or, unless they were said to be such, ones that seldom come twice;
+                too large numbers; or no value at all.
         """
         given = by_name(table)
         if unknown := [name for name in categorical if name not in given]:
@@ -246,6 +250,14 @@ def _categorical(series: Series, start: int) -> Block:
             f"column {series.name!r} holds {len(values)} different values, such as "
             f"{min(values, key=str)!r}; at most {MOST_CATEGORIES} make categories: leave it out by "
             "--ignore-columns, or put them into groups"
+        )
+    there = len(series) - int(series.missing.sum())
+    if len(values) > _FEW and there < _OFTEN * len(values) and not series.declared:
+        raise ValueError(
+            f"column {series.name!r} holds {len(values)} different values in {there} rows, such as "
+            f"{min(values, key=str)!r}: nothing is learned from names, notes or dates; leave it "
+            "out by --ignore-columns, or say that they are categories by --categorical-columns (in "
+            "a frame, by the column's type)"
         )
     categories = tuple(sorted(values))
     return Block(series.name, "categorical", start, len(categories), categories=categories)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,13 @@ class Series:
             one, each a `Category`, None where missing.
         whole: its numbers as they were given if they have an integer type, None where missing;
             float64 does not tell all of them apart.
+        declared: whether it was said to hold categories, by its type or by the user.
     """
 
     name: str
     values: NDArray[Any] = field(repr=False)
     whole: NDArray[Any] | None = field(default=None, repr=False)
+    declared: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -50,13 +52,13 @@ class Series:
         return np.asarray(gone, bool)
 
     def categories(self) -> Series:
-        """The same column, with its numbers as categories."""
+        """The same column, with its numbers as categories, said to be such."""
         if not self.numeric:
-            return self
+            return replace(self, declared=True)
         if self.whole is not None:
-            return Series(self.name, _objects(self.whole.tolist()))
+            return Series(self.name, _objects(self.whole.tolist()), declared=True)
         given = ((int(v) if v.is_integer() else v) for v in self.values.tolist())
-        return Series(self.name, _objects([None if v != v else v for v in given]))
+        return Series(self.name, _objects([None if v != v else v for v in given]), declared=True)
 
 
 def by_name(table: object) -> dict[str, Series]:
@@ -170,7 +172,7 @@ def _series(name: str, values: Any, fixed: bool) -> Series:
         return _numbers(name, held)
     if not there:  # no value tells its kind; numbers that are all missing are refused
         return Series(name, np.full(len(held), np.nan))
-    return Series(name, _objects(held))
+    return Series(name, _objects(held), declared=fixed)
 
 
 def _numbers(name: str, held: list[Any]) -> Series:
