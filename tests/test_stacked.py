@@ -3,6 +3,7 @@
 import copy
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,6 +37,14 @@ def batches(part):
     x, labels = torch.from_numpy(part.images) / 127.5 - 1, torch.from_numpy(part.labels)
     rows = torch.arange(2 * K * 16).view(2, K, 16) % len(x)
     return [[Batch(x[row], labels[row]) for row in kind] for kind in rows]
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """A file of samples of a prior, in a part for each class."""
+    np.save(tmp_path / "prior.npy", np.random.default_rng(0).normal(size=(50, 2)))
+    np.save(tmp_path / "prior.labels.npy", np.arange(50) % 10)
+    return str(tmp_path / "prior.npy")
 
 
 def beside(batches):
@@ -185,15 +194,27 @@ def test_states_go_in_and_out(both, batches, same_state, optimizer):
         assert tensor.untyped_storage().nbytes() == tensor.nbytes  # a view would bring all along
 
 
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("variant", ["labels", "vae"])
+def test_samples_of_a_prior_are_drawn_by_each(both, batches, samples, variant):
+    steps, _, stacked, own = both(variant, prior=samples, step="joint-plain")
+    alone, whole = take(steps, stacked, own, batches, DUE, generators())
+    for seat, losses in enumerate(alone):
+        for name, loss in losses.items():
+            torch.testing.assert_close(whole[name][seat], loss, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_step_does_not_make_the_host_wait(both, batches, variant):
+@pytest.mark.parametrize("prior", ["named", "samples"])
+def test_a_step_does_not_make_the_host_wait(both, batches, samples, variant, prior):
     class NoWaiting(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             assert "_local_scalar_dense" not in func.name(), "a value is read by the host"
             assert "nonzero" not in func.name(), "a shape depends on values"
             return func(*args, **(kwargs or {}))
 
-    _, _, stacked, own = both(variant, **HARD)
+    changes = {"prior": samples} if prior == "samples" and variant != "embed" else {}
+    _, _, stacked, own = both(variant, **HARD, **changes)
     with NoWaiting():
         stacked(beside(batches[0]), lambda: beside(batches[1]), DUE, own[0])
 

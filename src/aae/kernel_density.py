@@ -159,7 +159,7 @@ class KernelDensity(Prior):
 
     def _log_prob(self, z: Tensor) -> Tensor:
         held = self._on(z.device)
-        kernels = -0.5 * (_distances(z, held.points) / self.bandwidth).square()
+        kernels = -0.5 * (_distances(z, held.points.to(z)) / self.bandwidth).square()
         sums = torch.stack([each.logsumexp(1) for each in kernels.split(self.counts, 1)], 1)
         level = self.dim * math.log(self.bandwidth * math.sqrt(2 * math.pi))
         return sums - held.counts.log() - level

@@ -53,7 +53,10 @@ OF_OPTIMIZERS = ("optimizer", "step")
 """Config fields that decide what its optimisers keep."""
 
 REACH = 0.23
-"""The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21."""
+"""The radius of virtual adversarial training over the data's deviation; on MNIST it is 0.21.
+
+On held-out rows of wine and digits, with 4 and 5 labels a class, an `AdversarialClassifier` made 7
+and 5 % errors with it, 12 and 7 % with 0.4; on tumours 6 % with either (4 to 6 seeds)."""
 
 FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+|\d[\d.]*)\b)?")
 """A flag in an error, and the word after it, which may be its value."""
