@@ -156,7 +156,10 @@ def test_what_makes_sense_is_not(changes):
     ("changes", "message"),
     [
         ({"model": "basics"}, "--model cannot be 'basics'; it is one of basic, labels, supervised"),
-        ({"prior": "gaussion"}, "--prior cannot be 'gaussion'; did you mean 'gaussian'"),
+        (
+            {"prior": "gaussion"},
+            r"prior cannot be 'gaussion'; did you mean 'gaussian'\? it is one of gaussian, mixture",
+        ),
         ({"latent_dim": "2"}, "--latent-dim cannot be '2'"),
         ({"latent_dim": 2.0}, "--latent-dim cannot be 2.0"),
         ({"latent_dim": True}, "--latent-dim cannot be True"),

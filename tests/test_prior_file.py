@@ -91,8 +91,7 @@ def test_labels_beside_the_file_are_its_parts(tiny, file, tmp_path):
 
 @pytest.mark.parametrize("model", ["vae", "semi", "embed", "cluster"])
 def test_every_variant_takes_it(tiny, file, model):
-    labels = {"labels": 0} if model == "cluster" else {}
-    made = build(tiny(model=model, prior=str(file), **labels), (1, 8, 8), 10, torch.Generator())
+    made = build(tiny(model=model, prior=str(file)), (1, 8, 8), 10, torch.Generator())
     assert isinstance(made.prior, KernelDensity)
 
 
