@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from aae.packing import pack
 from aae.training import checkpoint
 from aae.training.checkpoint import DamagedError
-from aae.training.packing import pack
 
 
 @pytest.fixture

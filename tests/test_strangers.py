@@ -19,9 +19,9 @@ from aae import events
 from aae.data import load
 from aae.data.npy import map_array, read_archive
 from aae.fit import resume
+from aae.packing import pack, unpack
 from aae.run import Run
 from aae.storage import read_json
-from aae.training.packing import pack, unpack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "faults"))
 import fuzz

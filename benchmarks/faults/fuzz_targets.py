@@ -27,9 +27,9 @@ from aae.data.npy import read_archive
 from aae.data.tables import TableReading
 from aae.kernel_density import KernelDensity
 from aae.own_networks import SAMPLES, Networks
+from aae.packing import unpack, unpack_tensors
 from aae.run import Run, Splits
 from aae.training import checkpoint, old_formats
-from aae.training.packing import unpack, unpack_tensors
 
 Parse = Callable[[bytes, Path], object]
 DOCUMENTED = (ValueError, OSError, UnreadableError)

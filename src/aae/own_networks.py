@@ -114,8 +114,8 @@ class Networks:
 
     def prior_in_use(self, config: Config) -> str:
         """What the prior is called."""
-        known = self.prior is None or config.prior_file is not None
-        return config.prior_name if known else "own"
+        of_file = config.prior_file is not None and isinstance(self.prior, KernelDensity)
+        return config.prior_name if self.prior is None or of_file else "own"
 
 
 OURS = Networks()

@@ -43,7 +43,7 @@ class TableReading:
         label_column: the column that holds the class of each row, which is not a feature; an empty
             cell in it means a row without a label.
         missing: see `aae.data.columns.Columns`.
-        categorical_columns: columns of numbers that are categories.
+        categorical_columns: columns of numbers that are categories, or of texts that surely are.
         ignore_columns: columns from which nothing is learned.
     """
 

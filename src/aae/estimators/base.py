@@ -26,6 +26,7 @@ from aae.data import Examples, split_validation
 from aae.estimators.parameters import config_of, going_on, own_words, refuse_another
 from aae.estimators.training import FEW, train
 from aae.own_networks import OURS, Networks
+from aae.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.run import Part
 from aae.scaling import (
     Pictures,
@@ -37,7 +38,6 @@ from aae.scaling import (
     refuse_other_pictures,
 )
 from aae.training.device import choose_device
-from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.training.trainer import Record
 
 

@@ -95,6 +95,11 @@ def config_of(estimator: BaseEstimator, images: Examples, n_classes: int) -> Con
     values = same._recipe(n_classes).to_json() | own | options
     # This refuses impossible values before they are used in calculations.
     config = Config.from_json({name: plain(value) for name, value in values.items()})
+    if config.prior_file is not None:
+        raise ValueError(
+            f"options['prior']={config.prior!r}: an estimator takes samples as networks=Networks("
+            "prior=KernelDensity(numpy.load(…))), see aae.kernel_density"
+        )
     return config if "warmup" in options else paced(config, len(images))
 
 
@@ -119,11 +124,6 @@ def _checked(estimator: E) -> E:
             raise ValueError(
                 f"options[{name!r}] is about the data, which fit is given, or their labels: leave "
                 "it out" + ("; see validation_fraction" if name == "validation" else "")
-            )
-        if name == "prior" and str(value).endswith(".npy"):
-            raise ValueError(
-                f"options['prior']={value!r}: an estimator takes samples as networks=Networks("
-                "prior=KernelDensity(numpy.load(…))), see aae.kernel_density"
             )
         if name == "model" and value != "vae":
             raise ValueError(

@@ -19,9 +19,9 @@ from typing import Any
 from torch import Tensor
 
 from aae.autoencoder import Autoencoder
+from aae.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.storage import flush, read_bounded, read_json
 from aae.training import old_formats
-from aae.training.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.training.trainer import Trainer
 
 _WEIGHTS, _STATE, _MANIFEST = "weights.safetensors", "training.safetensors", "manifest.json"
