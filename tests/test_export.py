@@ -20,7 +20,8 @@ from aae.estimators import AdversarialClassifier
 from aae.export import TOLERANCE, Network, about, export, networks, write_onnx, write_program
 from aae.fit import fit
 from aae.recipes import recipe
-from aae.run import Part, Run, data_of
+from aae.run import Run
+from aae.splits import Part, data_of
 
 VARIANTS = {
     "basic": {"output": "linear"},
@@ -284,13 +285,29 @@ def test_rows_of_a_saved_estimator_are_those_that_it_was_given(tmp_path, scale):
     assert np.array_equal(rows, expected)
 
 
-def test_networks_of_another_run_do_not_stay(tiny_run, tmp_path, tiny, no_pictures):
-    kept = tmp_path / "notes.safetensors"
-    kept.touch()
-    assert {path.stem for path in export(tiny_run, tmp_path, "torch-export")} == {
-        "encoder", "decoder", "classifier",
-    }  # fmt: skip
-    other = fit(tiny(epochs=1), tmp_path / "run")
-    export(other, tmp_path, "torch-export")
-    assert {path.stem for path in tmp_path.glob("*.pt2")} == {"encoder", "decoder"}
-    assert kept.exists()
+def test_networks_of_another_run_are_not_left_beside_and_not_removed(
+    tiny_run, tmp_path, tiny, no_pictures
+):
+    for form, ending in (("torch-export", "pt2"), ("safetensors", "safetensors")):
+        place = tmp_path / form
+        files = export(tiny_run, place, form)
+        assert export(tiny_run, place, form) == files
+        other = fit(tiny(epochs=1), tmp_path / f"run-{form}")
+        (place / f"classifier.{ending}").touch()
+        before = {path: path.read_bytes() for path in place.iterdir()}
+        with pytest.raises(ValueError, match=rf"holds classifier\.{ending}, and this run has no"):
+            export(other, place, form)
+        assert {path: path.read_bytes() for path in place.iterdir()} == before
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch-export", "safetensors"])
+def test_a_linked_file_is_replaced_and_not_written_through(tiny_run, tmp_path, form):
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    place = tmp_path / "export"
+    place.mkdir()
+    ending = {"torch-export": "pt2"}.get(form, form)
+    (place / f"encoder.{ending}").symlink_to(precious)
+    (encoder, *_) = export(tiny_run, place, form)
+    assert not encoder.is_symlink()
+    assert precious.read_text() == "kept"

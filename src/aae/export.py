@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,8 +146,7 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
 
     Args:
         run: the run; the weights it uses are taken (`Run.in_use`).
-        folder: where to write; made if it is not there. Networks of another run in the same format
-            are removed from it.
+        folder: where to write; made if it is not there.
         form: ``onnx``; ``torch-export``, for `torch.export.load`; or ``safetensors``, the weights
             of encoder and decoder by their names in `aae.nn`, and which clusters were merged.
 
@@ -155,11 +154,11 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
         The files.
 
     Raises:
-        ValueError: a package that the format needs is not installed.
+        ValueError: a package that the format needs is not installed; or a network of another run is
+            in the folder and would stay, beside those of this one.
         RuntimeError: ONNX Runtime gives other outputs than the model.
     """
     model, folder = run.model(), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     told, rows = about(run, model), beside(run.folder)
     if form == "safetensors":
         parts: dict[str, nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
@@ -172,25 +171,30 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
             )
             for name in ("centre", "unit", "spread"):
                 told[name] = json.dumps(getattr(rows, name).tolist())
-        files = [folder / f"{name}.safetensors" for name in parts]
+        files = _files(folder, parts, "safetensors")
         for path, part in zip(files, parts.values(), strict=True):
             # Tensors that a network of the user's own has twice are written twice.
             weights = {name: tensor.clone() for name, tensor in part.state_dict().items()}
-            save_file(weights, path, metadata=told)
-        return _alone(files)
+            with written(path) as new:
+                save_file(weights, new, metadata=told)
+        return files
     write, ending = {"onnx": (write_onnx, "onnx"), "torch-export": (write_program, "pt2")}[form]
-    files = []
-    for name, network in networks(model, rows).items():
-        files.append(folder / f"{name}.{ending}")
-        write(network, files[-1], told | {"network": name})
-    return _alone(files)
+    all_networks = networks(model, rows)
+    files = _files(folder, all_networks, ending)
+    for path, (name, network) in zip(files, all_networks.items(), strict=True):
+        write(network, path, told | {"network": name})
+    return files
 
 
-def _alone(files: list[Path]) -> list[Path]:
-    """The same files, after removing those of another run's networks from their folder."""
+def _files(folder: Path, names: Iterable[str], ending: str) -> list[Path]:
+    """The files of these networks; refused beside those of a run that has others."""
+    files = [folder / f"{name}.{ending}" for name in names]
     for name in ("encoder", "decoder", "classifier", "clusters"):
-        if (old := files[0].with_stem(name)) not in files:
-            old.unlink(missing_ok=True)
+        if (other := folder / f"{name}.{ending}") not in files and other.exists():
+            raise ValueError(
+                f"{folder} holds {other.name}, and this run has no {name}: take another folder "
+                "(--out), or remove that file"
+            )
     return files
 
 
@@ -234,7 +238,8 @@ def write_program(network: Network, path: Path, told: dict[str, str]) -> None:
                 for node in module.graph.nodes:
                     # Lines of our source with their folders, which are nobody's business.
                     node.meta.pop("stack_trace", None)
-        torch.export.save(program, path, extra_files=dict(told))
+        with written(path) as new:
+            torch.export.save(program, new, extra_files=dict(told))
 
 
 def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
@@ -285,7 +290,7 @@ def write_onnx(network: Network, path: Path, told: dict[str, str]) -> None:
         given = session.run(None, {name: value.numpy() for name, value in network.inputs.items()})
         for name, a, b in zip(network.outputs, given, expected, strict=True):
             off = float((torch.from_numpy(a) - b).abs().max())
-            if off > TOLERANCE * max(1, float(b.abs().max())):
+            if not off <= TOLERANCE * max(1, float(b.abs().max())):  # it may be NaN
                 raise RuntimeError(
                     f"ONNX Runtime gives another {name} for {path}: it is off by {off}"
                 )
