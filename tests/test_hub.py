@@ -78,6 +78,8 @@ class Handler(BaseHTTPRequestHandler):
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "deletedFile":
+                    del files[line["value"]["path"]]
             url = f"{self.server.url}/{name}/commit/{COMMIT}"
             return self.answer(200, {"commitUrl": url, "commitOid": COMMIT})
         if verb == "tree":
@@ -164,6 +166,20 @@ def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
     folder = hub.fetch("hf:me/digits")
     assert not list(folder.glob("figures/*"))
     assert not (folder / "README.md").exists()
+
+
+def test_another_run_takes_the_place_of_one_that_is_there(server, tiny_run, tiny, tmp_path, digits):
+    hub.push(tiny_run, "me/digits")
+    server.repositories["me/digits"]["notes.txt"] = b"mine"
+    shorter = fit(tiny(epochs=1, seed=3), tmp_path / "shorter", dataset=digits)
+    hub.push(shorter, "me/digits")
+    files = server.repositories["me/digits"]
+    assert {Path(name).parts[1] for name in files if name.startswith("checkpoints/")} == {
+        "epoch-0001"
+    }
+    assert files["notes.txt"] == b"mine"
+    there, pictures = aae.load("hf:me/digits"), digits.test_images[:20]
+    assert np.array_equal(there.transform(pictures), aae.load(shorter.folder).transform(pictures))
 
 
 def test_what_is_to_be_private_is(server, tiny_run, run):

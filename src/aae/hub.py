@@ -183,7 +183,7 @@ class Shared(ModelHubMixin):
 
 
 def push(run: Run, name: str, *, private: bool | None = None, license: str | None = None) -> str:
-    """Share a run on the Hub, in one commit; the repository is made if there is none.
+    """Share a run on the Hub, in place of one that is there; a repository is made if there is none.
 
     Args:
         run: the run.
@@ -203,7 +203,11 @@ def push(run: Run, name: str, *, private: bool | None = None, license: str | Non
     with _told(name):
         return str(
             shared.push_to_hub(
-                name, private=private, commit_message=f"aae push: {run.config.recipe}"
+                name,
+                private=private,
+                commit_message=f"aae push: {run.config.recipe}",
+                # A checkpoint of a run that was there before could be taken for this one's.
+                delete_patterns=list(TAKEN),
             )
         )
 
