@@ -45,6 +45,16 @@ def test_no_more_processes_than_gpus(monkeypatch, name, rank, fine):
             choose_device(name)
 
 
+def test_a_machine_is_named_by_any_process(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Quick")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    for variable, value in {"RANK": 2, "LOCAL_RANK": 2, "WORLD_SIZE": 3}.items():
+        monkeypatch.setenv(variable, str(value))
+    assert machine().startswith("Quick, ")
+
+
 def test_processes_on_other_hosts_need_no_gpu_here(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

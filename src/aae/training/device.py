@@ -27,15 +27,15 @@ def choose_device(name: str) -> torch.device:
         ValueError: there is no such device here, or fewer GPUs than processes that ask for one.
     """
     _flush_denormals()
-    of_auto = "cuda" if torch.cuda.is_available() else "cpu"
+    of_auto = _of_auto()
     gpus, started = torch.cuda.device_count(), launch.rank_here() + 1
-    if (of_auto if name == "auto" else name) == "cuda" and 0 < gpus < started:
+    if (of_auto.type if name == "auto" else name) == "cuda" and 0 < gpus < started:
         raise ValueError(
             f"{started} processes or more were started here, and there are {gpus} GPUs: start no "
             "more than these (torchrun --nproc-per-node), or take --device cpu"
         )
     if name == "auto":
-        return torch.device(of_auto)
+        return of_auto
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -74,10 +74,14 @@ def processor() -> str:
 
 def machine() -> str:
     """Where "auto" trains, how many threads it takes, and which type its products have there."""
-    device = choose_device("auto")
+    device = _of_auto()
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     precision = str(choose_precision("auto", device)).removeprefix("torch.")
     return f"{gpu or processor()}, {torch.get_num_threads()} threads, {precision}"
+
+
+def _of_auto() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _has_bf16_units(device: torch.device) -> bool:
