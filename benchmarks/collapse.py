@@ -21,7 +21,7 @@ from aae.build import build
 from aae.config import Config
 from aae.data import load
 from aae.recipes import recipe
-from aae.run import Splits
+from aae.splits import Splits
 from aae.training.batches import Batches, to_model
 from aae.training.trainer import make_step
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from aae import inference, parzen
-from aae.run import Run, Splits, data_of
+from aae.run import Run
+from aae.splits import Splits, data_of
 
 SIGMA = 0.13
 """Close to what is chosen on MNIST's validation set for this many samples."""

@@ -48,7 +48,7 @@ def generated(train: Rows, seed: int, epochs: int = 300) -> Rows:
     from aae.config import Config
     from aae.data import TableReading, dataset_of
     from aae.fit import new_trainer
-    from aae.run import Part
+    from aae.splits import Part
 
     x, y = train
     table = {**{str(k): column for k, column in enumerate(x.T)}, "class": y}

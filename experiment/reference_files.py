@@ -18,7 +18,7 @@ from aae.autoencoder import Autoencoder, Batch, Pass
 from aae.build import build
 from aae.config import Config
 from aae.data import Dataset
-from aae.run import Part, Splits
+from aae.splits import Part, Splits
 from aae.training.trainer import Observer, Record, Trainer
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from aae.bench.contender import Setup
 from aae.build import build
 from aae.cli import main
 from aae.config import Config
-from aae.data import load
+from aae.data import Dataset, load
 from aae.explorer import site
 from aae.fit import fit
-from aae.run import Part
+from aae.splits import Part
 from aae.training.batches import Batches
 from aae.training.trainer import Observer, Trainer
 from double import in_double
@@ -94,6 +94,15 @@ def idle():
 def digits():
     """The embedded data set: 1,437 pictures for training, 8×8."""
     return load("digits")
+
+
+@pytest.fixture(scope="session")
+def numbered():
+    """A data set whose pictures are all different, in four classes."""
+    images = np.arange(240, dtype=np.uint8).repeat(4).reshape(240, 1, 2, 2)
+    labels = np.arange(240) % 4
+    return Dataset("numbered", ("a", "b", "c", "d"), images[:200], labels[:200], images[200:],
+                   labels[200:])  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import aae.run
+import aae.splits
 from aae import fit
 from aae.observers import Keeper
 from aae.replicas import training
@@ -139,8 +139,8 @@ def test_data_are_loaded_once(run, tmp_path, monkeypatch):
         loaded.append(name)
         return load(name, *args, **settings)
 
-    load = aae.run.load
-    monkeypatch.setattr(aae.run, "load", note)
+    load = aae.splits.load
+    monkeypatch.setattr(aae.splits, "load", note)
     code, *_ = run("train", "gaussian", *SMALL, "--seeds", 2, "--out", tmp_path / "all")
     assert (code, loaded) == (0, ["digits"])
 

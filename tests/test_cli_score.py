@@ -15,7 +15,7 @@ from aae import inference
 from aae.cli import main
 from aae.data import names_in
 from aae.fit import fit
-from aae.run import Splits
+from aae.splits import Splits
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from sklearn import datasets
 from aae.data import Columns, TableReading, load, open_rows, parquet
 from aae.data.tables import from_table, load_table, read_table
 from aae.fit import fit
-from aae.run import Run, data_of
+from aae.run import Run
+from aae.splits import data_of
 
 NAMES = ("iris", "wine", "breast_cancer", "diabetes")
 

@@ -355,7 +355,7 @@ def test_a_point_decodes_to_the_example_it_came_from(labelled, merged_from, iris
     options = {"n_clusters": 3, "options": {"merged_from": merged_from}}
     model = AdversarialEmbedding(**SMALL, **options).fit(iris[0], iris[1] if labelled else None)
     x = model._scaling.forward(iris[0])
-    expected = inference.reconstruct(model.model_, aae.run.Part(x, np.full(len(x), -1)))
+    expected = inference.reconstruct(model.model_, aae.splits.Part(x, np.full(len(x), -1)))
     assert np.allclose(
         model.inverse_transform(model.transform(iris[0])),
         model._scaling.back(expected.numpy()), atol=1e-4,

@@ -13,7 +13,8 @@ from aae.data import IN_MEMORY, TableReading, load
 from aae.data.tables import from_table
 from aae.estimators import AdversarialAutoencoder, AdversarialClassifier, folder
 from aae.fit import make_trainer
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training import checkpoint
 
 SMALL = {"hidden": 16, "layers": 1, "n_epochs": 1, "batch_size": 32, "random_state": 0}

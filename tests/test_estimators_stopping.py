@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 
 from aae.estimators import AdversarialAutoencoder, AdversarialClassifier
 from aae.estimators.training import train
-from aae.run import Part
+from aae.splits import Part
 
 
 @pytest.mark.parametrize(

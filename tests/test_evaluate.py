@@ -14,7 +14,8 @@ from aae.data import GIVEN, IN_MEMORY, Stored, spread
 from aae.evaluate import evaluate, with_errors, write_report
 from aae.fit import fit
 from aae.own_networks import OURS, Networks
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 
 ALWAYS = {"examples",
     "recipe", "data", "epochs", "seed", "split", "reconstruction_error",
@@ -160,6 +161,17 @@ def test_clusters_without_a_name_are_not_asked_for(
     assert (Splits.of(config, data).validation.labels == -1).all()
     run = fit(config, tmp_path / "run", dataset=data)
     assert set(evaluate(run, dataset=data)) == ALWAYS | {"judge_accuracy", *READ}
+
+
+def test_clusters_of_a_test_set_without_labels_have_no_error(
+    tiny, digits, tmp_path, no_pictures, monkeypatch
+):
+    monkeypatch.setattr(legibility, "GENERATED", 200)
+    run = fit(tiny(model="cluster", clusters=12, epochs=1), tmp_path / "run", dataset=digits)
+    errors = {"cluster_error", "cluster_error_majority"}
+    assert errors <= set(evaluate(run, dataset=digits))
+    data = replace(digits, test_labels=np.full_like(digits.test_labels, -1))
+    assert not errors & set(evaluate(run, dataset=data))
 
 
 def test_the_figures_of_a_noisy_encoder_are_those_of_its_means(trained, digits):

@@ -12,7 +12,8 @@ from aae.data import column_distances, dataset_of
 from aae.data.tables import TableReading
 from aae.evaluate import evaluate
 from aae.fit import fit
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 
 
 @pytest.fixture

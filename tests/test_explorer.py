@@ -14,7 +14,8 @@ from aae.explorer import site
 from aae.explorer.content import _border, content
 from aae.export import Decoding, Encoding
 from aae.priors import Gaussian, Mixture
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 
 
 @pytest.fixture(scope="module")

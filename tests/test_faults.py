@@ -11,7 +11,8 @@ import pytest
 
 from aae.cli import main
 from aae.fit import Interrupted, fit, make_trainer, resume
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training import checkpoint
 from aae.training.trainer import Observer
 

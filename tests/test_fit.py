@@ -15,7 +15,8 @@ from aae.data import Dataset, Stored, dataset_of
 from aae.evaluate import evaluate
 from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
 from aae.replicas.training import fit as many
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 from aae.training import checkpoint
 from aae.training.batches import Batches
 from aae.training.streams import Stream
@@ -239,7 +240,7 @@ def test_a_stream_goes_on_to_the_bit(
     tiny, tmp_path, in_files, same_state, no_pictures, monkeypatch, count
 ):
     config = tiny(model="semi", labels=200, sample_every=3, **HARD)  # labelled ones streamed too
-    monkeypatch.setattr("aae.run.load", lambda *_, **__: in_files)
+    monkeypatch.setattr("aae.splits.load", lambda *_, **__: in_files)
     expected = fit(config, tmp_path / "whole", dataset=in_files)
     with pytest.raises(Interrupted):
         fit(config, tmp_path / "run", [At(count, press_ctrl_c)], dataset=in_files)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from aae import gallery, inference
 from aae.priors import Gaussian, Mixture, SwissRoll, Uniform
-from aae.run import Part, Splits
+from aae.splits import Part, Splits
 
 
 @pytest.fixture

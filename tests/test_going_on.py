@@ -43,6 +43,12 @@ def moved(place):
     return place.parent / "there"
 
 
+def test_a_folder_of_data_is_found_from_anywhere(tiny, digits, tmp_path, monkeypatch, no_pictures):
+    monkeypatch.chdir(tmp_path)
+    run = fit(tiny(epochs=1, data_dir="there"), "run", dataset=digits)
+    assert run.config.data_dir == Run(tmp_path / "run").config.data_dir == str(tmp_path / "there")
+
+
 class Finger(Observer):
     """Presses Ctrl-C after the first step."""
 

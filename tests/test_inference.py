@@ -7,7 +7,7 @@ import torch
 from aae import inference
 from aae.data import Stored
 from aae.nn import POSTERIORS
-from aae.run import Part
+from aae.splits import Part
 
 
 def seeded(seed=0):

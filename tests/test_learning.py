@@ -13,7 +13,7 @@ from aae.data import Stored
 from aae.evaluate import evaluate
 from aae.fit import fit
 from aae.recipes import recipe
-from aae.run import Splits
+from aae.splits import Splits
 
 SMALL = {
     "data": "digits", "hidden": 128, "epochs": 30, "batch_size": 64, "precision": "float32",

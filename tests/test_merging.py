@@ -19,7 +19,8 @@ from aae.estimators import AdversarialClustering
 from aae.export import export
 from aae.fit import fit
 from aae.merging import Clusters, MergedClusters, _lost, _rows, merge
-from aae.run import Part, Run
+from aae.run import Run
+from aae.splits import Part
 from aae.warps import warp
 
 

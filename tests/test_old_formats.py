@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from aae.about import FORMAT
 from aae.fit import make_trainer, resume
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training import checkpoint
 
 KEPT = Path(__file__).parent / "old_runs"

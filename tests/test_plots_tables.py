@@ -11,7 +11,7 @@ from aae import gallery, plots
 from aae.build import build
 from aae.data import Columns, column_distances, dataset_of
 from aae.data.tables import TableReading
-from aae.run import Splits
+from aae.splits import Splits
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,8 @@ from PIL import Image
 from aae import projector
 from aae.inference import encode
 from aae.observers import Painter
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -51,7 +51,7 @@ def call(script, small):
     def call(command, folder, dataset=small):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("aae.fit.Painter", lambda *args: Observer())
-            patch.setattr("aae.run.load", lambda name, data_dir=None, **_: dataset)
+            patch.setattr("aae.splits.load", lambda name, data_dir=None, **_: dataset)
             return script.main([*command.split(), "--save_path", str(folder)], dataset)
 
     return call

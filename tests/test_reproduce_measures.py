@@ -12,7 +12,7 @@ from aae.fit import fit
 from aae.judge import Readable
 from aae.reproduce import measures
 from aae.reproduce.measures import Subject
-from aae.run import Splits
+from aae.splits import Splits
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from aae.build import VARIANTS, build
 from aae.data import Dataset
 from aae.evaluate import evaluate, write_report
 from aae.fit import fit, resume
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training.batches import from_model, to_model, within
 
 FEATURES, CLASSES = 5, 3

@@ -204,7 +204,7 @@ def test_a_file_that_is_too_long_is_not_read(copy, monkeypatch):
 # --- no way out of the folder
 
 
-@pytest.mark.parametrize("name", ["figures", "checkpoints", "figures/history", ".lock"])
+@pytest.mark.parametrize("name", ["figures", "checkpoints", "figures/history", "export", ".lock"])
 def test_a_link_in_a_run_folder_is_not_followed(copy, tmp_path, name):
     outside = tmp_path / "outside"
     outside.mkdir()

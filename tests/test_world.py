@@ -23,7 +23,8 @@ from aae.cli import main
 from aae.config import Config
 from aae.data import Stored, load
 from aae.fit import new_trainer
-from aae.run import Part, Run
+from aae.run import Run
+from aae.splits import Part
 from aae.training import checkpoint
 from aae.training.batches import Batches
 from aae.training.streams import Stream

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from aae.config import Config
 from aae.fit import fit, make_trainer, resume
-from aae.run import Run, Splits, versions
+from aae.run import Run, versions
+from aae.splits import Splits
 from aae.storage import read_json, written
 from aae.training.trainer import Observer
 

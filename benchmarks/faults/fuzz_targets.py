@@ -28,7 +28,8 @@ from aae.data.tables import TableReading
 from aae.kernel_density import KernelDensity
 from aae.own_networks import SAMPLES, Networks
 from aae.packing import unpack, unpack_tensors
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training import checkpoint, old_formats
 
 Parse = Callable[[bytes, Path], object]

@@ -17,7 +17,8 @@ from aae.captions import captioned
 from aae.codes import Codes
 from aae.data import IN_MEMORY, NOWHERE, Columns, Dataset, column_distances
 from aae.recipes import command
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 
 MEASURED = 100_000
 """Most pictures that a figure is measured on; of more, this many are taken, evenly spaced."""
@@ -120,10 +121,12 @@ def evaluate(
     errors["prior_distance"] = match.error
     figures |= _classes(model, codes, part)
     meant = None if model.finds_clusters else torch.arange(model.n_classes)
-    if model.finds_clusters and bool((splits.validation.labels >= 0).any()):
-        names = _cluster_names(model, splits.validation.some(MEASURED))
-        figures |= _cluster_errors(codes, part, names)
+    held = splits.validation.some(MEASURED)
+    if model.finds_clusters and (held.labels >= 0).any():
+        names = _cluster_names(model, held)
         meant = names["confident"]
+        if (part.labels >= 0).any():
+            figures |= _cluster_errors(codes, part, names)
     if judge is None:
         judge = model.decodes_labels and legibility.can_be_judged(dataset)
     if judge:

@@ -27,7 +27,8 @@ from aae.data import Dataset, Examples, Stored, at_hand
 from aae.inference import in_batches, ready
 from aae.observers import Keeper, Painter, Recorder
 from aae.own_networks import OURS, SAMPLES, Networks
-from aae.run import Part, Run, Splits, data_of
+from aae.run import Run
+from aae.splits import Part, Splits, data_of
 from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.batches import Batches, Epochs
@@ -135,12 +136,15 @@ def resume(
 def of_data(config: Config, dataset: Dataset) -> Config:
     """A config with what a data set decides: where it is, and the precision for its kind.
 
+    Where it is holds in any working directory, as the run may be used from another.
+
     bfloat16 tells about as many values apart as a pixel has. The numbers of rows have more, so
     "auto" is float32 for them.
     """
     if config.precision == "auto" and len(dataset.shape) == 1:
         config = replace(config, precision="float32")
-    return replace(config, data=dataset.origin)
+    data_dir = config.data_dir and str(Path(config.data_dir).expanduser().resolve())
+    return replace(config, data=dataset.origin, data_dir=data_dir)
 
 
 def _own(folder: Path, world: World, working: ExitStack) -> Path:

@@ -19,7 +19,8 @@ from aae import inference, plots
 from aae.autoencoder import Autoencoder
 from aae.data import Columns, column_distances
 from aae.priors import Prior
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 
 CODES = 10_000
 """Most pictures whose codes are drawn; samples of the prior that are drawn beside any codes."""

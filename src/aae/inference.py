@@ -2,8 +2,8 @@
 
 Examples are pictures, uint8 [n, c, h, w], which come back in [0, 1]; or rows, float32 [n, d].
 
-A function that is named in the plural, after its results (`codes`, `samples`), gives them piece by
-piece, so that they need not fit into memory; `encode`, `decode` and `sample` give them whole.
+`codes` and `samples` give their results piece by piece, so that they need not fit into memory; all
+else gives them whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from aae.codes import Codes
 from aae.conv import Convolution
 from aae.data import Columns, Examples
 from aae.own_networks import Given
-from aae.run import Part
+from aae.run import Run
+from aae.splits import Part
 from aae.training.batches import from_model, to_model, within
 from aae.training.device import choose_precision
 from aae.training.twin import twin
@@ -45,6 +46,15 @@ def ready(model: Autoencoder, precision: str) -> Autoencoder:
         precision: as a config says it, see `aae.training.device.choose_precision`.
     """
     return twin(model, choose_precision(precision, _device(model))).eval()
+
+
+def of_run(run: Run) -> Autoencoder:
+    """A run's model with the weights `Run.in_use`, `ready` on the device that it is best used on.
+
+    Raises:
+        ValueError: see `Run.model`.
+    """
+    return ready(run.model(run.device), run.config.precision)
 
 
 def batch_size(model: Autoencoder) -> int:

@@ -10,7 +10,7 @@ from aae.autoencoder import Autoencoder
 from aae.data import Dataset
 from aae.data.download import cache_folder
 from aae.judge import SMALLEST, Judge, judge_for, read_as, readable
-from aae.run import Part
+from aae.splits import Part
 
 GENERATED = 10_000
 """Pictures generated to judge a model by."""

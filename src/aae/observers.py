@@ -19,7 +19,8 @@ import torch
 
 from aae import events, gallery, inference, plots, projector
 from aae.autoencoder import Autoencoder
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part, Splits
 from aae.storage import written
 from aae.training import checkpoint
 from aae.training.batches import to_model, to_unit

@@ -9,7 +9,8 @@ from shutil import copyfile
 from aae.build import choose_network
 from aae.fit import make_trainer
 from aae.observers import Painter, Recorder
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.storage import locked
 from aae.training import checkpoint
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import numpy as np
@@ -16,22 +17,9 @@ from aae.about import FORMAT, are, none_of_ours, of_today
 from aae.autoencoder import Autoencoder
 from aae.build import build, choose_network
 from aae.config import Config
-from aae.data import (
-    NOWHERE,
-    Columns,
-    Dataset,
-    Examples,
-    NotThereError,
-    Reading,
-    TableReading,
-    advised_share,
-    choose_labels,
-    load,
-    refuse_untrainable,
-    split_validation,
-    spread,
-)
+from aae.data import NOWHERE, Columns, Dataset, NotThereError
 from aae.own_networks import OURS, Networks
+from aae.splits import Splits, data_of
 from aae.storage import parse_json, read_bounded, read_json, refuse_links, write_json
 from aae.training import checkpoint
 from aae.training.device import choose_device, machine
@@ -40,89 +28,6 @@ SURELY_HELD = 10**8
 """Up to this many weights a model is built without first comparing it with its checkpoint."""
 MOST_METRICS = 2**30
 """Most bytes of metrics that are read: some four million lines."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Examples, as in a `Dataset`, with their labels [n]."""
-
-    images: Examples
-    labels: np.ndarray
-
-    def some(self, most: int) -> Part:
-        """At most ``most`` of its examples, evenly spaced."""
-        chosen = spread(len(self.labels), most)
-        return Part(self.images[chosen], self.labels[chosen])
-
-
-@dataclass(frozen=True)
-class Splits:
-    """A data set as a run sees it; every choice follows from the config's seed."""
-
-    train: Part
-    """For training; labels that must not be used are -1."""
-    validation: Part
-    """Held out of the training set, for choices."""
-    test: Part
-    """For the final figure alone."""
-
-    @classmethod
-    def of(cls, config: Config, dataset: Dataset) -> Splits:
-        """Split a data set as a config says.
-
-        Raises:
-            ValueError: more labels are asked for than there are, or a part has no pictures.
-        """
-        if not dataset.classes and (config.needs_labels or config.labels not in ("all", 0)):
-            raise ValueError(
-                f"the recipe {config.recipe!r} with --labels {config.labels} uses labels, and "
-                f"{dataset.name} has none: put those of X.npy beside it as X.labels.npy, pictures "
-                "into a folder for each class, name a table's --label-column, or take a recipe "
-                "without, such as gaussian, and no --labels"
-            )
-        count = len(dataset.train_labels)
-        inside, outside = split_validation(dataset.train_labels, config.validation, config.drawn_by)
-        if min(len(outside), len(inside)) < 2:
-            raise ValueError(
-                f"--validation {config.validation:.4g} of {count} examples keeps {len(outside)}: 2 "
-                "or more are needed for validation, and for training; "
-                + advised_share(count, len(outside))
-            )
-        classes, seen = dataset.classes, dataset.train_labels[inside]
-        labels = choose_labels(seen, config.labels, config.drawn_by, len(classes), classes)
-        return cls(
-            train=Part(dataset.train_images[inside], labels),
-            validation=Part(dataset.train_images[outside], dataset.train_labels[outside]),
-            test=Part(dataset.test_images, dataset.test_labels),
-        )
-
-    @classmethod
-    def to_train(cls, config: Config, dataset: Dataset) -> Splits:
-        """As `of`, for a new training.
-
-        Raises:
-            ValueError: see `of`; or there is nothing to learn from the examples.
-        """
-        labels = dataset.train_labels if config.needs_labels else None
-        refuse_untrainable(dataset.name, dataset.train_images, labels, dataset.classes)
-        return cls.of(config, dataset)
-
-
-def data_of(config: Config, data_dir: str | None = None) -> Dataset:
-    """The data set that a config names, read as it says.
-
-    Args:
-        config: the config.
-        data_dir: where the data lie, if elsewhere than the config says.
-
-    Raises:
-        ValueError: see `aae.data.load`.
-    """
-    reading = Reading(config.image_size, config.channels, config.unreadable)
-    table = TableReading(
-        config.label_column, config.missing, config.categorical_columns, config.ignore_columns
-    )
-    return load(config.data, data_dir or config.data_dir, reading=reading, table=table)
 
 
 class Run:
@@ -145,7 +50,8 @@ class Run:
                 f"{self.folder} is not a run folder (it has no config.json); "
                 "'aae train RECIPE --out RUN' makes one"
             ) from None
-        refuse_links(self.folder, ".lock", "checkpoints", "figures", "figures/history", "projector")
+        written_to = ("checkpoints", "figures", "figures/history", "projector", "export")
+        refuse_links(self.folder, ".lock", *written_to)
         self._about = of_today(about, self.folder)
         self._is_old = self._about != about
         self.config = Config.from_json(self._about["config"])
@@ -170,7 +76,7 @@ class Run:
         """Make a new run folder.
 
         Raises:
-            ValueError: the folder holds something already.
+            ValueError: the folder holds something already; or see `refuse_misfit`.
         """
         data = {
             "shape": dataset.shape,
@@ -180,8 +86,7 @@ class Run:
             "columns": dataset.columns and dataset.columns.to_json(),
         }
         networks = networks.of(config)
-        if networks != OURS:  # refuses what does not fit, before there is a folder
-            build(config, dataset.shape, len(dataset.classes), torch.Generator(), networks)
+        refuse_misfit(config, dataset, networks)
         return cls.write(folder, config, data, networks)
 
     @classmethod
@@ -262,7 +167,18 @@ class Run:
                 f"the columns of {self.config.data} are not what they were when {self.folder} was "
                 "made; bring back what it was"
             )
+        for what in ("shape", "classes"):
+            now, then = getattr(dataset, what), getattr(self, what)
+            if now != then:
+                raise ValueError(
+                    f"the {what} of {self.config.data} when {self.folder} was made: "
+                    f"{_short(then)}; now: {_short(now)}; bring back what it was"
+                )
         return dataset
+
+    def splits(self, data_dir: str | None = None) -> Splits:
+        """The data set it was trained on, as it sees it; see `dataset`."""
+        return Splits.of(self.config, self.dataset(data_dir))
 
     @property
     def device(self) -> torch.device:
@@ -364,13 +280,23 @@ class Run:
         return records
 
 
+def refuse_misfit(config: Config, dataset: Dataset, networks: Networks = OURS) -> None:
+    """Refuse a config of which no model for these data can be made, before there is a folder.
+
+    Raises:
+        ValueError: see `aae.build.build`.
+    """
+    n_classes, columns = len(dataset.classes), dataset.columns
+    build(config, dataset.shape, n_classes, torch.Generator(), networks, columns)
+
+
 def refuse_used(folder: Path) -> None:
     """Refuse to train into a folder that holds something already.
 
     Raises:
         ValueError: it does.
     """
-    left = (".lock", ".config.")  # of a process that died as it began
+    left = (".lock", ".config.", ".prior.")  # of a process that died as it began
     if folder.exists() and (
         not folder.is_dir() or any(not path.name.startswith(left) for path in folder.iterdir())
     ):
@@ -386,6 +312,10 @@ def _can_go_on(folder: Path) -> bool:
         return Run(folder).config.data not in NOWHERE
     except (ValueError, OSError):
         return any(folder.glob("*/config.json"))
+
+
+def _short(values: tuple[object, ...]) -> str:
+    return shorten(", ".join(map(str, values)), 100, placeholder=" …") or "none"
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from pages import Explored
 from aae import inference
 from aae.explorer import server, site
 from aae.fit import fit
-from aae.run import Splits
+from aae.splits import Splits
 from aae.training.trainer import Observer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -7,7 +7,7 @@ import torch
 from pages import DROP, decoded, png
 
 from aae import inference
-from aae.run import Splits
+from aae.splits import Splits
 
 RUN_BOTH = """async ([pictures, asked]) => {
   const { load } = await import("./data.js"), { Networks } = await import("./networks.js");

@@ -10,7 +10,8 @@ import numpy as np
 from aae.bench.contender import CLASSES, Precision, Setup, Train
 from aae.data import Dataset
 from aae.fit import make_trainer
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.training.trainer import Observer, Trainer
 
 

@@ -12,14 +12,15 @@ from aae import launch
 if TYPE_CHECKING:
     from aae.config import Config
     from aae.data import Dataset, Examples
-    from aae.run import Part, Run, Splits
+    from aae.run import Run
+    from aae.splits import Part, Splits
 
 Split = Literal["train", "validation", "test"]
 
 
 def loaded(config: Config) -> Dataset:
     """A config's data set; slow loading shows a progress bar, and files left out are reported."""
-    from aae.run import data_of
+    from aae.splits import data_of
 
     dataset = data_of(config)
     if dataset.left_out and not launch.rank():
@@ -50,7 +51,7 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
     import numpy as np
 
     from aae.data import CATALOG, load
-    from aae.run import Part, Splits
+    from aae.splits import Part, Splits
 
     if data in CATALOG:
         _refuse_other(CATALOG[data].shape, data, run)
@@ -61,7 +62,7 @@ def pictures(run: Run, data: str, split: Split | None = None, data_dir: str | No
         return _part(Splits.of(whole, dataset), split or "test")
     path = Path(data).expanduser()
     if split is not None and path.resolve() in _own_places(run, data_dir):
-        return _part(Splits.of(run.config, run.dataset(data_dir)), split)
+        return _part(run.splits(data_dir), split)
     if not path.exists():
         raise ValueError(
             f"{data!r} is neither a data set ({', '.join(CATALOG)}) nor a folder or .zip of "

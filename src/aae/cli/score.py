@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aae.autoencoder import Autoencoder
-    from aae.run import Part, Run
+    from aae.run import Run
+    from aae.splits import Part
 
 SHOWN = 10
 """How many of the most unusual examples are named and drawn."""
@@ -56,12 +57,13 @@ def score(
     """
     out = output(out, ".csv", data=data)
     from aae import inference
-    from aae.run import Part, Run
+    from aae.run import Run
+    from aae.splits import Part
 
     place = Run(run)
     if sheet:
         _refuse_sheet(place, data, out)
-    model = inference.ready(place.model(place.device), place.config.precision)
+    model = inference.of_run(place)
     if model.decodes_labels and model.encoder.classes is None:
         raise ValueError(
             f"{run} holds a model of the recipe {place.config.recipe!r}, which reconstructs only "
@@ -100,10 +102,9 @@ def _held_out(place: Run, model: Autoencoder, data_dir: str | None) -> NDArray[n
     import numpy as np
 
     from aae import inference
-    from aae.run import Splits
 
     try:
-        splits = Splits.of(place.config, place.dataset(data_dir))
+        splits = place.splits(data_dir)
     except (ValueError, OSError) as error:
         print(f"not compared with the run's validation examples: {error}", file=sys.stderr)
         return np.empty(0, np.float32)

@@ -135,7 +135,7 @@ def sample(
     place = Run(run)
     rows = len(place.shape) == 1
     output(out, *([".csv"] if place.columns else [".npy"] if rows else [".png", ".npy"]))
-    model = inference.ready(place.model(place.device), place.config.precision)
+    model = inference.of_run(place)
     labels = None if label is None else torch.tensor(_number(label, place, model)).expand(count)
     generator = torch.Generator().manual_seed(seed)
     if place.columns and model.decodes_labels and labels is None:
@@ -169,11 +169,11 @@ def plot(run: Path, /, *, data_dir: str | None = None) -> int:
         data_dir: Folder that holds the data set's files, if they have moved since the run began.
     """
     from aae import gallery, inference, plots
-    from aae.run import Run, Splits
+    from aae.run import Run
 
     place = Run(run)
-    splits = Splits.of(place.config, place.dataset(data_dir))
-    model = inference.ready(place.model(), place.config.precision)
+    splits = place.splits(data_dir)
+    model = inference.of_run(place)
     for name, figure in gallery.draw(place, model, splits).items():
         print(plots.save(figure, place.figures / f"{name}.png"))
     return 0
@@ -205,7 +205,7 @@ def encode(
 
     place = Run(run)
     part = pictures(place, data, split, data_dir)
-    model = inference.ready(place.model(place.device), place.config.precision)
+    model = inference.of_run(place)
     places = (model.embed(some).numpy() for some in inference.codes(model, part.images))
     if out.suffix.lower() == ".csv":
         files = names(data) if split is None else ()  # a part of them has no names
@@ -246,7 +246,7 @@ def predict(
     from aae.run import Run
 
     place = Run(run)
-    model = inference.ready(place.model(place.device), place.config.precision)
+    model = inference.of_run(place)
     if model.encoder.classes is None:
         raise ValueError(
             f"{run} holds a model of the recipe {place.config.recipe!r}, which does not classify; "

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from aae import inference, recipes
 from aae.config import Config
 from aae.estimators.labelled import Labelled
-from aae.run import Part
 from aae.scaling import Table
+from aae.splits import Part
 
 LEVELS = np.linspace(0, 1, 1001)
 """The levels of the quantiles that are kept of the training examples' scores."""

@@ -27,7 +27,6 @@ from aae.estimators.parameters import config_of, going_on, own_words, refuse_ano
 from aae.estimators.training import FEW, train
 from aae.own_networks import OURS, Networks
 from aae.packing import pack, pack_tensors, unpack, unpack_tensors
-from aae.run import Part
 from aae.scaling import (
     Pictures,
     Rows,
@@ -37,6 +36,7 @@ from aae.scaling import (
     check_pictures,
     refuse_other_pictures,
 )
+from aae.splits import Part
 from aae.training.device import choose_device
 from aae.training.trainer import Record
 

@@ -14,7 +14,7 @@ from aae.config import Config
 from aae.fit import new_trainer, validation_figures
 from aae.inference import ready
 from aae.progress import shown
-from aae.run import Part
+from aae.splits import Part
 from aae.terminal import console
 from aae.training.trainer import Observer, Record, Trainer
 

@@ -13,7 +13,8 @@ import aae
 from aae import gallery, inference, plots
 from aae.autoencoder import Autoencoder
 from aae.priors import Gaussian, Mixture, Prior, Uniform
-from aae.run import Part, Run, Splits
+from aae.run import Run
+from aae.splits import Part
 
 PRIOR_SAMPLES = 20_000
 """Samples of a prior of more than two dimensions: the page makes its density over a plane."""
@@ -52,7 +53,7 @@ def content(run: Run, model: Autoencoder, *, count: int, data_dir: str | None = 
             f"the explorer shows pictures of 1 or 3 channels, and {run.folder} was trained on "
             f"{' × '.join(map(str, run.shape))} values"
         )
-    test = Splits.of(run.config, run.dataset(data_dir)).test
+    test = run.splits(data_dir).test
     part = test.some(max(1, min(count, MOST_BYTES // int(np.prod(run.shape)))))
     pictures: NDArray[np.uint8] = np.asarray(part.images, np.uint8)
     part = Part(pictures, part.labels)

@@ -15,7 +15,8 @@ from aae.inference import ready
 from aae.observers import Keeper
 from aae.progress import Herald, News
 from aae.replicas.outcome import Stopped
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.group import Group

@@ -17,7 +17,8 @@ from aae.progress import News
 from aae.replicas.outcome import Outcome, Stopped
 from aae.replicas.processes import in_processes
 from aae.replicas.together import in_step
-from aae.run import Run, Splits, data_of, refuse_used
+from aae.run import Run, refuse_misfit, refuse_used
+from aae.splits import Splits, data_of
 from aae.training.device import choose_device
 
 
@@ -64,8 +65,9 @@ def fit(
     refuse_used(folder)
     sources = {config.source: config for config in configs.values()}
     data = {source: dataset or data_of(config) for source, config in sources.items()}
-    for config in configs.values():
-        Splits.to_train(config, data[config.source])  # refuses before there is a folder
+    for config in configs.values():  # refuses before there is a folder
+        Splits.to_train(config, data[config.source])
+        refuse_misfit(config, data[config.source])
         choose_device(config.device)
     for name, config in configs.items():
         own = data[config.source]

@@ -18,7 +18,8 @@ from aae.data.download import cache_folder
 from aae.evaluate import evaluate
 from aae.gallery import SIDE
 from aae.judge import judge_for, readable
-from aae.run import Run, Splits
+from aae.run import Run
+from aae.splits import Splits
 
 JUDGED = {"readable", "smallest_class", "style_accuracy", "style_variety", "manifold_readable"}
 """Figures that need the independent classifier."""

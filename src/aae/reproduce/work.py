@@ -19,7 +19,8 @@ from aae.reproduce.catalog import Setting, quickly
 from aae.reproduce.catalog import settings as settings_of
 from aae.reproduce.curves import curve
 from aae.reproduce.measures import measure
-from aae.run import Run, data_of, versions
+from aae.run import Run, versions
+from aae.splits import data_of
 from aae.storage import write_json
 
 Figures = dict[str, Any]
