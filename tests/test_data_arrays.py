@@ -151,6 +151,13 @@ def test_shards_of_two_shapes_are_refused(shards):
         load(str(shards))
 
 
+def test_labels_that_are_all_the_same_are_refused(tmp_path):
+    np.save(tmp_path / "mine.npy", numbered(70))
+    np.save(tmp_path / "mine.labels.npy", np.where(np.arange(70) % 2, 0, -1))
+    with pytest.raises(ValueError, match=r"mine\.npy: all labels are 0: .* give none"):
+        load(str(tmp_path / "mine.npy"))
+
+
 def test_more_classes_than_pictures_are_refused(tmp_path):
     np.save(tmp_path / "mine.npy", numbered(70))
     np.save(tmp_path / "mine.labels.npy", np.where(np.arange(70) == 3, 10**9, 0))

@@ -9,6 +9,7 @@ from sklearn.datasets import load_iris
 from aae.estimators import AdversarialAutoencoder, AdversarialClassifier
 from aae.estimators.training import train
 from aae.splits import Part
+from aae.training.trainer import DivergedError
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,16 @@ def test_it_is_as_if_no_more_than_the_best_epochs_were_asked_for(
     expected, _ = train(short, replace(config, epochs=best), inside, None, **how)
     assert same_state(stopped, short)
     assert same_state(state, expected)
+
+
+def test_errors_that_are_no_numbers_are_told_of(tiny, new_model, part, monkeypatch):
+    monkeypatch.setattr(
+        "aae.estimators.training.validation_figures",
+        lambda model, held_out: {"reconstruction": float("nan")},
+    )
+    config = tiny(epochs=3)
+    with pytest.raises(DivergedError, match="held-out examples was never a finite number"):
+        train(new_model(config), config, part, part, state=None, patience=9, verbose=0)
 
 
 def test_the_same_share_of_each_class_is_held_out():

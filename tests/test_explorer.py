@@ -140,6 +140,12 @@ def test_principal_directions_hold_the_largest_variance(drawn):
     assert (codes @ axes.T).var(0, ddof=1) == pytest.approx(variances[::-1][:2], rel=1e-3)
 
 
+def test_a_single_picture_has_a_plane_too(drawn):
+    found = content(*drawn(latent_dim=5), count=1)
+    axes = np.array(found.about["axes"])
+    assert np.allclose(axes @ axes.T, np.eye(2), atol=1e-6)
+
+
 def test_rows_cannot_be_shown(drawn, monkeypatch):
     run, model = drawn()
     monkeypatch.setattr(run, "shape", (5,))

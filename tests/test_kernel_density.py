@@ -1,6 +1,7 @@
 """A prior of samples: its draws and density by hand and by scikit-learn, its file, bad samples."""
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -66,6 +67,16 @@ def test_the_bandwidth_is_the_typical_distance_to_a_near_neighbour():
     many = np.repeat(line, 30, 0)[np.random.default_rng(0).permutation(3000)]
     assert KernelDensity(many).bandwidth == 1  # thirty at each side lie at 1
     assert KernelDensity(np.arange(6400.0)[:, None]).bandwidth == 10  # the twentieth, at √6400 / 4
+
+
+def test_copies_on_a_device_are_not_pickled():
+    prior = KernelDensity(spiral())
+    expected = prior.component_log_prob(torch.zeros(1, 2))
+    prior._copies[torch.device("meta")] = prior._on(torch.device("cpu"))
+    copy = pickle.loads(pickle.dumps(prior))
+    assert not copy._copies
+    assert torch.equal(copy.component_log_prob(torch.zeros(1, 2)), expected)
+    assert len(prior._copies) == 2
 
 
 def test_a_file_keeps_it(tmp_path):

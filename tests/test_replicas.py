@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -398,3 +399,5 @@ def test_means_and_deviations_by_hand():
     assert spread(counted) == {"classes_drawn": {"mean": 9.5, "std": pytest.approx(0.5**0.5)}}
     assert spread([{"a": 1.5}]) == {"a": {"mean": 1.5, "std": None}}
     assert spread([]) == {}
+    lost = spread([{"a": 1.5}, {"a": math.nan}, {"a": math.inf}])
+    assert all(math.isnan(lost["a"][name]) for name in ("mean", "std"))

@@ -1,6 +1,7 @@
 """The paper's experiments: how they are measured, and what is done only once."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aae.fit import Interrupted, resume
 from aae.replicas import training
 from aae.reproduce import catalog, curves, measures, page, work
 from aae.reproduce.catalog import Setting, Target, quickly, settings
+from aae.reproduce.page import over_seeds
 from aae.reproduce.summary import summarise
 
 
@@ -349,6 +351,12 @@ def test_the_summary_by_hand():
     assert (second["reached"], second["mean"]) == (None, 0.6)
     [one, _] = summarise(runs[1:])
     assert (one["std"], one["reached"]) == (None, True)
+    lost = runs[1][2] | {"error": math.nan}
+    [unknown, _] = summarise([runs[0], (setting, 1, lost)])
+    assert math.isnan(unknown["mean"])
+    assert math.isnan(unknown["std"])
+    assert over_seeds("error", unknown["mean"], unknown["std"]) == "nan % ± nan %"
+    assert over_seeds("style_variety", math.nan, math.nan) == "nan ± nan"
     high = Setting("t", "s", "tuned", config, (Target("style_variety", 0.6),))
     assert summarise([(high, 0, runs[0][2])])[0]["reached"] is False
 

@@ -68,6 +68,10 @@ class KernelDensity(Prior):
         self.limit = float(self.points.abs().max()) + 4 * self.bandwidth
         self._copies: dict[torch.device, _Held] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled: copies on a device would be of no use where there is none."""
+        return self.__dict__ | {"_copies": {}}
+
     @classmethod
     def read(cls, file: Path | str, dim: int) -> KernelDensity:
         """A prior of the samples in a ``.npy`` file, with labels of ``X.npy`` in ``X.labels.npy``.

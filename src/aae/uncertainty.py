@@ -1,13 +1,25 @@
-"""Standard errors: how far a figure would move if it were measured on other examples."""
+"""Standard errors: how far a figure would move on other examples; and the spread over seeds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample standard deviation: None of one value, NaN if a value is not finite.
+
+    Examples:
+        >>> deviation([1.0, 3.0]), deviation([1.0]), deviation([1.0, math.inf])
+        (1.4142135623730951, None, nan)
+    """
+    if len(values) < 2:
+        return None
+    return float(np.std(values, ddof=1)) if np.isfinite(values).all() else math.nan
 
 
 def of_mean(values: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
         labels: int64 [n] each, -1 where there is none.
 
     Raises:
-        ValueError: there are more classes than examples.
+        ValueError: there are more classes than examples, or there is only one.
     """
     count = 1 + max((int(part.max(initial=-1)) for part in labels), default=-1)
     if count > (examples := sum(map(len, labels))):
@@ -29,7 +30,21 @@ def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
             f"{name}: labels go up to {count - 1}, and there are {examples} examples: number the "
             "classes 0, 1, 2 and so on, without gaps"
         )
-    return tuple(str(k) for k in range(count))
+    classes = tuple(str(k) for k in range(count))
+    refuse_one_class(name, classes)
+    return classes
+
+
+def refuse_one_class(name: str, classes: Sequence[str]) -> None:
+    """Refuse labels that are all the same.
+
+    Raises:
+        ValueError: there is one class.
+    """
+    if len(classes) == 1:
+        raise ValueError(
+            f"{name}: all labels are {classes[0]}: there is nothing to tell apart; give none"
+        )
 
 
 def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:

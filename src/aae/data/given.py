@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.checks import numbered
+from aae.data.checks import numbered, refuse_one_class
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import UnreadableError, is_grey, pixels_of
@@ -182,8 +182,7 @@ def _built(name: str, whole: Sequence[_Given], reading: TableReading) -> Dataset
     whole = [first, *(_named_alike(part, first.classes, name) for part in others)]
     known = [part.labels for part in whole if part.labels is not None]
     classes = first.classes or numbered(name, *known)
-    if len(classes) == 1:
-        raise ValueError(f"{name}: all labels are 0: there is nothing to tell apart; give none")
+    refuse_one_class(name, classes)
     if not _are_pictures(first.examples):
         test = whole[1] if len(whole) > 1 else _Given(None, None)
         return from_table(

@@ -16,7 +16,7 @@ from aae.inference import ready
 from aae.progress import shown
 from aae.splits import Part
 from aae.terminal import console
-from aae.training.trainer import Observer, Record, Trainer
+from aae.training.trainer import DivergedError, Observer, Record, Trainer
 
 FEW = 2
 """The fewest examples that a training needs."""
@@ -59,6 +59,10 @@ def train(
         trainer.observers = (history, *told, best)
         with suppress(_NoBetter):
             trainer.run(lambda: validation_figures(ready(model, config.precision), held_out))
+        if not best.weights:
+            raise DivergedError(
+                "the error on held-out examples was never a finite number; take a lower lr"
+            )
         model.load_state_dict(best.weights)
         return best.state, history.records
 

@@ -114,13 +114,13 @@ def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
 
 
 def _principal(codes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Unit vectors along the codes' two largest variances: [2 at most, d]."""
+    """Unit vectors along the codes' two largest variances: [2, d], or [1, 1]."""
     centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = np.linalg.eigh(centred.T @ centred).eigenvectors.T[:-3:-1]
     # The sign of a direction is arbitrary: make its largest component positive.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
     signed: NDArray[np.float64] = directions * np.where(largest < 0, -1, 1)
-    return signed[:2]
+    return signed
 
 
 def _border(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from aae.data import Dataset
 from aae.evaluate import Split, evaluate, numbers, write_report
 from aae.run import Run
 from aae.storage import write_json
+from aae.uncertainty import deviation
 
 
 def summarise(
@@ -64,7 +65,7 @@ def spread(measured: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]
     return {
         name: {
             "mean": statistics.fmean(these),
-            "std": statistics.stdev(these) if len(these) > 1 else None,
+            "std": deviation(these),
         }
         for name, these in values.items()
     }

@@ -171,7 +171,7 @@ def over_seeds(metric: str, mean: float, std: float | None) -> str:
     """
     if std is None:
         return number(metric, mean)
-    if metric in PERCENT or std == 0:
+    if metric in PERCENT or not 0 < std < math.inf:
         return f"{number(metric, mean)} ± {number(metric, std)}"
     places = max(0, 1 - math.floor(math.log10(std)))
     return f"{mean:.{places}f} ± {std:.{places}f}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from aae.reproduce.catalog import Setting
+from aae.uncertainty import deviation
 
 LOWER = {
     "error", "cluster_error", "cluster_error_majority", "prior_distance", "sliced_wasserstein",
@@ -45,7 +46,7 @@ def summarise(results: Iterable[tuple[Setting, int, dict[str, Any]]]) -> list[di
                     "experiment": setting.experiment, "setting": setting.name,
                     "recipe": setting.recipe, "metric": target.metric, "target": target.value,
                     "public": target.public, "mean": centre,
-                    "std": stdev(values) if len(values) > 1 else None, "n_seeds": len(values),
+                    "std": deviation(values), "n_seeds": len(values),
                     "epochs": runs[0]["epochs"], "seconds": mean(run["seconds"] for run in runs),
                     "machine": "; ".join(sorted({run["versions"]["machine"] for run in runs})),
                     "reached": reached,
