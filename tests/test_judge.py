@@ -118,19 +118,6 @@ def test_training_is_repeatable_and_leaves_the_global_stream_alone(tiny):
     assert not torch.equal(first["layers.0.0.weight"], other["layers.0.0.weight"])
 
 
-def test_progress_counts_to_the_end(tiny):
-    seen = []
-    train_judge(
-        np.repeat(tiny.train_images, 3, axis=0),
-        np.repeat(tiny.train_labels, 3),
-        2,
-        seed=0,
-        epochs=2,
-        progress=lambda done, total: seen.append((done, total)),
-    )
-    assert seen == [(step, 6) for step in range(1, 7)]
-
-
 def test_pictures_without_a_label_are_left_out(tiny):
     labels = np.where(np.arange(12) < 6, tiny.train_labels, -1)
     some = train_judge(tiny.train_images, labels, 2, seed=0, epochs=1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +25,6 @@ from aae.training.device import choose_precision
 if TYPE_CHECKING:
     from aae.data import Dataset
 
-Progress = Callable[[int, int], None]
 
 RECIPE = "1"
 """Version of architecture and schedule: a cached judge of another version is trained again."""
@@ -129,8 +127,6 @@ def train_judge(
     *,
     seed: int,
     epochs: int | None = None,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
 ) -> Judge:
     """Train a judge: AdamW, one cycle of the learning rate, small shifts, turns and stretches.
 
@@ -142,8 +138,6 @@ def train_judge(
         n_classes: number of classes.
         seed: of weights, batches and augmentation.
         epochs: passes over the pictures; by default 6, or enough for 400 steps if that is more.
-        device: where to train, and where the judge stays.
-        progress: called with the steps done and the steps in all, after each step.
 
     Raises:
         ValueError: arrays do not fit one another, no label is given, or one is out of range.
@@ -160,13 +154,11 @@ def train_judge(
         raise ValueError(
             f"labels go up to {labels.max(initial=-1)}; the judge needs some, in 0..{n_classes - 1}"
         )
-    device = torch.device(device)
-    x = torch.from_numpy(images[known]).to(device)
-    y = torch.from_numpy(labels[known]).to(device)
+    x, y = torch.from_numpy(images[known]), torch.from_numpy(labels[known])
     generator = torch.Generator().manual_seed(seed)
     channels, height, width = images.shape[1:]
     judge = _new_judge((channels, height, width), n_classes, seed)
-    judge.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    judge.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
 
     batch_size = min(LARGEST_BATCH, max(16, len(x) // 20))
     steps_per_epoch = math.ceil(len(x) / batch_size)
@@ -177,20 +169,16 @@ def train_judge(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=total, pct_start=0.2
     )
-    products = choose_precision("auto", device)
-    done = 0
+    products = choose_precision("auto", x.device)
     for _ in range(epochs):
         for chosen in torch.randperm(len(x), generator=generator).split(batch_size):
-            batch = _augmented(_scaled(x[chosen.to(device)]), generator)
-            with torch.autocast(device.type, products, enabled=products != torch.float32):
-                loss = nn.functional.cross_entropy(judge(batch), y[chosen.to(device)])
+            batch = _augmented(_scaled(x[chosen]), generator)
+            with torch.autocast(x.device.type, products, enabled=products != torch.float32):
+                loss = nn.functional.cross_entropy(judge(batch), y[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            done += 1
-            if progress is not None:
-                progress(done, total)
     judge.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, unused-ignore]
     return judge.eval()
 
@@ -198,9 +186,6 @@ def train_judge(
 def judge_for(
     dataset: Dataset,
     cache_dir: str | Path,
-    device: torch.device | str = "cpu",
-    *,
-    progress: Progress | None = None,
 ) -> Judge:
     """The judge of a data set: trained the first time, read from `cache_dir` afterwards.
 
@@ -210,8 +195,6 @@ def judge_for(
     Args:
         dataset: with all its labels, in memory.
         cache_dir: folder, made if it is missing.
-        device: where the judge is put.
-        progress: as in `train_judge`.
 
     Returns:
         The judge, its `test_accuracy` measured on the test set.
@@ -223,14 +206,12 @@ def judge_for(
     made_from = _description(dataset)
     cached = _load(path, made_from, dataset)
     if cached is not None:
-        return cached.to(device)
+        return cached
     judge = train_judge(
         np.asarray(dataset.train_images),
         dataset.train_labels,
         dataset.n_classes,
         seed=0,
-        device=device,
-        progress=progress,
     )
     known = dataset.test_labels >= 0
     judge.test_accuracy = read_as(

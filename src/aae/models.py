@@ -163,12 +163,6 @@ class ClusteringAAE(Autoencoder):
     def _one_hot(self, labels: Tensor) -> Tensor:
         return F.one_hot(labels, self.n_classes).float()
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Pictures [n, c, h, w] → probabilities of classes or clusters [n, K]."""
-        y = self.encode(x).y
-        assert y is not None
-        return y
-
 
 class SemiSupervisedAAE(ClusteringAAE):
     """`ClusteringAAE`, where a few labels say what y means ([AAE], Fig. 8)."""

@@ -62,7 +62,6 @@ def grid(
     columns: int,
     title: str | None = None,
     row_labels: Sequence[str] | None = None,
-    column_labels: Sequence[str] | None = None,
 ) -> Figure:
     """Plain tiles, with whole screen pixels for each image pixel: manifold, samples, styles.
 
@@ -71,12 +70,11 @@ def grid(
         columns: tiles in a row.
         title: drawn above.
         row_labels: one for each row, drawn to its left.
-        column_labels: one for each column, drawn above it.
 
     Raises:
         ValueError: on bad images (as in `tile`) or a wrong number of labels.
     """
-    return _tiles(_images(images), columns, title, row_labels, column_labels)
+    return _tiles(_images(images), columns, title, row_labels)
 
 
 @styled
@@ -85,7 +83,6 @@ def reconstructions(
     reconstructions: ArrayLike,
     *,
     columns: int = 10,
-    inputs: ArrayLike | None = None,
     title: str | None = None,
 ) -> Figure:
     """Each image above its reconstruction.
@@ -94,14 +91,12 @@ def reconstructions(
         originals: floats in [0, 1], [n, 1 or 3, height, width].
         reconstructions: of the same shape.
         columns: images in a row.
-        inputs: what the encoder saw, if that differs (noise); of the same shape.
         title: drawn above.
 
     Raises:
         ValueError: on bad images (as in `tile`) or shapes that differ.
     """
-    given = {"original": originals, "input": inputs, "reconstruction": reconstructions}
-    kinds = {name: _images(images) for name, images in given.items() if images is not None}
+    kinds = {"original": _images(originals), "reconstruction": _images(reconstructions)}
     shapes = {name: images.shape for name, images in kinds.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"reconstructions need arrays of one shape, got {shapes}")
@@ -145,8 +140,8 @@ def _images(given: ArrayLike) -> Array:
 
 def _canvas(
     images: Array, columns: int, scale: int, together: int | None = None
-) -> tuple[Array, list[int], list[int]]:
-    """The tiled picture and where rows and columns begin; NaN images are left out.
+) -> tuple[Array, list[int]]:
+    """The tiled picture and where rows begin; NaN images are left out.
 
     Some space is left after every ``together`` rows.
     """
@@ -168,7 +163,7 @@ def _canvas(
             top, left = tops[k // columns], lefts[k % columns]
             canvas[top - line : top + height + line, left - line : left + width + line] = FRAME
             canvas[top : top + height, left : left + width] = image
-    return canvas, tops, lefts
+    return canvas, tops
 
 
 def _scale(columns: int, height: int, width: int) -> int:
@@ -182,26 +177,18 @@ def _tiles(
     columns: int,
     title: str | None,
     row_labels: Sequence[str] | None = None,
-    column_labels: Sequence[str] | None = None,
     together: int | None = None,
 ) -> Figure:
     """A figure with exact pixels: the canvas, and margins as wide as the words need."""
     _, _, height, width = images.shape
     scale = _scale(min(columns, len(images)), height, width)
-    canvas, tops, lefts = _canvas(images, columns, scale, together)
-    for name, labels, count in (
-        ("row_labels", row_labels, len(tops)),
-        ("column_labels", column_labels, len(lefts)),
-    ):
-        if labels is not None and len(labels) != count:
-            raise ValueError(f"{name} must be {count} for this grid, got {len(labels)}")
+    canvas, tops = _canvas(images, columns, scale, together)
+    if row_labels is not None and len(row_labels) != len(tops):
+        raise ValueError(f"row_labels must be {len(tops)} for this grid, got {len(row_labels)}")
     edge, line, space = 14, 16, 10
     tall, wide = canvas.shape[:2]
-    widest = max(map(text_width, column_labels)) if column_labels else 0
-    upright = widest > width * scale  # too wide for a column: written from bottom to top
     left = edge + (max(map(text_width, row_labels)) + space if row_labels else 0)
     head = edge + (line + 2 * space if title else 0)
-    head += (widest if upright else line) + space if column_labels else 0
     W = max(left + wide, edge + (text_width(title, **TITLE) if title else 0)) + edge
     H = head + tall + edge
     figure = Figure(figsize=(W / DPI, H / DPI), dpi=DPI)
@@ -217,7 +204,4 @@ def _tiles(
         write(edge, edge, title, va="top", **TITLE)
     for label, top in zip(row_labels or (), tops, strict=bool(row_labels)):
         write(left - space, head + top + height * scale / 2, label, ha="right", va="center")
-    how: dict[str, Any] = {"rotation": 90, "va": "bottom"} if upright else {"va": "baseline"}
-    for label, start in zip(column_labels or (), lefts, strict=bool(column_labels)):
-        write(left + start + width * scale / 2, head - space, label, ha="center", **how)
     return figure
