@@ -20,9 +20,10 @@ from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.config import Config
 from aae.data import load
+from aae.pixels import to_model
 from aae.recipes import recipe
 from aae.splits import Splits
-from aae.training.batches import Batches, to_model
+from aae.training.batches import Batches
 from aae.training.trainer import make_step
 
 LITERAL = replace(

@@ -79,9 +79,10 @@ def work(job: tuple[str, str, Config]) -> str:
         return f"{name}: done before"
     import torch
 
-    from aae.evaluate import evaluate, write_report
+    from aae.evaluate import evaluate
     from aae.fit import fit, resume
     from aae.run import versions
+    from aae.run_report import write_report
 
     torch.set_num_threads(1)
     folder = RUNS / kind / name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from aae.training.batches import Batches, to_model, to_unit
+from aae.training.batches import Batches
 
 
 def batches(n, batch_size, seed=0, labels=None):
@@ -73,12 +73,3 @@ def test_an_endless_stream_is_one_epoch_after_the_other():
     data = batches(22, 5)
     stream = [numbers(data.at(count)) for count in range(2 * len(data))]
     assert stream == [numbers(batch) for epoch in (0, 1) for batch in data.epoch(epoch)]
-
-
-def test_bytes_to_the_models_range_and_to_the_eyes():
-    images = torch.tensor([0, 51, 255], dtype=torch.uint8)
-    torch.testing.assert_close(to_model(images), torch.tensor([-1.0, -0.6, 1.0]))
-    assert images.tolist() == [0, 51, 255]
-    torch.testing.assert_close(to_unit(to_model(images)), torch.tensor([0.0, 0.2, 1.0]))
-    torch.testing.assert_close(to_unit(torch.tensor([-3.0, 3.0])), torch.tensor([0.0, 1.0]))
-    assert to_unit(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32

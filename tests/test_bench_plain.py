@@ -8,7 +8,7 @@ import torch
 from aae.autoencoder import Batch
 from aae.bench.contender import Setup
 from aae.bench.plain import ADVERSARIAL_WEIGHT, BETAS, LR, PlainLoop, plain
-from aae.training.batches import to_model
+from aae.pixels import to_model
 from aae.training.step import AlternatingStep
 
 

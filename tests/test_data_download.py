@@ -12,8 +12,9 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 
-from aae.data import DownloadError, Source, SourceFile, download, load_source
-from aae.data.download import cache_folder, fetch
+from aae.data import CacheError, DownloadError, Source, SourceFile, download, load_source
+from aae.data.cache import cache_folder
+from aae.data.download import fetch
 
 IMAGES = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
 IDX_IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 3]) + IMAGES.tobytes()
@@ -240,7 +241,7 @@ def test_explicit_folder_never_downloads(start, tmp_path):
 def test_cache_that_cannot_be_written(monkeypatch, tmp_path, down):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(DownloadError, match=r"cannot write to the cache .* set AAE_CACHE_DIR"):
+    with pytest.raises(CacheError, match=r"cannot write to the cache .* set AAE_CACHE_DIR"):
         load_source(make_source(down), progress=False)
 
 

@@ -11,10 +11,11 @@ from torch import nn
 from aae import evaluate as measuring
 from aae import legibility, uncertainty
 from aae.data import GIVEN, IN_MEMORY, Stored, spread
-from aae.evaluate import evaluate, with_errors, write_report
+from aae.evaluate import evaluate, with_errors
 from aae.fit import fit
 from aae.own_networks import OURS, Networks
 from aae.run import Run
+from aae.run_report import write_report
 from aae.splits import Splits
 
 ALWAYS = {"examples",

@@ -8,12 +8,13 @@ from torch import nn
 
 from aae import inference
 from aae.build import build
-from aae.evaluate import evaluate, write_report
+from aae.evaluate import evaluate
 from aae.fit import fit, resume
 from aae.metrics import energy_distance
 from aae.own_networks import Networks
 from aae.priors import Gaussian, Prior, Spots
 from aae.run import Run
+from aae.run_report import write_report
 
 
 def seeded(seed=0):

@@ -10,13 +10,14 @@ import aae
 from aae import export, fit, hub, inference
 from aae.build import build
 from aae.estimators import AdversarialAutoencoder
-from aae.evaluate import evaluate, write_report
+from aae.evaluate import evaluate
 from aae.fit import resume
 from aae.kernel_density import KernelDensity
 from aae.metrics import energy_distance
 from aae.own_networks import SAMPLES, Networks
 from aae.priors import Gaussian
 from aae.run import Run
+from aae.run_report import write_report
 
 
 def ring(n=1000):

@@ -9,11 +9,12 @@ import torch
 from aae import inference
 from aae.build import VARIANTS, build
 from aae.data import Dataset
-from aae.evaluate import evaluate, write_report
+from aae.evaluate import evaluate
 from aae.fit import fit, resume
+from aae.pixels import from_model, to_model, within
 from aae.run import Run
+from aae.run_report import write_report
 from aae.splits import Splits
-from aae.training.batches import from_model, to_model, within
 
 FEATURES, CLASSES = 5, 3
 

@@ -22,7 +22,8 @@ import torch
 from common import SMALL, asked, write
 
 from aae import fit
-from aae.evaluate import evaluate, write_report
+from aae.evaluate import evaluate
+from aae.run_report import write_report
 
 WARM = 1 / 6
 """Share of the trainings, the first ones, that is left out."""

@@ -24,10 +24,10 @@ import aae
 from aae.autoencoder import Autoencoder
 from aae.models import ClusteringAAE
 from aae.nn import HeadedDecoder
+from aae.pixels import from_model
 from aae.run import Run
 from aae.scaling import Rows, beside
 from aae.storage import written
-from aae.training.batches import from_model
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 

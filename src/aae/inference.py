@@ -24,9 +24,9 @@ from aae.codes import Codes
 from aae.conv import Convolution
 from aae.data import Columns, Examples
 from aae.own_networks import Given
+from aae.pixels import from_model, to_model, within
 from aae.run import Run
 from aae.splits import Part
-from aae.training.batches import from_model, to_model, within
 from aae.training.device import choose_precision
 from aae.training.twin import twin
 

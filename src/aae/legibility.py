@@ -8,7 +8,7 @@ from torch import Tensor
 from aae import inference, metrics, uncertainty
 from aae.autoencoder import Autoencoder
 from aae.data import Dataset
-from aae.data.download import cache_folder
+from aae.data.cache import cache_folder
 from aae.judge import SMALLEST, Judge, judge_for, read_as, readable
 from aae.splits import Part
 

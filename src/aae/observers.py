@@ -19,11 +19,11 @@ import torch
 
 from aae import events, gallery, inference, plots, projector
 from aae.autoencoder import Autoencoder
+from aae.pixels import to_model, to_unit
 from aae.run import Run
 from aae.splits import Part, Splits
 from aae.storage import written
 from aae.training import checkpoint
-from aae.training.batches import to_model, to_unit
 from aae.training.trainer import Observer, Progress, Record, Trainer
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from aae.bench.plain import plain
 from aae.bench.race import race
 from aae.bench.rival import pythae, pythae_version
 from aae.data import load
-from aae.data.download import cache_folder
+from aae.data.cache import cache_folder
 from aae.run import versions
 from aae.training.device import choose_device
 

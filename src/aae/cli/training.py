@@ -225,7 +225,8 @@ def _conclude(run: Run, seconds: float, shown: Console | None, data_dir: str | N
         data_dir: where the data set lies now, if elsewhere than the config says.
     """
     from aae.cli import tables
-    from aae.evaluate import evaluate, write_report
+    from aae.evaluate import evaluate
+    from aae.run_report import write_report
 
     figures = evaluate(run, split="validation", data_dir=data_dir, judge=False)
     page = write_report(run, figures)

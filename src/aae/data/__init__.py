@@ -4,9 +4,10 @@ Nothing here needs torch, and heavy libraries are imported by the functions that
 """
 
 from aae.data.arrays import open_pictures
+from aae.data.cache import CacheError
 from aae.data.catalog import CATALOG, Source, SourceFile
 from aae.data.checks import refuse_untrainable
-from aae.data.columns import Block, Columns
+from aae.data.columns import Columns
 from aae.data.dataset import GIVEN, IN_MEMORY, NOWHERE, Dataset
 from aae.data.decoding import Reading
 from aae.data.distances import column_distances
@@ -14,9 +15,9 @@ from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
 from aae.data.given import dataset_of, open_packed, open_rows
 from aae.data.loading import NotThereError, holds_table, load, load_source
-from aae.data.npy import map_array
+from aae.data.npy import labels_beside, map_array
 from aae.data.splits import advised_share, choose_labels, split_validation
-from aae.data.stored import Examples, Pictures, Stored, at_hand, spread
+from aae.data.stored import Examples, Stored, at_hand, spread
 from aae.data.tables import TableReading
 
 __all__ = [
@@ -24,13 +25,12 @@ __all__ = [
     "GIVEN",
     "IN_MEMORY",
     "NOWHERE",
-    "Block",
+    "CacheError",
     "Columns",
     "Dataset",
     "DownloadError",
     "Examples",
     "NotThereError",
-    "Pictures",
     "Reading",
     "Source",
     "SourceFile",
@@ -43,6 +43,7 @@ __all__ = [
     "dataset_of",
     "holds_files",
     "holds_table",
+    "labels_beside",
     "load",
     "load_source",
     "map_array",

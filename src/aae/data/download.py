@@ -1,13 +1,12 @@
 """Fetching published files from mirrors into a cache."""
 
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from aae.data.cache import cache_folder, workspace
 from aae.data.catalog import Source, SourceFile
 from aae.data.files import read_verified
 from aae.terminal import console
@@ -28,16 +27,7 @@ _GZIP_OVERHEAD = 1 << 16
 
 
 class DownloadError(OSError):
-    """No mirror gave a good copy of a file, or the cache cannot be written."""
-
-
-def cache_folder() -> Path:
-    """Folder of downloaded files: `AAE_CACHE_DIR`, or the system's place for caches."""
-    if chosen := os.environ.get("AAE_CACHE_DIR"):
-        return Path(chosen).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("aae"))
+    """No mirror gave a good copy of a file."""
 
 
 def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
@@ -56,6 +46,7 @@ def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
 
     Raises:
         DownloadError: every mirror failed; says how each failed, and what to do.
+        CacheError: see `workspace`.
     """
     folder = cache_folder() / source.name
     cached = folder / file.name
@@ -87,25 +78,6 @@ def fetch(source: Source, file: SourceFile, *, progress: bool = True) -> bytes:
         f"{', '.join(each.name for each in source.files)} into DIR/{source.name} and use "
         "--data-dir DIR"
     )
-
-
-@contextmanager
-def workspace(folder: Path) -> Iterator[Path]:
-    """A temporary folder within a folder of the cache, which is made if it is not there.
-
-    Raises:
-        DownloadError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
-    except OSError as error:
-        raise DownloadError(
-            f"cannot write to the cache {folder} ({error.strerror}); "
-            "set AAE_CACHE_DIR to a folder that can be written"
-        ) from error
-    with aside as path:
-        yield Path(path)
 
 
 def _download(url: str, target: Path, file: SourceFile, label: str, progress: bool) -> None:

@@ -20,8 +20,8 @@ from typing import BinaryIO, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.data.cache import cache_folder, workspace
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
-from aae.data.download import cache_folder, workspace
 from aae.terminal import console
 
 _FORMAT = 2  # of what is kept; pictures kept in another one are decoded anew
@@ -72,7 +72,7 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
     Raises:
         ValueError: no picture can be read, or they have several sizes and are to keep them, or the
             disk is too full.
-        DownloadError: the cache cannot be written.
+        CacheError: the cache cannot be written.
     """
     import PIL
 

@@ -59,6 +59,7 @@ def load(
         ValueError: `data_dir` lacks a file, or a file is damaged or not the published one; or the
             user's own data cannot be read as asked.
         DownloadError: a file could not be downloaded from any mirror.
+        CacheError: what was downloaded or decoded cannot be kept.
 
     Examples:
         >>> digits = load("digits")

@@ -21,7 +21,7 @@ from aae.data import IN_MEMORY, Examples, spread
 from aae.fit import paced
 from aae.hints import flag
 from aae.own_networks import Networks
-from aae.training.batches import to_model
+from aae.pixels import to_model
 
 FIELDS = {
     "hidden": "hidden",

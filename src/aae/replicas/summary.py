@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aae.data import Dataset
-from aae.evaluate import Split, evaluate, numbers, write_report
+from aae.evaluate import Split, evaluate, numbers
 from aae.run import Run
+from aae.run_report import write_report
 from aae.storage import write_json
 from aae.uncertainty import deviation
 

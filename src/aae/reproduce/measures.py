@@ -14,7 +14,7 @@ from torch import Tensor
 from aae import inference, metrics, parzen
 from aae.autoencoder import Autoencoder
 from aae.data import Dataset, Examples
-from aae.data.download import cache_folder
+from aae.data.cache import cache_folder
 from aae.evaluate import evaluate
 from aae.gallery import SIDE
 from aae.judge import judge_for, readable

@@ -12,7 +12,7 @@ from shutil import copyfile
 from typing import Any
 
 from aae.config import Config
-from aae.data import Dataset, DownloadError
+from aae.data import CacheError, Dataset, DownloadError
 from aae.fit import of_data
 from aae.replicas import training
 from aae.reproduce.catalog import Setting, quickly
@@ -77,7 +77,7 @@ def reproduce(
         if missing:
             try:
                 _work(config, missing, runs, say)
-            except (DownloadError, ValueError) as error:  # such as data that are not at hand
+            except (CacheError, DownloadError, ValueError) as error:  # as of data not at hand
                 for name in dict.fromkeys(setting.place for setting, _ in missing):
                     say(f"{name}: not measured: {error}")
         for (setting, seed), place in places.items():

@@ -1,8 +1,4 @@
-"""Examples on the device, handed out in batches that the seed decides.
-
-Only this module knows how they are scaled for a model and back: pixels are bytes in data sets and
-lie in [-1, 1] in models; features of rows stay as they are.
-"""
+"""Examples on the device, handed out in batches that the seed decides."""
 
 from __future__ import annotations
 
@@ -14,27 +10,8 @@ import torch
 from torch import Tensor
 
 from aae.autoencoder import Batch, BatchRows
+from aae.pixels import to_model
 from aae.training.world import ALONE, World
-
-
-def to_model(images: Tensor) -> Tensor:
-    """Byte pictures [n, c, h, w] → float32 in [-1, 1]; rows of features [n, d] stay as they are."""
-    return images if images.is_floating_point() else images.float().div_(127.5).sub_(1)
-
-
-def from_model(x: Tensor) -> Tensor:
-    """Decoder output → pictures in [0, 1], clipped; rows [n, d] stay as they are."""
-    return x.float() if x.ndim == 2 else to_unit(x)
-
-
-def within(x: Tensor) -> Tensor:
-    """Decoder output, clipped to the range of examples: pixels to [-1, 1], features not at all."""
-    return x if x.ndim == 2 else x.clamp(-1, 1)
-
-
-def to_unit(x: Tensor) -> Tensor:
-    """Pictures in [-1, 1] → [0, 1], clipped, as the eye and the plots want them."""
-    return (x.float() + 1).div(2).clamp(0, 1)
 
 
 class Epochs(ABC):

@@ -1,0 +1,39 @@
+"""The folder of what was downloaded, decoded or learned once, and may be deleted at any time."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class CacheError(OSError):
+    """The cache cannot be written."""
+
+
+def cache_folder() -> Path:
+    """Folder of downloaded files: `AAE_CACHE_DIR`, or the system's place for caches."""
+    if chosen := os.environ.get("AAE_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("aae"))
+
+
+@contextmanager
+def workspace(folder: Path) -> Iterator[Path]:
+    """A temporary folder within a folder of the cache, which is made if it is not there.
+
+    Raises:
+        CacheError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+    except OSError as error:
+        raise CacheError(
+            f"cannot write to the cache {folder} ({error.strerror}); "
+            "set AAE_CACHE_DIR to a folder that can be written"
+        ) from error
+    with aside as path:
+        yield Path(path)
