@@ -33,7 +33,7 @@ def test_it_is_as_if_no_more_than_the_best_epochs_were_asked_for(
 
 def test_errors_that_are_no_numbers_are_told_of(tiny, new_model, part, monkeypatch):
     monkeypatch.setattr(
-        "aae.estimators.training.validation_figures",
+        "aae.fit.validation_figures",
         lambda model, held_out: {"reconstruction": float("nan")},
     )
     config = tiny(epochs=3)

@@ -270,6 +270,11 @@ def validation_figures(model: Autoencoder, part: Part) -> Record:
     return {name: total / counts[name] for name, total in sums.items()}
 
 
+def validates(trainer: Trainer, part: Part) -> Callable[[], Record]:
+    """What measures `validation_figures` of a training's model as it is then."""
+    return lambda: validation_figures(ready(trainer.model, trainer.config.precision), part)
+
+
 @contextmanager
 def watched(
     run: Run, splits: Splits, trainer: Trainer, observers: Iterable[Observer] = ()
@@ -311,11 +316,7 @@ def _train(
             back = _WayBack(trainer)
             trainer.observers += (back, _Stopper(keeper.save, agreed))
             try:
-                trainer.run(
-                    lambda: validation_figures(
-                        ready(trainer.model, run.config.precision), splits.validation
-                    )
-                )
+                trainer.run(validates(trainer, splits.validation))
             except LostError as lost:
                 # Said at once: whoever started the processes ends this one any moment.
                 logger.warning("%s; %s", lost, back.saved(keeper))

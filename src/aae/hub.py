@@ -22,7 +22,7 @@ from aae.own_networks import SAMPLES
 from aae.recipes import command
 from aae.run import Run
 from aae.storage import read_json, write_json
-from aae.training.trainer import NOT_FIGURES
+from aae.training.trainer import figures_in
 
 try:
     from huggingface_hub import (
@@ -178,8 +178,7 @@ class Shared(ModelHubMixin):
         found = [
             r for r in self.run.records() if r["split"] == "validation" and r["epoch"] <= until
         ]
-        last = found[-1] if found else {}
-        return {name: value for name, value in last.items() if name not in NOT_FIGURES}
+        return figures_in(found[-1]) if found else {}
 
 
 def push(run: Run, name: str, *, private: bool | None = None, license: str | None = None) -> str:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from aae.data import map_array
+from aae.data import labels_beside, map_array
 from aae.packing import pack_tensors, unpack_tensors
 from aae.priors import Prior
 
@@ -84,7 +84,7 @@ class KernelDensity(Prior):
             ValueError: it is not there, or not such samples.
         """
         place = Path(file)
-        beside = place.with_name(place.stem + ".labels.npy")
+        beside = labels_beside(place)
         try:
             points = map_array(place)
             labels = map_array(beside) if beside.exists() else None

@@ -1,4 +1,4 @@
-"""The published loss terms, one pure function each, on tensors in float32.
+"""The loss terms, one pure function each; those of others name their source.
 
 Sources: [AAE] Makhzani et al., Adversarial Autoencoders, arXiv:1511.05644; [GAN] Goodfellow et al.,
 arXiv:1406.2661; [VAE] Kingma and Welling, arXiv:1312.6114; [VAT] Miyato et al.,

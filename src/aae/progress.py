@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from aae.terminal import say
-from aae.training.trainer import NOT_FIGURES, Observer, Record, Trainer
+from aae.training.trainer import Observer, Record, Trainer, figures_in
 
 
 @contextmanager
@@ -166,9 +166,7 @@ def losses(record: Record) -> str:
     'reconstruction 31.24, generator z 0.6931'
     """
     return ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}"
-        for name, value in record.items()
-        if name not in NOT_FIGURES
+        f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures_in(record).items()
     )
 
 

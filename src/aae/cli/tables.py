@@ -34,15 +34,10 @@ def table(title: str, *columns: str, numbers: Iterable[str] = ()) -> Table:
 
 def last_losses(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """The newest training and validation losses in a run's metric records."""
-    from aae.training.trainer import NOT_FIGURES
+    from aae.training.trainer import figures_in
 
     newest = {record["split"]: record for record in records}
-    return {
-        split: {
-            name: value for name, value in newest.get(split, {}).items() if name not in NOT_FIGURES
-        }
-        for split in ("train", "validation")
-    }
+    return {split: figures_in(newest.get(split, {})) for split in ("train", "validation")}
 
 
 def losses(last: dict[str, dict[str, float]]) -> Table:

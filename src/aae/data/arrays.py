@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from aae.data.checks import numbered
 from aae.data.dataset import Dataset
-from aae.data.npy import map_array
+from aae.data.npy import LABELS, labels_beside, map_array
 from aae.data.splits import split_test
 from aae.data.stored import Stored, at_hand
 
-_LABELS, _TEST = ".labels.npy", "test"
+_TEST = "test"
 
 
 def load_arrays(path: Path) -> Dataset:
@@ -64,7 +64,7 @@ def open_pictures(path: Path, shape: tuple[int, ...] | None = None) -> Stored:
 def _files(path: Path) -> list[Path]:
     """The files of pictures at a path."""
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
-    files = [file for file in files if file.suffix == ".npy" and not file.name.endswith(_LABELS)]
+    files = [file for file in files if file.suffix == ".npy" and not file.name.endswith(LABELS)]
     if not files:
         raise ValueError(
             f"{path} is no .npy file of pictures and no folder of such; what else is read: a "
@@ -103,7 +103,7 @@ def _labels(path: Path) -> NDArray[np.int64]:
     """The labels of all pictures at a path, -1 where there is none."""
     parts = []
     for file in _files(path):
-        count, beside = len(map_array(file)), file.with_name(file.stem + _LABELS)
+        count, beside = len(map_array(file)), labels_beside(file)
         labels = map_array(beside) if beside.is_file() else np.full(count, -1)
         if labels.dtype.kind not in "iu" or labels.shape != (count,):
             raise ValueError(

@@ -14,7 +14,7 @@ from aae.data.checks import numbered, refuse_one_class
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import UnreadableError, is_grey, pixels_of
-from aae.data.npy import map_array, read_archive
+from aae.data.npy import labels_beside, map_array, read_archive
 from aae.data.splits import split_test
 from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table, take
 
@@ -163,7 +163,7 @@ def _arrays(place: Path) -> dict[str, NDArray[Any]]:
         held = ", ".join(arrays)
     else:
         held, found = "", {"x": np.array(map_array(place))}
-        beside = place.with_name(place.stem + ".labels.npy")
+        beside = labels_beside(place)
         if beside.is_file():
             found["y"] = np.array(map_array(beside))
     if lone := [name for name, array in found.items() if not array.ndim]:

@@ -13,9 +13,20 @@ from numpy.typing import NDArray
 
 MOST_UNPACKED = 16 * 2**30
 """Most bytes of all arrays in a .npz file together: they are read into memory."""
+LABELS = ".labels.npy"
+"""How the name of a file of labels ends."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0,
 }  # fmt: skip
+
+
+def labels_beside(file: Path) -> Path:
+    """Where the labels of what a ``.npy`` file holds are, if there are any.
+
+    >>> labels_beside(Path("digits.npy")).name
+    'digits.labels.npy'
+    """
+    return file.with_name(file.stem + LABELS)
 
 
 def map_array(file: Path) -> NDArray[Any]:

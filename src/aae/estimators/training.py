@@ -11,8 +11,7 @@ import torch
 
 from aae.autoencoder import Autoencoder
 from aae.config import Config
-from aae.fit import new_trainer, validation_figures
-from aae.inference import ready
+from aae.fit import new_trainer, validates
 from aae.progress import shown
 from aae.splits import Part
 from aae.terminal import console
@@ -58,7 +57,7 @@ def train(
         best = _Best(patience)
         trainer.observers = (history, *told, best)
         with suppress(_NoBetter):
-            trainer.run(lambda: validation_figures(ready(model, config.precision), held_out))
+            trainer.run(validates(trainer, held_out))
         if not best.weights:
             raise DivergedError(
                 "the error on held-out examples was never a finite number; take a lower lr"

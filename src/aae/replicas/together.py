@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from aae import fit
 from aae.data import Dataset
-from aae.fit import Interrupted, make_trainer, validation_figures, watched
-from aae.inference import ready
+from aae.fit import Interrupted, make_trainer, watched
 from aae.observers import Keeper
 from aae.progress import Herald, News
 from aae.replicas.outcome import Stopped
@@ -21,7 +19,7 @@ from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.group import Group
 from aae.training.stacked import can_be_stacked, lone_step
-from aae.training.trainer import DivergedError, Observer, Record, Trainer
+from aae.training.trainer import DivergedError, Observer, Trainer
 
 
 def in_step(
@@ -119,7 +117,7 @@ def _together(
             trainer = make_trainer(run, splits, step=lone_step)
             keeper = watching.enter_context(watched(run, splits, trainer, [Herald(name, tell)]))
             names[trainer], keepers[trainer] = name, keeper
-            validates.append(partial(_validate, trainer, splits))
+            validates.append(fit.validates(trainer, splits.validation))
         group = Group(list(names), validates)
 
         def save() -> None:
@@ -136,10 +134,6 @@ def _together(
             assert len(group.lost) == len(names)
         finally:
             failed.update({names[member]: str(why) for member, why in group.lost.items()})
-
-
-def _validate(trainer: Trainer, splits: Splits) -> Record:
-    return validation_figures(ready(trainer.model, trainer.config.precision), splits.validation)
 
 
 class _Saver(Observer):

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from aae import plots
 from aae.reproduce.catalog import Recipe, Setting
 from aae.run import Run
-from aae.training.trainer import NOT_FIGURES
+from aae.training.trainer import figures_in
 
 PICTURE = "errors.png"
 """File name of the picture in an experiment's folder."""
@@ -18,9 +18,8 @@ TITLE = "Misclassified of the validation set; dashed: asked of the test set"
 
 def curve(run: Run) -> list[dict[str, float]]:
     """A run's figures on the validation set after each epoch, kept among its figures."""
-    passed_over = NOT_FIGURES - {"epoch"}
     return [
-        {name: value for name, value in record.items() if name not in passed_over}
+        {"epoch": record["epoch"]} | figures_in(record)
         for record in run.records()
         if record["split"] == "validation"
     ]

@@ -1,4 +1,4 @@
-"""The loop: it knows steps, epochs and its own state, and nothing of models or pictures."""
+"""The loop: it knows steps, epochs and its own state, and no variant of a model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from aae.training.step import AlternatingStep, JointStep, Losses, Step
 from aae.training.world import ALONE, World
 
 Record = dict[str, float | int | str]
-NOT_FIGURES = frozenset({"step", "epoch", "split", "learning_rate", "images_per_second"})
-"""What a record holds beside losses and figures."""
+_NOT_FIGURES = frozenset({"step", "epoch", "split", "learning_rate", "images_per_second"})
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +86,15 @@ def make_step(model: Autoencoder, config: Config, world: World = ALONE) -> Step:
     if any(adversary.critic.mixes_rows for adversary in model.adversaries.values()):
         kind = PLAIN.get(kind, kind)  # prior samples and codes must not be read as one batch
     return kind(model, config, world=world)
+
+
+def figures_in(record: Record) -> dict[str, float]:
+    """The losses and figures of a record, without when and where they were measured.
+
+    >>> figures_in({"step": 40, "epoch": 2, "split": "train", "reconstruction": 31.24})
+    {'reconstruction': 31.24}
+    """
+    return {name: float(value) for name, value in record.items() if name not in _NOT_FIGURES}
 
 
 class DivergedError(RuntimeError):
