@@ -1,5 +1,6 @@
 """A prior of samples: its draws and density by hand and by scikit-learn, its file, bad samples."""
 
+import copy
 import math
 import pickle
 import re
@@ -9,7 +10,9 @@ import pytest
 import torch
 from sklearn.neighbors import KernelDensity as Reference
 
+from aae import gallery
 from aae.kernel_density import KernelDensity
+from aae.priors import Prior
 
 
 def seeded(seed=0):
@@ -34,6 +37,24 @@ def test_its_density_is_the_same_a_few_codes_at_a_time(monkeypatch):
     whole = prior.component_log_prob(z)
     monkeypatch.setattr("aae.kernel_density._AT_ONCE", 3 * 500)
     torch.testing.assert_close(prior.component_log_prob(z), whole)
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(500) % 3 // 2])
+def test_its_density_over_a_square_is_that_of_each_code(labels, monkeypatch):
+    prior = KernelDensity(spiral(), labels)
+    line = torch.linspace(-prior.limit, prior.limit, 31)
+    expected = Prior.log_prob_over(prior, line)
+    assert (expected > -20).float().mean() > 0.1
+    for at_once in (2**22, 2000):
+        monkeypatch.setattr("aae.kernel_density._AT_ONCE", at_once)
+        found = prior.log_prob_over(line)
+        near = expected > -600
+        torch.testing.assert_close(found[near], expected[near], rtol=1e-4, atol=1e-3)
+        assert (found[~near] < -500).all()
+    x, y, of_gallery = gallery.density(prior, 31)
+    assert of_gallery[20, 11] == pytest.approx(
+        float(prior.log_prob(torch.tensor([[x[11], y[20]]]))), rel=1e-4, abs=1e-3
+    )
 
 
 def test_parts_are_equally_likely_whatever_their_counts():
@@ -73,9 +94,10 @@ def test_copies_on_a_device_are_not_pickled():
     prior = KernelDensity(spiral())
     expected = prior.component_log_prob(torch.zeros(1, 2))
     prior._copies[torch.device("meta")] = prior._on(torch.device("cpu"))
-    copy = pickle.loads(pickle.dumps(prior))
-    assert not copy._copies
-    assert torch.equal(copy.component_log_prob(torch.zeros(1, 2)), expected)
+    assert copy.deepcopy(prior) is prior
+    other = pickle.loads(pickle.dumps(prior))
+    assert not other._copies
+    assert torch.equal(other.component_log_prob(torch.zeros(1, 2)), expected)
     assert len(prior._copies) == 2
 
 

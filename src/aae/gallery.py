@@ -138,9 +138,7 @@ def latent(
 def density(prior: Prior, steps: int = 201) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The log-density of a 2-D prior over its frame: x [g], y [g], [g, g]."""
     line = torch.linspace(-prior.limit, prior.limit, steps)
-    points = torch.cartesian_prod(line, line).flip(1)  # x runs fastest
-    log_p = prior.log_prob(points).unflatten(0, (steps, steps))
-    return line.numpy(), line.numpy(), log_p.numpy()
+    return line.numpy(), line.numpy(), prior.log_prob_over(line).numpy()
 
 
 def manifold(model: Autoencoder, side: int | None = None) -> dict[str, Figure]:

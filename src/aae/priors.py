@@ -75,6 +75,16 @@ class Prior(ABC):
         own = parts.gather(1, labels.clamp(0)[:, None])[:, 0]
         return torch.where(labels < 0, whole, own)
 
+    def log_prob_over(self, line: Tensor) -> Tensor:
+        """Log-density over a square of codes of two dimensions, in nats: [g] → [g, g].
+
+        Args:
+            line: what the first dimension is along a row, and the second along a column.
+        """
+        codes = torch.cartesian_prod(line, line).flip(1)  # the first dimension runs fastest
+        log_p: Tensor = self.log_prob(codes).unflatten(0, (len(line), len(line)))
+        return log_p
+
     def _parts(
         self, n: int, labels: Tensor | None, generator: torch.Generator | None, device: torch.device
     ) -> Tensor:
