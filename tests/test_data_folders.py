@@ -56,6 +56,9 @@ def test_such_names_alone_are_classes():
         "training",
     )
     assert arrange(["val/a.png", "other/b.png"], Path("x")).classes == ("other", "val")
+    names = [f"{part}/{pet}/a.png" for part in ("training", "val") for pet in ("cat", "dog")]
+    tree = arrange(names, Path("x"))
+    assert (tree.classes, tree.is_test.any()) == (("cat", "dog"), False)
 
 
 def test_a_link_to_nowhere_is_an_unreadable_picture(pets):

@@ -211,6 +211,7 @@ def test_safetensors_hold_the_weights(tiny_run, tmp_path, same_state):
             weights = {name: file.get_tensor(name) for name in names}
         assert same_state(weights, dict(getattr(model, path.stem).state_dict()))
         assert Config.from_json(json.loads(told["config"])) == tiny_run.config
+        assert "[-1, 1]" in told["scaling"]
 
 
 def test_another_result_is_an_error(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Runs on the Hugging Face Hub: what is shared of a run folder, its model card, and the way back.
 
-Only JSON, safetensors and pictures go there and are taken from there: nothing is pickled, and
-nothing that came from there is run.
+JSON, safetensors and pictures go there, and JSON and safetensors are taken from there: nothing is
+pickled, and nothing that came from there is run.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ try:
     )
 except ImportError:
     raise ValueError(
-        "the Hub needs the package huggingface_hub, of version 1 or later: "
-        "pip install 'huggingface_hub>=1'"
+        "the Hub needs the package huggingface_hub, of version 2.4 or later: "
+        "pip install 'huggingface_hub>=2.4'"
     ) from None
 
 SCHEME = "hf:"

@@ -40,7 +40,7 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
     there are two such folders or more; a picture directly in the place has no class. The pictures
     in a folder ``test`` are the test set, and the rest, or those in a folder ``train``, are the
     training set. Without ``test``, a part is split off, see `aae.data.splits.split_test`. Beside
-    ``test`` or ``train``, folders ``training``, ``testing`` and ``val`` are parts as well; pictures
+    these or one another, folders ``training``, ``testing`` and ``val`` are parts as well; pictures
     in ``val`` are for training (a part is held out by chance). Upper and lower case do not matter.
     Pictures directly in a part beside folders of classes are refused: its name may be a class, too.
     A place that contains only one folder stands for that folder. Pictures that take more than
@@ -158,12 +158,10 @@ def _printable(name: str) -> str:
 def _parts(tops: set[str]) -> dict[str, str]:
     """Top folders → the parts they mean.
 
-    Other names than ``train`` and ``test`` count only beside one of these, or if they name a part
-    for training and one for testing.
+    Other names than ``train`` and ``test`` count only beside one of these, or one another.
     """
     meant = {top: _MEANT[top] for top in tops if top in _MEANT}
-    sure = tops & {TRAIN, TEST} or {TRAIN, TEST} <= {*meant.values()}
-    return meant if sure else {}
+    return meant if tops & {TRAIN, TEST} or len(meant) > 1 else {}
 
 
 def _refuse_ambiguous(
