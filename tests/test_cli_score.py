@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import aae
-from aae import inference
+from aae import inference, plots
 from aae.cli import main
 from aae.data import names_in
 from aae.fit import fit
-from aae.splits import Splits
+from aae.splits import Part, Splits
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +121,20 @@ class TestScore:
         assert code == 2
         assert "--sheet draws pictures, and" in err
 
-    def test_a_sheet(self, run, basic_run, photos, tmp_path):
+    def test_a_sheet(self, run, basic_run, photos, tmp_path, monkeypatch):
         args = "score", basic_run.folder, photos, "--sheet", "--out"
-        out = tmp_path / "scores.csv"
+        out, drawn = tmp_path / "scores.csv", []
+        real = plots.reconstructions
+        monkeypatch.setattr(
+            plots, "reconstructions", lambda *given: drawn.extend(given) or real(*given)
+        )
         code, said, _ = run(*args, out)
         assert code == 0
+        lowest = sorted(table(out), key=lambda line: float(line["score"]))[:10]
+        expected = read(photos, [line["file"] for line in lowest])
+        assert np.array_equal(np.rint(np.asarray(drawn[0]) * 255), expected)
+        again = inference.reconstruct(basic_run.model(), Part(expected, np.full(10, -1)))
+        np.testing.assert_allclose(drawn[1], again, atol=1e-6)
         assert said.splitlines()[-1] == str(tmp_path / "scores.png")
         with Image.open(tmp_path / "scores.png") as image:
             width, height = image.size

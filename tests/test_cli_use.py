@@ -9,16 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from aae import inference
+from aae import inference, plots
 from aae.fit import fit
+from aae.training.trainer import Observer
 
 
 @pytest.fixture(scope="module")
 def basic_run(tiny, tmp_path_factory):
     """A run of a model without classes."""
     with pytest.MonkeyPatch.context() as patch:
-        from aae.training.trainer import Observer
-
         patch.setattr("aae.fit.Painter", lambda *args: Observer())
         return fit(tiny(recipe="gaussian", epochs=1), tmp_path_factory.mktemp("runs") / "basic")
 
@@ -43,6 +42,50 @@ class TestEvaluate:
         error = figures["standard_errors"]["reconstruction_error"]
         assert row[2:] == [f"{figures['reconstruction_error']:.4g}", f"{error:.2g}"]
         assert f"Training health: {figures['health']}" in out
+
+    def test_a_judge_that_is_asked_for_reads(self, run, basic_run):
+        figures = json.loads(run("evaluate", basic_run.folder, "--judge", "yes", "--json")[1])
+        assert figures["judge_accuracy"] > 0.8
+
+
+def test_runs_are_compared_on_the_set_asked_for(run, basic_run, tiny_run):
+    folders = basic_run.folder, tiny_run.folder
+    code, out, _ = run("compare", *folders, "--split", "test", "--json")
+    told = json.loads(out)
+    assert (code, told["split"]) == (0, "test")
+    alone = json.loads(run("evaluate", tiny_run.folder, "--judge", "no", "--json")[1])
+    (error,) = (each["error"] for each in told["runs"].values() if "error" in each)
+    assert error == alone["error"]
+
+
+@pytest.fixture(scope="module")
+def moved(tiny, part, tmp_path_factory):
+    """A run whose pictures lie in the folder ``there`` now."""
+    place = tmp_path_factory.mktemp("moved")
+    np.save(place / "mine.npy", part.images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aae.fit.Painter", lambda *args: Observer())
+        made = fit(tiny(data=str(place / "mine.npy"), epochs=1), place / "run")
+    (place / "there").mkdir()
+    (place / "mine.npy").rename(place / "there" / "mine.npy")
+    return made
+
+
+@pytest.mark.parametrize("command", ["evaluate", "plot", "compare", "score", "explore"])
+def test_data_that_have_moved_are_found(run, moved, tmp_path, command):
+    there = moved.folder.parent / "there"
+    other = shutil.copytree(moved.folder, tmp_path / "other")
+    args = {
+        "compare": [other],
+        "score": [there / "mine.npy", "--out", tmp_path / "scores.csv"],
+        "explore": ["--export", tmp_path / "page", "--count", 20],
+    }
+    args = command, moved.folder, *args.get(command, [])
+    code, _, err = run(*args)
+    assert "mine.npy" in err
+    assert code == (0 if command == "score" else 2)  # which only goes without a comparison
+    code, _, err = run(*args, "--data-dir", there)
+    assert (code, err) == (0, "")
 
 
 class TestSample:
@@ -69,7 +112,11 @@ class TestSample:
     def test_a_sheet(self, run, basic_run, tmp_path):
         out = tmp_path / "s.png"
         assert run("sample", basic_run.folder, "--count", 5, "--out", out)[0] == 0
-        assert out.read_bytes()[:4] == b"\x89PNG"
+        generator = torch.Generator().manual_seed(0)
+        images = inference.sample(basic_run.model(), None, 5, generator).numpy()
+        expected = plots.write_tiles(images, tmp_path / "expected.png", 3, scale=8)
+        with Image.open(out) as found, Image.open(expected) as sheet:
+            assert np.array_equal(np.asarray(found), np.asarray(sheet))
 
     @pytest.mark.parametrize(("which", "words"), [("tiny_run", "0 to 9"), ("basic_run", "without")])
     def test_labels_that_a_model_does_not_know(self, run, tmp_path, request, which, words):
@@ -134,6 +181,15 @@ class TestEncode:
         assert run("encode", basic_run.folder, "digits", "--out", out)[:2] == (0, f"{out}\n")
         expected = inference.encode(basic_run.model(), digits.test_images).mean.numpy()
         assert np.array_equal(np.load(out), expected)
+
+    def test_codes_of_an_embedding_are_its_places(self, run, tiny, tmp_path, digits, no_pictures):
+        made = fit(tiny(model="embed", labels=100, epochs=1), tmp_path / "run")
+        out = tmp_path / "codes.npy"
+        assert run("encode", made.folder, "digits", "--out", out)[0] == 0
+        model = made.model()
+        codes = inference.encode(model, digits.test_images)
+        np.testing.assert_allclose(np.load(out), model.embed(codes).detach(), atol=1e-6)
+        assert not np.allclose(np.load(out), codes.mean)
 
     def test_what_is_read_is_not_written_over(self, run, basic_run, tmp_path, part):
         data = tmp_path / "shards" / "mine.npy"

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -90,6 +91,15 @@ def test_what_is_kept_answers_and_goes_on_alike(way, kind, iris, tmp_path):
         each.partial_fit(*iris)
     assert np.array_equal(said_of(again, iris[0]), said_of(model, iris[0]))
     assert again.n_iter_ == 4
+
+
+def test_one_trained_on_a_gpu_opens_where_there_is_none(iris, tmp_path):
+    model = AdversarialAutoencoder(2, **SMALL).fit(iris[0])
+    expected = model.transform(iris[0])
+    model.config_ = replace(model.config_, device="cuda:7")
+    for again in (pickle.loads(pickle.dumps(model)), aae.load(model.save(tmp_path / "run"))):
+        assert again.config_.device == "cuda:7"
+        assert np.array_equal(again.transform(iris[0]), expected)
 
 
 def test_a_saved_estimator_is_a_run_folder(kind, iris, tmp_path, run):

@@ -98,8 +98,20 @@ def test_clusters_are_named_on_the_validation_set(trained, digits, monkeypatch):
 
 def test_generated_clusters_are_read_by_their_names(trained, digits, monkeypatch):
     monkeypatch.setattr(legibility, "GENERATED", 200)
+    asked, named, judged, names = [], [], legibility.judged, measuring.metrics.cluster_names
+
+    def name(*args, **options):
+        found = names(*args, **options)
+        named.append((options["naming"], found))
+        return found
+
+    monkeypatch.setattr(measuring.metrics, "cluster_names", name)
+    monkeypatch.setattr(
+        legibility, "judged", lambda *args, **how: asked.append(args) or judged(*args, **how)
+    )
     figures = evaluate(trained(model="cluster", clusters=20), dataset=digits)
     assert 0 <= figures["style_accuracy"] < 0.6
+    assert any(arg is dict(named)["confident"] for arg in asked[0])
 
 
 def test_figures_need_no_labels(tiny, digits, tmp_path, no_pictures):

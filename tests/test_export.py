@@ -75,6 +75,29 @@ def test_onnx_runtime_gives_what_the_model_gives(tiny, new_model, pictures, tmp_
     assert expected.std() > 0.01
 
 
+def test_convolutions_agree_for_any_number_of_pictures(tiny, tmp_path):
+    config = tiny(network="conv", width=8, init="he")
+    model = build(config, (3, 16, 16), 0, torch.Generator().manual_seed(0)).eval()
+    images = np.random.default_rng(0).integers(256, size=(7, 3, 16, 16), dtype=np.uint8)
+    z = inference.encode(model, images).mean
+    expected = inference.reconstruct(model, Part(images, np.full(7, -1)))
+    for name, network in networks(model).items():
+        write_onnx(network, tmp_path / f"{name}.onnx", {})
+        write_program(network, tmp_path / f"{name}.pt2", {})
+    found = given(tmp_path / "encoder.onnx", x=unit(images))["z"]
+    assert np.abs(found - z.numpy()).max() < TOLERANCE
+    assert np.abs(given(tmp_path / "decoder.onnx", z=found)["x"] - expected.numpy()).max() < 1e-3
+    encoder, decoder = (
+        torch.export.load(tmp_path / f"{name}.pt2").module() for name in ("encoder", "decoder")
+    )
+    with torch.inference_mode():
+        (found,) = encoder(torch.from_numpy(unit(images)))
+        (x,) = decoder(found)
+    assert (found - z).abs().max() < TOLERANCE
+    assert (x - expected).abs().max() < 1e-3
+    assert expected.std() > 0.01
+
+
 def test_networks_of_full_size_agree(tmp_path):
     model = build(recipe("semi"), (1, 28, 28), 10, torch.Generator().manual_seed(0)).eval()
     images = np.random.default_rng(0).integers(256, size=(1000, 1, 28, 28), dtype=np.uint8)

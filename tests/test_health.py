@@ -51,12 +51,14 @@ def test_what_was_not_measured_is_not_checked():
 # Each case: what differs from a healthy training, the check that must fail, words, overall.
 CASES = [
     ({"discriminator_accuracy": 0.96}, "discriminator accuracy", "has won", "check"),
+    ({"discriminator_accuracy": 0.94}, "discriminator accuracy", "ahead", "check"),
     ({"discriminator_accuracy": 0.81}, "discriminator accuracy", "ahead", "check"),
     ({"discriminator_accuracy": 0.39}, "discriminator accuracy", "lags behind", "check"),
     ({"prior_distance": 0.05}, "relative prior distance", "loosely", "check"),
     ({"prior_distance": 0.2}, "relative prior distance", "do not match", "check"),
     ({"prior_distance": 0.42}, "relative prior distance", "nowhere near", "collapsed"),
     ({"prior_offset": 0.3}, "offset from centre", "off the prior's centre", "check"),
+    ({"prior_offset": 0.99}, "offset from centre", "off the prior's centre", "check"),
     ({"prior_offset": 1.0}, "offset from centre", "off the prior's centre", "collapsed"),
     ({"code_variances": (0.09, 1.0)}, "unused dimensions", "1 of 2 code dimensions is", "check"),
     ({"code_variances": (0.0, 0.0)}, "unused dimensions", "are the same for all examples", "check"),
@@ -64,6 +66,12 @@ CASES = [
     ({"class_shares": (0.1, 0.45, 0.45)}, "balance of classes", "0 is too rarely", "check"),
     ({"class_shares": (0.5, 0.5, 0.0)}, "balance of classes", "2 is never", "check"),
     ({"reconstruction_error": 45.0}, "relative reconstruction error", "little better", "check"),
+    (
+        {"reconstruction_error": 0.94 * 52},
+        "relative reconstruction error",
+        "little better",
+        "check",
+    ),
     (
         {"reconstruction_error": 50.0},
         "relative reconstruction error",
@@ -99,6 +107,7 @@ def test_what_is_wrong_is_said(change, name, words, overall):
         {"prior_distance": 0.0219},  # within two sampling errors of fine
         {"prior_distance": -0.002},  # the estimate is unbiased
         {"prior_offset": 0.29},
+        {"code_variances": (0.11, 1.0)},
         {"class_shares": (1 / 6, 1 / 6, 4 / 6)},
         {"reconstruction_error": 41.0},
     ],

@@ -154,6 +154,8 @@ def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
         ".png",
     }
     assert sum(name.startswith("checkpoints/") for name in files) == 3  # of one checkpoint
+    assert "license: mit\n" in (card := files["README.md"].decode())
+    assert "No licence has been stated" not in card
     again = aae.load("hf:me/digits")
     here = aae.load(tiny_run.folder)
     pictures = digits.test_images[:20]

@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from aae.fit import Interrupted, fit, make_trainer
+from aae.captions import captioned
+from aae.fit import Interrupted, fit, make_trainer, resume
 from aae.replicas import training
 from aae.replicas.outcome import Stopped
 from aae.replicas.processes import in_processes
@@ -20,6 +21,7 @@ from aae.replicas.summary import spread, summarise
 from aae.replicas.together import in_step
 from aae.run import Run
 from aae.splits import Splits
+from aae.storage import locked
 from aae.training import checkpoint
 from aae.training.group import Group
 
@@ -183,7 +185,7 @@ def test_one_that_diverges_is_named_and_can_be_resumed(semi, tmp_path, spoilt):
     said = []
     again = training.resume(tmp_path / "all", say=said.append)  # it starts anew
     assert list(again.finished) == ["seed-0", "seed-1", "seed-2"]
-    assert said == ["seed-1: by itself, for none of the others differs from it by its seed alone"]
+    assert said == ["seed-1: by itself: no other is at its step and differs by its seed alone"]
 
 
 def test_one_that_diverged_is_named_where_the_others_are_stopped(semi, digits, tmp_path, spoilt):
@@ -196,6 +198,27 @@ def test_one_that_diverged_is_named_where_the_others_are_stopped(semi, digits, t
     assert "step 1: the loss of reconstruction is not finite" in stop.value.failed["seed-1"]
     saved = [bool(checkpoint.found(run.checkpoints)) for run in runs.values()]
     assert saved == [True, False, True]
+
+
+def test_replicas_at_different_steps_go_on_each_by_itself(tiny, digits, tmp_path, no_pictures):
+    for name, config in training.seeds(tiny(step="joint-plain"), 2).items():
+        Run.create(tmp_path / name, config, digits)
+    runs, _ = training.opened(tmp_path, training.found(tmp_path))
+    with pytest.raises(Interrupted):
+        resume(runs["seed-1"].folder, dataset=digits, stop=asked_after(EPOCH + 3))
+    said = []
+    assert in_step(tmp_path, runs, digits, lambda: False, lambda news: None, said.append) == {}
+    assert sum("by itself" in words for words in said) == 2
+    assert [run.epochs_done for run in runs.values()] == [2, 2]
+
+
+def test_a_replica_that_another_training_writes_to_is_named(tiny, digits, tmp_path, by_stacking):
+    for name, config in training.seeds(tiny(epochs=1), 2).items():
+        Run.create(tmp_path / name, config, digits)
+    with locked(tmp_path / "seed-1"):
+        outcome = training.resume(tmp_path, dataset=digits)
+    assert outcome.failed.keys() >= {"seed-1"}
+    assert "is in use: another training writes to it" in outcome.failed["seed-1"]
 
 
 # --- processes
@@ -389,7 +412,8 @@ def test_the_summary_of_runs(tiny_run, tmp_path):
     error = summary["runs"]["a"]["error"]
     assert summary["figures"]["error"] == {"mean": pytest.approx(error), "std": pytest.approx(0)}
     assert "seed" not in summary["figures"]
-    assert (tiny_run.folder / "report.html").exists()
+    page = (tiny_run.folder / "report.html").read_text()
+    assert page.count("<img ") == len(list(captioned(tiny_run))) >= 5
 
 
 def test_means_and_deviations_by_hand():

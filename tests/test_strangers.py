@@ -217,19 +217,25 @@ def test_a_link_in_a_run_folder_is_not_followed(copy, tmp_path, name):
 
 
 def test_linked_files_are_replaced_and_not_written_through(copy, tmp_path, no_pictures):
-    outside = tmp_path / "precious"
-    outside.write_text("")
-    for name in ("metrics.jsonl", "events.out.tfevents.1"):
+    later = {"step": 10**6, "epoch": 10**6, "split": "train"}  # what a resumed run takes back
+    contents = {
+        "metrics.jsonl": json.dumps(later).encode() + b"\n",
+        "events.out.tfevents.1": b"precious",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
         (copy / name).unlink(missing_ok=True)
-        (copy / name).symlink_to(outside)
-    resume(copy)
-    assert outside.read_text() == ""
+        (copy / name).symlink_to(tmp_path / name)
+    changed(copy, lambda about: about["config"].update(epochs=about["config"]["epochs"] + 1))
+    assert resume(copy).records()[-1]["epoch"] < 10**6
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == contents
 
 
-def test_a_name_in_a_config_leads_nowhere(copy, tmp_path, no_pictures):
+def test_a_name_in_a_config_leads_nowhere(copy, tmp_path):
     before = sorted(tmp_path.iterdir())
-    run = changed(copy, lambda about: about["config"].update(recipe="../../outside"))
-    resume(run)
+    more = {"recipe": "../../outside", "epochs": 4, "sample_every": 1}
+    run = changed(copy, lambda about: about["config"].update(more))
+    assert resume(run).epochs_done == 4
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -37,7 +37,7 @@ def test_bootstrap_by_hand():
 
 
 def test_bootstrap_draws_each_sample_and_gives_the_same_again():
-    a, b = np.arange(50, dtype=np.float32), np.zeros(40, np.float32)
+    a, b = np.arange(50, dtype=np.float32), np.arange(40, dtype=np.float32)
 
     def apart(a, b):
         assert (len(a), len(b)) == (50, 40)
@@ -45,7 +45,9 @@ def test_bootstrap_draws_each_sample_and_gives_the_same_again():
 
     first = uncertainty.bootstrap(apart, a, b)
     assert first == uncertainty.bootstrap(apart, a, b) > 0
-    assert uncertainty.bootstrap(apart, 0 * a, b) == 0
+    for one, other in ((0 * a, b), (a, 0 * b)):
+        assert uncertainty.bootstrap(apart, one, other) > 0
+    assert uncertainty.bootstrap(apart, 0 * a, 0 * b) == 0
 
 
 def test_of_variety_it_is_how_much_varieties_vary():

@@ -173,8 +173,8 @@ def export(run: Run, folder: Path | str, form: Format = "onnx") -> list[Path]:
                 told[name] = json.dumps(getattr(rows, name).tolist())
         elif len(run.shape) > 1:
             told["scaling"] = (
-                "weights take float32 pictures in [-1, 1], [n, channels, height, width], twice those "
-                "in [0, 1] less 1, and what they decode is in [-1, 1]"
+                "weights take and give float32 pictures in [-1, 1], [n, channels, height, width]: "
+                "twice those in [0, 1], less 1"
             )
         files = _files(folder, parts, "safetensors")
         for path, part in zip(files, parts.values(), strict=True):

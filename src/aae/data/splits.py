@@ -21,8 +21,8 @@ def split_validation(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Keep a share of the pictures for validation, the same share of each class.
 
-    `round(share * n)` pictures are kept in all; a class gives its part rounded down or up. It gives
-    its last picture only where no other has one to spare.
+    `round(share * n)` pictures are kept in all; a class gives its part rounded down or up, or one
+    more, so that another keeps its last picture for training as long as there is one to spare.
 
     Args:
         labels: int64 [n]; -1 (no label) counts as a class of its own.

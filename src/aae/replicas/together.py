@@ -53,7 +53,7 @@ def in_step(
             say(f"{names}: {len(group)} replicas in one batched computation")
             train = _together
         else:
-            say(f"{names}: by itself, for none of the others differs from it by its seed alone")
+            say(f"{names}: by itself: no other is at its step and differs by its seed alone")
             train = _alone
         try:
             train(folder, group, dataset, asked, tell, failed)
