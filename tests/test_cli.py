@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import re
 import signal
 import subprocess
@@ -151,6 +152,10 @@ class TestWrongUse:
             ("evaluate nowhere --split train", "Expected one of ('test', 'validation')"),
             ("encode x", "missing DATA, --out"),
             ("sample x --out y.png --count 0", "--count must be at least 1, not 0"),
+            (
+                f"sample x --out y.png --count {10**19}",
+                "--count must be at most 1,000,000,000, not",
+            ),
             ("sample x --out y.jpg", "--out y.jpg must end in .png or .npy"),
             ("list all", "'all' is one argument too many"),
         ],
@@ -214,6 +219,19 @@ class TestGuarded:
     def test_our_own_mistakes_are_not_hidden(self):
         with pytest.raises(ZeroDivisionError):
             guarded("aae", lambda: 1 // 0)
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_an_output_that_is_closed_is_done_without(self, closed):
+        command = f"{sys.executable} -m aae list {closed}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_an_output_of_few_characters_takes_what_it_can(self):
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        command = [sys.executable, "-m", "aae", "train", "gaussian", "--help"]
+        done = subprocess.run(command, env=environment, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"--latent-dim" in done.stdout
 
     def test_a_closed_pipe_is_no_news(self):
         aae = f"PYTHONUNBUFFERED= {sys.executable} -m aae --help"

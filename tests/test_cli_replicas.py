@@ -20,6 +20,23 @@ from aae.training.group import Group
 SMALL = ["--data", "digits", "--hidden", "16", "--epochs", "2", "--device", "cpu"]
 
 
+def test_one_that_cannot_be_measured_does_not_cost_the_summary(
+    run, tiny, part, tmp_path, no_pictures
+):
+    for name in ("gone", "here"):
+        np.save(tmp_path / f"{name}.npy", part.images)
+        fit.fit(tiny(data=str(tmp_path / f"{name}.npy"), epochs=1), tmp_path / "all" / name)
+    (tmp_path / "gone.npy").unlink()
+    code, out, err = run("train", "--resume", tmp_path / "all")
+    summary = json.loads((tmp_path / "all" / "summary.json").read_text())
+    assert (code, [*summary["runs"]], [*summary["failed"]]) == (1, ["here"], ["gone"])
+    assert "1 runs" in out
+    assert err.startswith("aae: gone: not measured: ")
+    (tmp_path / "here.npy").unlink()
+    code, _, err = run("train", "--resume", tmp_path / "all")
+    assert (code, err.count("not measured")) == (1, 2)
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch, no_pictures):
     """Trains in this process, as on a GPU."""

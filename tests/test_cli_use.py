@@ -199,6 +199,9 @@ class TestEncode:
             code, _, said = run("encode", basic_run.folder, given, "--out", out)
             assert code == 2
             assert "is among the data that are read" in said
+        labels = tmp_path / "shards" / "mine.labels.npy"
+        code, _, said = run("encode", basic_run.folder, data, "--out", labels)
+        assert (code, labels.exists()) == (2, False)
         assert np.array_equal(np.load(data), part.images[:40])
         assert [path.name for path in data.parent.iterdir()] == ["mine.npy"]
 

@@ -61,6 +61,17 @@ def test_such_names_alone_are_classes():
     assert (tree.classes, tree.is_test.any()) == (("cat", "dog"), False)
 
 
+def test_linked_folders_are_folders_and_no_way_back(pets, tmp_path):
+    before = names_in(pets)
+    (pets / "dog").rename(tmp_path / "elsewhere")
+    (pets / "dog").symlink_to(tmp_path / "elsewhere")
+    (pets / "cat" / "up").symlink_to(pets)
+    (tmp_path / "elsewhere" / "cats").symlink_to(pets / "cat")
+    found = names_in(pets)
+    assert set(before) <= set(found)
+    assert {name.rpartition("/")[0] for name in {*found} - {*before}} == {"dog/cats"}
+
+
 def test_a_link_to_nowhere_is_an_unreadable_picture(pets):
     (pets / "cat" / "gone.png").symlink_to("/nowhere/at/all.png")
     with pytest.raises(ValueError, match=r"cat/gone.png \(No such file or directory\)"):

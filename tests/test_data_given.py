@@ -212,6 +212,29 @@ def test_what_is_masked_is_missing():
     assert same(dataset_of(rows, reading=imputed), dataset_of(plain, reading=imputed))
 
 
+def test_labels_that_are_masked_are_none():
+    hidden = np.arange(70) % 4 == 1
+    masked = np.ma.array(LABELS, mask=hidden)
+    assert same(dataset_of(ROWS, masked), dataset_of(ROWS, np.where(hidden, -1, LABELS)))
+
+
+def test_items_of_one_part_are_examples():
+    assert same(dataset_of(TensorDataset(torch.tensor(ROWS))), dataset_of(ROWS))
+    pictures = torch.tensor(PICTURES)
+    assert same(dataset_of(TensorDataset(pictures)), dataset_of(PICTURES))
+
+
+def test_bfloat16_is_read():
+    rows = torch.tensor(ROWS).bfloat16()
+    assert same(dataset_of(rows), dataset_of(rows.float()))
+
+
+def test_names_of_classes_may_be_none():
+    data = Items(ROWS, LABELS)
+    data.classes = None
+    assert same(dataset_of(data), dataset_of(ROWS, LABELS))
+
+
 def test_truth_values_are_labels():
     assert same(dataset_of(Items(ROWS, [k % 2 == 1 for k in range(70)])), dataset_of(ROWS, LABELS))
 
@@ -287,6 +310,12 @@ def test_labels_have_the_names_of_their_own_column(rest):
         dataset_of(data, FINE, reading=TableReading("fine"))
 
 
+class Streamed:
+    """A data set of Hugging Face's that is read as it comes."""
+
+    features = column_names = with_format = None
+
+
 @pytest.mark.parametrize(
     ("data", "given", "words"),
     [
@@ -310,6 +339,12 @@ def test_labels_have_the_names_of_their_own_column(rest):
         (PICTURES, {"reading": TableReading("y")}, "labels|holds pictures"),
         (Items([np.zeros(3), np.zeros(4)]), {}, r"of 2 shapes, such as \(3,\) and \(4,\)"),
         (7, {}, "int is no table"),
+        (np.array(3.0), {}, "data are a single number"),
+        (torch.tensor(3.0), {}, "data are a single number"),
+        (TensorDataset(*[torch.tensor(ROWS)] * 3), {}, "an item of the data set has 3 parts"),
+        (Streamed(), {}, "a streamed data set is read in order alone: load it without"),
+        (ROWS, {"labels": LABELS.astype(np.uint64) + 2**63}, "a label is 92233720368547758"),
+        (ROWS, {"test": np.zeros((5, 4))}, "rows have 4 values, and 3 are needed"),
         (ROWS, {"labels": LABELS, "test_labels": LABELS}, "test_labels are given without a test"),
         ({"x": [1, 2]}, {"labels": [0, 1], "reading": TableReading("x")}, "in the column 'x', too"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import aae
 from aae.estimators import (
     AdversarialAutoencoder,
+    AdversarialClassifier,
     AdversarialClustering,
     AdversarialEmbedding,
     SupervisedAdversarialAutoencoder,
@@ -81,6 +82,14 @@ def test_what_cannot_change_is_refused(trained, rows, parameters, words):
         trained.set_params(**parameters).partial_fit(rows)
     assert np.array_equal(trained.transform(rows), before)
     trained.set_params(**params).partial_fit(rows)
+
+
+def test_classes_cannot_change(rows):
+    y = np.arange(100) % 2
+    model = AdversarialClassifier(2, **SMALL).partial_fit(rows, y, classes=[1, 0])
+    model.partial_fit(rows, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes are \[0, 1, 2\], and were \[0, 1\] before"):
+        model.partial_fit(rows, y, classes=[0, 1, 2])
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,11 @@ from aae.estimators import labels as labelling
         (np.array(["a", -1, "b"], dtype=object), -1, [1, 0, 1]),
         (np.array(["a", None, np.nan], dtype=object), None, [1, 0, 0]),
         (np.array(["a", "-1"]), None, [1, 1]),
+        (np.array(["a", np.nan]), -1, [1, 0]),
+        (np.array(["a", np.nan]), np.nan, [1, 0]),
+        (np.array(["a", "nan"], dtype=object), -1, [1, 1]),
+        (np.array(["a", "None"]), None, [1, 0]),
+        (np.array([0, np.nan]), None, [1, 0]),
         (np.array(["", "a"]), "", [0, 1]),
         (np.array([True, False]), -1, [1, 1]),
     ],
@@ -38,6 +43,12 @@ def test_missing_values_of_pandas_are_no_labels():
     pandas = pytest.importorskip("pandas")
     y = np.asarray(pandas.Series(["a", None, "b"], dtype="string"), dtype=object)
     assert labelling.known(y).tolist() == [True, False, True]
+
+
+def test_what_is_masked_is_no_label():
+    y = np.ma.array([3, 1, 3, 1], mask=[False, True, False, False])
+    assert labelling.one_of_each(y).tolist() == [1, 3]
+    assert labelling.numbers(y, np.array([1, 3])).tolist() == [1, -1, 1, 0]
 
 
 def test_numbers_of_labels():

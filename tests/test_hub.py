@@ -47,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         self.server.asked.append((self.command, path))
         if self.server.refuses:
-            return self.answer(403, {"error": "no"})
+            code = {"X-Error-Code": self.server.refuses} if self.server.refuses is not True else {}
+            return self.answer(404 if "Found" in str(code) else 403, {"error": "no"}, code)
         kind, *rest = path.strip("/").split("/")
         if kind == "api":
             return self.api(rest, body)
@@ -300,6 +301,20 @@ def test_a_name_that_is_none(server, name):
 def test_a_name_that_is_not_there(server):
     with pytest.raises(ValueError, match="the Hub has no me/nothing that you may see"):
         aae.load("hf:me/nothing")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("RevisionNotFound", "me/digits on the Hub has no such revision: name a branch"),
+        ("GatedRepo", "me/digits on the Hub is open to those who were let in: ask for it"),
+    ],
+)
+def test_what_the_hub_refuses_is_told(server, tiny_run, code, words):
+    hub.push(tiny_run, "me/digits")
+    server.refuses = code
+    with pytest.raises(ValueError, match=words):
+        aae.load("hf:me/digits@typo")
 
 
 def test_who_may_not_write_is_told_how(server, tiny_run, run):

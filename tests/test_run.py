@@ -108,6 +108,17 @@ def test_an_unknown_field_is_refused(tiny, numbered, tmp_path):
 # --- what a run holds
 
 
+def test_of_two_that_make_one_folder_one_is_refused(tiny, numbered, tmp_path, monkeypatch):
+    def first(folder):  # another process comes between looking and writing
+        monkeypatch.undo()
+        Run.create(folder, tiny(seed=1), numbered)
+
+    monkeypatch.setattr("aae.run.refuse_used", first)
+    with pytest.raises(ValueError, match="exists already: take another folder"):
+        Run.create(tmp_path / "run", tiny(seed=2), numbered)
+    assert Run(tmp_path / "run").config.seed == 1
+
+
 def test_its_data_set(tiny_run, digits):
     assert np.array_equal(tiny_run.dataset().train_images, digits.train_images)
     assert tiny_run.shape == (1, 8, 8)

@@ -21,6 +21,7 @@ from aae.data.npy import map_array, read_archive
 from aae.fit import resume
 from aae.packing import pack, unpack
 from aae.run import Run
+from aae.splits import data_of
 from aae.storage import read_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "faults"))
@@ -188,11 +189,47 @@ def test_a_config_that_promises_a_huge_model(copy, change):
         lambda about: about.update(networks=3),
         lambda about: about.update(networks=[1]),
         lambda about: about.update(network=["mlp"]),
+        lambda about: about.update(versions=[]),
     ],
 )
 def test_a_config_of_another_make_is_refused(copy, change):
     with pytest.raises(ValueError, match=r"config\.json is none that aae wrote"):
         Run(changed(copy, change))
+
+
+@pytest.fixture(scope="module")
+def of_table(tiny, tmp_path_factory):
+    """A run folder of a table's model; only for reading."""
+    data = tmp_path_factory.mktemp("tables") / "t.csv"
+    data.write_text("size,kind\n" + "".join(f"{k % 7},{'xyz'[k % 3]}\n" for k in range(40)))
+    config = tiny(data=str(data))
+    return Run.create(data.parent / "run", config, data_of(config)).folder
+
+
+@pytest.mark.parametrize(
+    ("block", "change"),
+    [
+        (0, {"scale": "x"}), (0, {"scale": 0}), (0, {"scale": -1}), (0, {"scale": float("nan")}),
+        (0, {"scale": float("inf")}), (0, {"mean": 10**400}), (0, {"mean": True}),
+        (0, {"start": 99}), (0, {"width": 2}), (0, {"kind": "text"}), (0, {"name": []}),
+        (0, {"name": "kind"}), (1, {"start": 0}), (1, {"categories": [[1], [2], [3]]}),
+        (1, {"categories": ["x", "x", "y"]}), (1, {"categories": ["x"], "width": 1}),
+    ],
+)  # fmt: skip
+def test_columns_of_another_make_are_refused(of_table, tmp_path, block, change):
+    folder = shutil.copytree(of_table, tmp_path / "run")
+    assert Run(folder).columns is not None
+    changed(folder, lambda about: about["data"]["columns"]["blocks"][block].update(change))
+    with pytest.raises(ValueError, match=r"config\.json is none that aae wrote: its columns"):
+        Run(folder)
+
+
+@pytest.mark.parametrize("change", [{"blocks": []}, {"missing": "impute"}, {"missing": 1}])
+def test_a_table_of_another_make_is_refused(of_table, tmp_path, change):
+    folder = shutil.copytree(of_table, tmp_path / "run")
+    changed(folder, lambda about: about["data"]["columns"].update(change))
+    with pytest.raises(ValueError, match=r"config\.json is none that aae wrote: its columns"):
+        Run(folder)
 
 
 def test_a_file_that_is_too_long_is_not_read(copy, monkeypatch):

@@ -37,6 +37,8 @@ def of_today(about: Any, folder: Path) -> dict[str, Any]:
         raise none_of_ours(folder, "no config, or no data")
     if not are(str, about.get("networks", [])) or about.get("network", "mlp") not in KINDS:
         raise none_of_ours(folder, "its networks are none")
+    if not isinstance(about.get("versions", {}), dict):
+        raise none_of_ours(folder, "its versions are none")
     # 1 and 2 differ in what a checkpoint holds, which is handled there.
     return {**about, "format": FORMAT}
 

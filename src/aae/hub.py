@@ -34,9 +34,11 @@ try:
     )
     from huggingface_hub.errors import (
         DryRunError,
+        GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 except ImportError:
     raise ValueError(
@@ -270,6 +272,15 @@ def _told(name: str) -> Iterator[None]:
     """Say in our words what the Hub said."""
     try:
         yield
+    except GatedRepoError:
+        raise ValueError(
+            f"{name} on the Hub is open to those who were let in: ask for it on its page, and log "
+            "in (hf auth login)"
+        ) from None
+    except RevisionNotFoundError:
+        raise ValueError(
+            f"{name} on the Hub has no such revision: name a branch, a tag or a commit of it"
+        ) from None
     except RepositoryNotFoundError:
         raise ValueError(
             f"the Hub has no {name} that you may see; look at the name, or log in (hf auth login)"

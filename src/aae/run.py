@@ -20,7 +20,7 @@ from aae.config import Config
 from aae.data import NOWHERE, Columns, Dataset, NotThereError
 from aae.own_networks import OURS, Networks
 from aae.splits import Splits, data_of
-from aae.storage import parse_json, read_bounded, read_json, refuse_links, write_json
+from aae.storage import locked, parse_json, read_bounded, read_json, refuse_links, write_json
 from aae.training import checkpoint
 from aae.training.device import choose_device, machine
 
@@ -63,8 +63,10 @@ class Run:
         columns = self._about["data"].get("columns")
         try:
             self.columns = columns and Columns.from_json(columns)
-        except (TypeError, KeyError, AttributeError, IndexError):
+        except (TypeError, KeyError, AttributeError, IndexError, ValueError):
             raise none_of_ours(self.folder, "its columns are none") from None
+        if self.columns and self.shape != (self.columns.width,):
+            raise none_of_ours(self.folder, "its columns do not fit its shape")
         self._given: list[str] = self._about.get("networks", [])
         # Before this was written, there was only one kind of network.
         self.network: Literal["mlp", "conv"] = self._about.get("network", "mlp")
@@ -97,6 +99,13 @@ class Run:
         folder = Path(folder)
         refuse_used(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):  # another process may have found it free at the same time
+            refuse_used(folder)
+            cls._write(folder, config, data, networks)
+        return cls(folder, networks)
+
+    @staticmethod
+    def _write(folder: Path, config: Config, data: dict[str, Any], networks: Networks) -> None:
         about = {
             "format": FORMAT,
             "config": config.to_json(),
@@ -108,7 +117,6 @@ class Run:
         }
         networks.keep(folder)
         write_json(folder / "config.json", about)
-        return cls(folder, networks)
 
     def renew(self) -> None:
         """Mark the folder as of today's format, before anything in that format goes into it."""

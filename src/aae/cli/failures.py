@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from aae import launch
 from aae.names import nearest
@@ -27,6 +29,8 @@ def guarded(program: str, run: Callable[[], int], *, last: bool = False) -> int:
         What ``run`` returned; 2 for wrong use, 1 for a failure, 130 for Ctrl-C. If the environment
         variable ``AAE_DEBUG`` is set, errors are raised instead.
     """
+    if last:
+        _ready_streams()
     try:
         code = run()
         sys.stdout.flush()  # a closed pipe must show here, not when the interpreter exits
@@ -50,6 +54,16 @@ def guarded(program: str, run: Callable[[], int], *, last: bool = False) -> int:
     who = f"{program}, process {launch.rank()}" if launch.rank() else program
     print(f"{who}: {words}", file=sys.stderr)
     return code
+
+
+def _ready_streams() -> None:
+    """Have the standard streams take any text: a closed one, and one of few characters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _is_heard(error: Exception) -> bool:

@@ -136,7 +136,7 @@ class _Page(io.TextIOWrapper):
 
     def __init__(self, file: TextIO):
         self.coloured = coloured(file)
-        super().__init__(io.BytesIO(), file.encoding or "utf-8")
+        super().__init__(io.BytesIO(), file.encoding or "utf-8", file.errors)
 
     def isatty(self) -> bool:
         return self.coloured

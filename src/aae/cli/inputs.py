@@ -113,8 +113,11 @@ def output(path: Path, *endings: str, data: str | None = None) -> Path:
 
 def _is_read(place: Path, source: Path) -> bool:
     """Whether a file is read from a source, or would be if it existed."""
+    from aae.data import labels_beside
+
     # Any .npy file makes its folder one of such files; a .csv file in a folder is never read.
-    return place == source or (place.parent == source and place.suffix == ".npy")
+    own = source, labels_beside(source)
+    return place in own or (place.parent == source and place.suffix == ".npy")
 
 
 def _own_places(run: Run, data_dir: str | None) -> set[Path]:

@@ -84,24 +84,25 @@ def _watched(
         _name(stop.failed)
         return INTERRUPTED
     seconds = time.monotonic() - began
-    summary = None
+    summary, failed = None, outcome.failed
     if outcome.finished:
         summary = summarise(folder, outcome.finished, dataset=dataset, data_dir=data_dir)
+        failed = failed | summary["failed"]
     if json:
         show_json(
             {
                 "folder": str(folder),
                 "seconds": round(seconds, 3),
                 "summary": summary,
-                "failed": outcome.failed,
+                "failed": failed,
             }
         )
-    elif summary is not None:
+    elif summary is not None and summary["runs"]:
         shown.print(tables.summary(summary))
         for name, place in {"runs": folder, "summary": folder / "summary.json"}.items():
             say(shown, f"{name:<8} {place}")
-    _name(outcome.failed)
-    return FAILURE if outcome.failed else 0
+    _name(failed)
+    return FAILURE if failed else 0
 
 
 def _name(failed: Mapping[str, str]) -> None:

@@ -77,7 +77,8 @@ def explore(
         url = f"http://{server.HOST}:{served.server_port}/"
         print(f"{url} (Ctrl-C ends it)", flush=True)
         if open:
-            webbrowser.open(url)
+            # Browsers in a terminal return when they are left, and have to be answered before.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         try:
             served.serve_forever()
         except KeyboardInterrupt:

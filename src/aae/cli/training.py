@@ -56,21 +56,29 @@ def train(args: Sequence[str]) -> int:
         TrainFlags, f"aae train {name}", rest,
         default=TrainFlags.of(recipe(name)), description=summary(RECIPES[name]),
     )  # fmt: skip
-    folder = flags.out or _folder(Path("runs"), name)
     if flags.seeds is not None:
         _refuse_several("--seeds trains its runs in processes of their own")
         from aae.cli.replicas import begin_many
 
+        folder = flags.out or _folder(Path("runs"), name)
         return begin_many(flags.config, flags.seeds, folder, json=flags.json)
-    return begin(flags.config, folder, json=flags.json)
+    return begin(flags.config, flags.out, json=flags.json)
 
 
-def begin(config: Config, folder: Path, *, json: bool = False) -> int:
-    """Train a config into a new run folder, showing progress and results."""
+def begin(config: Config, out: Path | None, *, json: bool = False) -> int:
+    """Train a config into a new run folder, showing progress and results.
+
+    Args:
+        config: the config.
+        out: the folder; None takes the first free one in ``runs``, named after the recipe.
+        json: see `watched`.
+    """
     from aae.cli.inputs import loaded
     from aae.fit import fit
 
     dataset = loaded(config)
+    # Only now, as another training may have taken a name while the data were read.
+    folder = out or _folder(Path("runs"), config.recipe)
     return watched(
         folder, lambda observers: fit(config, folder, observers, dataset=dataset), json=json
     )

@@ -121,6 +121,8 @@ def sample(
     """
     if count < 1:
         raise ValueError(f"--count must be at least 1, not {count}")
+    if count > 10**9:
+        raise ValueError(f"--count must be at most 1,000,000,000, not {count}")
     if not 0 <= seed < 2**63:
         raise ValueError(f"--seed must be 0 or more and below 2^63, not {seed}")
     out = output(out, ".png", ".npy", ".csv")

@@ -13,7 +13,7 @@ from aae.data.decoding import Reading
 from aae.data.distances import column_distances
 from aae.data.download import DownloadError
 from aae.data.folders import holds_files, names_in, open_folder
-from aae.data.given import dataset_of, open_packed, open_rows
+from aae.data.given import as_array, dataset_of, open_packed, open_rows
 from aae.data.loading import NotThereError, holds_table, load, load_source
 from aae.data.npy import labels_beside, map_array
 from aae.data.splits import advised_share, choose_labels, split_validation
@@ -37,6 +37,7 @@ __all__ = [
     "Stored",
     "TableReading",
     "advised_share",
+    "as_array",
     "at_hand",
     "choose_labels",
     "column_distances",

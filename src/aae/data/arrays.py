@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.checks import numbered
+from aae.data.checks import as_int64, numbered
 from aae.data.dataset import Dataset
 from aae.data.npy import LABELS, labels_beside, map_array
 from aae.data.splits import split_test
@@ -110,5 +110,5 @@ def _labels(path: Path) -> NDArray[np.int64]:
                 f"{beside} holds {labels.dtype} {list(labels.shape)}; "
                 f"expected integers [{count}], one for each picture of {file.name}"
             )
-        parts.append(labels.astype(np.int64))
+        parts.append(as_int64(str(beside), labels))
     return np.concatenate(parts)

@@ -47,6 +47,19 @@ def refuse_one_class(name: str, classes: Sequence[str]) -> None:
         )
 
 
+def as_int64(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole numbers as int64.
+
+    Raises:
+        ValueError: one is too large.
+    """
+    if labels.size and int(labels.max()) > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"{name}: a label is {int(labels.max())}: number the classes 0, 1, 2 and so on"
+        )
+    return labels.astype(np.int64)
+
+
 def refuse_channels_last(name: str, shape: tuple[int, ...]) -> None:
     """Refuse pictures [n, height, width, channels], by their shape.
 

@@ -8,6 +8,7 @@ a cell for each number that is 1 where the number is missing. Last comes each ca
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -162,6 +163,8 @@ class Columns:
                 missing where that is refused, or an unknown category.
         """
         given = by_name(table)
+        if isinstance(table, np.ndarray) and not table.dtype.names:
+            refuse_other_width(len(given), len(self.blocks))
         if lacking := [block.name for block in self.blocks if block.name not in given]:
             raise ValueError(
                 f"the table has no column {lacking[0]!r}; it has {', '.join(given)}, and "
@@ -208,9 +211,50 @@ class Columns:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Columns:
-        """What `to_json` wrote."""
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: it has not written this; other errors, if it is of another structure.
+        """
         blocks = (Block(**{**b, "categories": tuple(b["categories"])}) for b in values["blocks"])
-        return cls(tuple(blocks), values["missing"])
+        made = cls(tuple(blocks), values["missing"])
+        if not made._is_sound():
+            raise ValueError("these are no columns")
+        return made
+
+    def _is_sound(self) -> bool:
+        """Whether `of` could have made it: the parts are of their types, and fill a row."""
+        if self.missing not in ("refuse", "impute") or not all(map(_is_sound, self.blocks)):
+            return False
+        at = {"numeric": 0, "categorical": int(self.masks.stop)}
+        for block in self.blocks:
+            if block.start != at[block.kind]:
+                return False
+            at[block.kind] += block.width
+        return 0 < len(self.blocks) == len({block.name for block in self.blocks})
+
+
+def refuse_other_width(given: int, needed: int) -> None:
+    """Refuse rows of another width than those learned from, where columns have no names.
+
+    Raises:
+        ValueError: they are.
+    """
+    if given != needed:
+        raise ValueError(f"rows have {given} values, and {needed} are needed")
+
+
+def _is_sound(block: Block) -> bool:
+    if not isinstance(block.name, str) or {type(block.start), type(block.width)} != {int}:
+        return False
+    if block.kind == "categorical":
+        plain = all(type(each) in (str, int, float, bool) for each in block.categories)
+        return plain and block.width == len({*block.categories}) == len(block.categories) > 0
+    numbers = type(block.mean) in (int, float) and type(block.scale) in (int, float)
+    return (
+        block.kind == "numeric" and numbers and block.width == 1
+        and abs(block.mean) <= sys.float_info.max and 0 < block.scale <= sys.float_info.max
+    )  # fmt: skip
 
 
 def _numeric(series: Series, start: int, train: NDArray[np.int64] | None) -> Block:

@@ -118,8 +118,8 @@ class Dataset:
             )
         wrong = np.flatnonzero((labels < -1) | (labels >= self.n_classes))
         if len(wrong):
+            within = f"lie in 0..{self.n_classes - 1}, or be -1" if self.n_classes else "be -1"
             raise ValueError(
                 f"{where}: labels go from {labels.min()} to {labels.max()}, the first that is out "
-                f"of range is in row {wrong[0]}; they must lie in 0..{self.n_classes - 1}, or be "
-                "-1 for none"
+                f"of range is in row {wrong[0]}; they must {within} for none"
             )

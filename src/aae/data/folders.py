@@ -202,17 +202,25 @@ def _read(
 
 
 class _Folder:
-    """The pictures in a folder and its subfolders, without hidden names and linked folders."""
+    """The pictures in a folder and its subfolders, linked ones too, without hidden names."""
 
     def __init__(self, place: Path):
         self.place = place
 
     @property
     def names(self) -> Iterator[str]:
-        for folder, inner, files in os.walk(self.place):
-            inner[:] = (name for name in inner if not name.startswith("."))
-            for name in filter(_is_picture, files):
-                yield (Path(folder) / name).relative_to(self.place).as_posix()
+        above: dict[Path, set[Path]] = {self.place: set()}  # the folders on the way to each
+        for name, inner, files in os.walk(self.place, followlinks=True):
+            folder = Path(name)
+            way = above.pop(folder) | {folder.resolve()}
+            # A link back to one of them would be followed for ever.
+            inner[:] = (
+                each for each in inner
+                if not each.startswith(".") and (folder / each).resolve() not in way
+            )  # fmt: skip
+            above |= {folder / each: way for each in inner}
+            for file in filter(_is_picture, files):
+                yield (folder / file).relative_to(self.place).as_posix()
 
     def stamp(self, name: str) -> tuple[int, ...]:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.checks import numbered, refuse_one_class
+from aae.data.checks import as_int64, numbered, refuse_one_class
 from aae.data.columns import Columns
 from aae.data.dataset import Dataset
 from aae.data.decoding import UnreadableError, is_grey, pixels_of
@@ -230,13 +230,17 @@ def _unpacked(data: Any, labels: Any, reading: TableReading) -> _Given:
         return _of_hub(data, labels, reading.label_column)
     if _is_map_style(data):
         return _of_items(data, labels)
-    examples = _array(data) if hasattr(data, "detach") else data
+    examples = as_array(data) if hasattr(data, "detach") else data
+    if isinstance(examples, np.ndarray) and not examples.ndim:
+        raise ValueError("data are a single number: give one row or picture for each example")
     count = len(examples) if isinstance(examples, np.ndarray) else None
     return _Given(examples, _labels(labels, count))
 
 
 def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
     """What a data set of Hugging Face's `datasets` holds: pictures if there are any, or a table."""
+    if not hasattr(data, "__len__"):
+        raise ValueError("a streamed data set is read in order alone: load it without streaming")
     kinds = [(type(feature).__name__, name) for name, feature in data.features.items()]
     image = next((name for kind, name in kinds if kind == "Image"), None)
     named = [name for kind, name in kinds if kind == "ClassLabel"]
@@ -258,12 +262,20 @@ def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
 def _of_items(data: Any, labels: Any) -> _Given:
     """What a map-style data set holds, its items requested one by one."""
     items, own = [data[k] for k in range(len(data))], []
-    if isinstance(items[0], (tuple, list)) and len(items[0]) == 2:
-        own = [_array(label) for _, label in items]
+    parts = len(items[0]) if isinstance(items[0], (tuple, list)) else 0
+    if parts == 2:
+        own = [as_array(label) for _, label in items]
         items = [example for example, _ in items]
+    elif parts == 1 and isinstance(items[0], tuple):  # of torch's TensorDataset without labels
+        items = [example for (example,) in items]
+    elif parts and any(np.ndim(as_array(part)) for part in items[0]):
+        raise ValueError(
+            f"an item of the data set has {parts} parts: an item is an example, or an example and "
+            "its label"
+        )
     found = _labels(own or None if labels is None else labels, len(items))
     named = labels is None or (own and _are(labels, own))
-    classes = tuple(map(str, getattr(data, "classes", ()))) if named else ()
+    classes = tuple(map(str, getattr(data, "classes", None) or ())) if named else ()
     replaced = labels is not None and _replace(labels, [own] if own else [])
     return _Given(_stacked(items), found, classes, replaced)
 
@@ -282,7 +294,7 @@ def _replace(labels: Iterable[Any], held: Sequence[Iterable[Any]]) -> bool:
 def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:
     if labels is None:
         return None
-    given = _array(labels)
+    given = np.ma.filled(labels, -1) if np.ma.isMaskedArray(labels) else as_array(labels)
     if given.dtype.kind not in "iub" or given.ndim != 1 or count not in (None, len(given)):
         raise ValueError(
             f"labels are {given.dtype} {list(given.shape)}; they must be integers "
@@ -293,7 +305,7 @@ def _labels(labels: Any, count: int | None) -> NDArray[np.int64] | None:
             f"the label of row {wrong[0]} is {given[wrong[0]]}; labels must be 0 or more, or -1 "
             "for none"
         )
-    return given.astype(np.int64)
+    return as_int64("data", given)
 
 
 def _are_pictures(examples: Any) -> bool:
@@ -320,9 +332,12 @@ def _pictures(images: Any, name: str) -> NDArray[np.uint8]:
     return np.asarray(images[:, None] if images.ndim == 3 else images)
 
 
-def _array(example: Any) -> NDArray[Any]:
+def as_array(example: Any) -> NDArray[Any]:
     """A picture, row or label as an array, wherever it is."""
-    return np.asarray(example.detach().cpu() if hasattr(example, "detach") else example)
+    if not hasattr(example, "detach"):
+        return np.asarray(example)
+    here = example.detach().cpu()
+    return np.asarray(here.float() if str(here.dtype) == "torch.bfloat16" else here)
 
 
 def _stacked(given: Iterable[Any]) -> NDArray[Any]:
@@ -340,7 +355,7 @@ def _stacked(given: Iterable[Any]) -> NDArray[Any]:
                 f"picture {row}, of Pillow's mode {image.mode}: {error}; give pictures of bytes, "
                 "or an array of floats in [0, 1]"
             ) from None
-    examples = [_array(each) for each in examples]
+    examples = [as_array(each) for each in examples]
     shapes = sorted({example.shape for example in examples})
     if len(shapes) != 1:
         raise ValueError(

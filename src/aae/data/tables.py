@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.columns import MOST_CATEGORIES, Columns, Missing
+from aae.data.columns import MOST_CATEGORIES, Columns, Missing, refuse_other_width
 from aae.data.dataset import Dataset
 from aae.data.frames import Series, by_name
 from aae.data.parquet import read_parquet
@@ -113,6 +114,8 @@ def from_table(
             columns = _columns(features, reading, None)
             train = columns.encode(features), labels
             others, column = _parts(test, reading)
+            if all(isinstance(each, np.ndarray) for each in (table, test)):  # none has names
+                refuse_other_width(len(others), len(features))
             rows = columns.encode(others)
             if column is not None:
                 test_labels = _numbers(column, classes)
@@ -276,9 +279,11 @@ def _check_header(place: Path, names: list[str]) -> None:
             f"{place}: column {names.index('')} has no name: name it, or write the file without "
             "it (pandas: index=False)"
         )
-    plain = [re.sub(r"_duplicated_\d+$", "", name) for name in names]
-    if twice := [name for name in plain if plain.count(name) > 1]:
+    plain = Counter(re.sub(r"_duplicated_\d+$", "", name) for name in names)
+    if twice := [name for name, count in plain.items() if count > 1]:
         raise ValueError(f"{place}: two columns are called {twice[0]!r}")
+    if names == [str(k) for k in range(len(names))]:  # as columns without names are called
+        return
     numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", name)]
     if len(numbers) == len(names) or any(not name.isdecimal() for name in numbers):
         raise ValueError(

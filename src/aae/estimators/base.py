@@ -22,7 +22,7 @@ from aae.autoencoder import Autoencoder
 from aae.build import build
 from aae.codes import Codes
 from aae.config import Config
-from aae.data import Examples, split_validation
+from aae.data import Examples, as_array, split_validation
 from aae.estimators.parameters import config_of, going_on, own_words, refuse_another
 from aae.estimators.training import FEW, train
 from aae.own_networks import OURS, Networks
@@ -205,6 +205,8 @@ class Adversarial(Fitted):
         """
         if not reset and isinstance(self._scaling, Table):
             return X  # its columns say what they take
+        if hasattr(X, "detach"):
+            X = as_array(X)
         if not are_pictures(X):
             if not reset and isinstance(self._scaling, Pictures):
                 raise ValueError(

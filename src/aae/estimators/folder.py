@@ -232,4 +232,6 @@ def _plain(value: Any) -> Any:
     """Convert what JSON cannot express: NumPy's numbers, as a grid search sets them."""
     if isinstance(value, np.generic):
         return value.item()
-    raise ValueError(f"the parameter value {value!r} cannot be written as JSON; take a plain one")
+    raise ValueError(
+        f"{value!r}, a parameter or a class, cannot be written as JSON; take a number or a text"
+    )

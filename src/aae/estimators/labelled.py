@@ -44,6 +44,12 @@ class Labelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adversarial): 
         before = self.classes_ if hasattr(self, "model_") else None
         if partial and before is not None:
             there = before
+            named = there if classes is None else self._one_of_each(classes, 0)
+            if named.tolist() != there.tolist():
+                raise ValueError(
+                    f"classes are {named.tolist()}, and were {there.tolist()} before: leave them "
+                    "out, or make a new estimator"
+                )
         else:
             there = self._one_of_each(y if classes is None else classes, least)
             if self.warm_start and before is not None and there.tolist() != before.tolist():

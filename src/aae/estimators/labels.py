@@ -14,8 +14,8 @@ def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
     """Which entries are labels.
 
     An entry is none if it equals ``no_label``, is a string that spells it (NumPy turns -1 among
-    strings into one), or is missing: None, NaN or pandas' NA. If ``no_label`` is itself a missing
-    value, only missing entries are no labels.
+    strings into one), or is missing: None, NaN, which is "nan" in NumPy's arrays of strings, or
+    pandas' NA. If ``no_label`` is itself a missing value, only missing entries are no labels.
 
     Examples:
         >>> known(np.array(["cat", -1, "dog"]))
@@ -23,14 +23,16 @@ def known(y: NDArray[Any], no_label: object = -1) -> NDArray[np.bool_]:
         >>> known(np.array(["cat", None], dtype=object), no_label=None)
         array([ True, False])
     """
-    if _missing(no_label):
-        return np.array([not _missing(label) for label in y.tolist()], dtype=bool)
-    words = _readings(no_label)
+    words = set() if _missing(no_label) else _readings(no_label)
+    if y.dtype.kind == "U":
+        words |= {"nan", str(no_label)}
 
     def is_known(label: Any) -> bool:
         if _missing(label):
             return False
-        return label not in words if isinstance(label, str) else bool(label != no_label)
+        if isinstance(label, str):
+            return label not in words
+        return _missing(no_label) or bool(label != no_label)
 
     return np.array([is_known(label) for label in y.tolist()], dtype=bool)
 
@@ -94,8 +96,8 @@ def _column(y: Any, warn: bool = False) -> NDArray[Any]:
     The labels in a list keep their types: NumPy would turn NaN beside words into the word "nan",
     and pandas' booleans into numbers if one is missing.
     """
-    if hasattr(getattr(y, "dtype", None), "na_value"):
-        y = y.tolist()
+    if hasattr(getattr(y, "dtype", None), "na_value") or np.ma.isMaskedArray(y):
+        y = y.tolist()  # what is masked becomes None
     if isinstance(y, list | tuple) and not any(
         hasattr(label, "__len__") and not isinstance(label, str | bytes) for label in y
     ):

@@ -41,12 +41,22 @@ def summarise(
         - ``figures``: for each figure that all runs have, its ``mean`` and ``std``, the sample
           standard deviation (None for a single run).
         - ``runs``: by name, what `aae.evaluate.evaluate` gave.
+        - ``failed``: by name, why a run could not be measured, such as data that are gone.
     """
     measured: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
     for name, run in runs.items():
-        measured[name] = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
-        write_report(run, measured[name])
-    summary = {"split": split, "figures": spread(list(measured.values())), "runs": measured}
+        try:
+            figures = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
+            write_report(run, figures)
+        except (ValueError, OSError) as error:
+            failed[name] = f"not measured: {error}"
+        else:
+            measured[name] = figures
+    summary = {
+        "split": split, "figures": spread(list(measured.values())), "runs": measured,
+        "failed": failed,
+    }  # fmt: skip
     write_json(Path(folder) / "summary.json", summary)
     return summary
 
