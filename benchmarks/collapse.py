@@ -28,7 +28,7 @@ from aae.training.trainer import make_step
 
 LITERAL = replace(
     recipe("gaussian"), step="alternating", init="he", lr=2e-4, warmup=0, generator_weight=6.0,
-    precision="float32",
+    precision="float32", beta2=0.999,
 )  # fmt: skip
 VARIANTS = {
     "literal": LITERAL,

@@ -68,7 +68,9 @@ def page() -> str:
     """The page of licences; packages that are not installed keep their rows."""
     rows = dict(_rows(PAGE.read_text())) if PAGE.exists() else {}
     for name, group in named().items():
-        rows[name] = f"| {name} | {group} | {licence(name) or 'not installed here'} |"
+        stated = licence(name)
+        if stated or name not in rows:
+            rows[name] = f"| {name} | {group} | {stated or 'not installed here'} |"
     return _HEAD + "\n".join(rows[name] for name in named()) + "\n"
 
 

@@ -87,14 +87,16 @@ def work(job: tuple[str, str, Config]) -> str:
     torch.set_num_threads(1)
     folder = RUNS / kind / name
     since = time.perf_counter()
-    run = resume(folder) if folder.exists() else fit(config, folder)
+    resumed = folder.exists()
+    run = resume(folder) if resumed else fit(config, folder)
     seconds = time.perf_counter() - since
     measured = evaluate(run, split="test", judge=True)
     write_report(run, measured)
-    measured |= {"seconds": round(seconds), "versions": versions(), "config": config.to_json()}
+    whole = None if resumed else round(seconds)  # what came before the stop was not measured
+    measured |= {"seconds": whole, "versions": versions(), "config": config.to_json()}
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps(measured, indent=1) + "\n")
-    return f"{name}: {measured['health']}, {seconds:.0f} s"
+    return f"{name}: {measured['health']}, {seconds:.0f} s{' since it went on' * resumed}"
 
 
 PUBLISHED = {

@@ -8,6 +8,7 @@ disk.
 """
 
 import argparse
+import mmap
 import os
 import statistics
 import tempfile
@@ -22,7 +23,7 @@ import torch
 
 from aae.autoencoder import Batch
 from aae.build import build
-from aae.data import open_pictures
+from aae.data import Stored, open_pictures
 from aae.recipes import recipe
 from aae.training.batches import Batches, Epochs
 from aae.training.device import choose_device
@@ -31,6 +32,8 @@ from aae.training.trainer import make_step
 
 STEPS = 170
 """Steps in a turn: as many as a window of a stream lasts."""
+FORGOTTEN_EVERY = 40
+"""Steps from one forgetting to the next, in a turn from the disk."""
 
 
 def write(path: Path, megabytes: int) -> None:
@@ -44,8 +47,10 @@ def write(path: Path, megabytes: int) -> None:
     images.flush()
 
 
-def forget(path: Path) -> None:
-    """Make the system drop what it keeps of a file in memory."""
+def forget(path: Path, pictures: Stored) -> None:
+    """Make the system drop what it keeps of a file in memory, also what is mapped from it."""
+    for array in pictures._files:
+        array._mmap.madvise(mmap.MADV_DONTNEED)
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -80,10 +85,11 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
 
     def turn(name: str, steps: int) -> float:
         """Pictures a second."""
+        path.read_bytes()  # what the turn before has made the system forget
         seen, since = 0, time.perf_counter()
-        for batch in islice(sources[name], steps):
-            if name.endswith("disk") and seen % (40 * config.batch_size) == 0:
-                forget(path)
+        for k, batch in enumerate(islice(sources[name], steps)):
+            if name.endswith("disk") and k % FORGOTTEN_EVERY == 0:
+                forget(path, pictures)
             step(batch, partial(next, sources[name]), config.warmup, generator)
             seen += len(batch.x)
         if device.type == "cuda":

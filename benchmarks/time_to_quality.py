@@ -60,8 +60,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=[*ways()], nargs="*")
     arguments = parser.parse_args()
+    from aae.data import load
     from aae.run import versions
 
+    load("mnist")  # downloads it, if it is not here
     results: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     for name, config in ways().items():
         if arguments.only and name not in arguments.only:

@@ -11,7 +11,7 @@ import torch
 from aae import inference
 from aae.build import build
 from aae.explorer import site
-from aae.explorer.content import _border, content
+from aae.explorer.content import _border, _errors, content
 from aae.export import Decoding, Encoding
 from aae.priors import Gaussian, Mixture
 from aae.run import Run
@@ -82,6 +82,15 @@ def test_errors_are_those_of_the_exported_networks(drawn, model):
     assert found.about["errors"] == pytest.approx(expected, rel=1e-4)
     # What only the page knows of merged clusters is what they became.
     assert np.allclose(expected, reconstructed, rtol=1e-4) == (model != "merged")
+
+
+def test_errors_without_a_label_are_those_of_the_best_class(drawn, part):
+    _, model = drawn(model="supervised", labels=100)
+    labels = np.where(np.arange(100) < 60, part.labels, -1)
+    found = _errors(model, Part(part.images, labels))
+    told = [_errors(model, Part(part.images, np.full(100, k))) for k in range(10)]
+    assert np.allclose(found[:60], np.stack(told)[labels[:60], np.arange(60)])
+    assert np.allclose(found[60:], np.min(told, 0)[60:])
 
 
 def test_what_the_decoder_is_told(shown, drawn):

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import aae
 from aae import gallery, inference, plots
 from aae.autoencoder import Autoencoder
+from aae.codes import Codes
 from aae.priors import Gaussian, Mixture, Prior, Uniform
 from aae.run import Run
 from aae.splits import Part
@@ -97,18 +99,26 @@ def _about(run: Run, model: Autoencoder, part: Part, codes: NDArray[np.float32])
 def _errors(model: Autoencoder, part: Part) -> NDArray[np.float64]:
     """Half the squared error of each reconstruction, summed over pixels in [-1, 1]: [n].
 
-    The reconstructions are those of the page, which only knows clusters after merging.
+    The reconstructions are those of the page, which only knows clusters after merging, and tries
+    every class where nobody knows the one that the decoder must be told.
     """
     found = []
+
+    def off(x: Tensor, codes: Codes, labels: Tensor) -> Tensor:
+        inputs = [model.embed(codes)]
+        if model.places_need_class:  # the encoder's own class, or else the label
+            y = codes.y
+            inputs.append(model.decoder_inputs(codes, labels)[1] if y is None else y)
+        x_hat = model.place_decoder(*inputs).clamp(-1, 1)
+        squares: Tensor = (x_hat - x).square().flatten(1).sum(1).cpu()
+        return squares / 2
+
     with torch.inference_mode():
         for x, labels in inference.in_batches(model, part):
-            codes = model.encode(x)
-            inputs = [model.embed(codes)]
-            if model.places_need_class:  # the encoder's own class, or else the label
-                y = codes.y
-                inputs.append(model.decoder_inputs(codes, labels)[1] if y is None else y)
-            x_hat = model.place_decoder(*inputs).clamp(-1, 1)
-            found.append((x_hat - x).square().flatten(1).sum(1).cpu() / 2)
+            codes, told = model.encode(x), [labels]
+            if model.places_need_class and codes.y is None and (labels < 0).any():
+                told = [labels.where(labels >= 0, k) for k in range(model.n_classes)]
+            found.append(torch.stack([off(x, codes, each) for each in told]).amin(0))
     errors: NDArray[np.float64] = torch.cat(found).double().numpy()
     return errors
 

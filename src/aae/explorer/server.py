@@ -42,6 +42,10 @@ class _Server(ThreadingHTTPServer):
 
 class _Files(SimpleHTTPRequestHandler):
     timeout = 30  # seconds that a silent client may hold a thread
+    # A system's own table, such as the registry of Windows, may call scripts plain text.
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
+        ".js": "text/javascript", ".css": "text/css", ".html": "text/html",
+    }  # fmt: skip
 
     def send_head(self) -> Any:
         """As usual, if the request names this server: another site's name may lead here, too."""

@@ -28,7 +28,7 @@ export class Explorer {
     this.scatter = new Scatter(data, this.plane, $("base"), $("over"));
     const recolourLegend = buildLegend(data, this.scatter, () => this.scatter.draw());
     this.classes = new Classes(this.about, (k) => this.chooseClass(k));
-    this.sliders = new Sliders(data, (k, value) => this.put(this.state.cross.with(k, value)));
+    this.sliders = new Sliders(data, (k, value) => this.go(this.state.cross.with(k, value)));
     buildAxes(data, (across, up) => {
       this.plane.show(across, up);
       this.plane.reset();
@@ -121,6 +121,17 @@ export class Explorer {
     this.show(since);
   }
 
+  /** Put the cross at a code that may be outside of the window. */
+  go(z, since) {
+    this.reveal(this.plane.at(z));
+    this.put(z, since);
+  }
+
+  /** Move the window so that a point is in it. */
+  reveal(point) {
+    if (this.plane.reveal(point)) this.scatter.draw();
+  }
+
   /** Choose what a click meant: a code if there is one, else a place. */
   async click(place, since) {
     const nearest = this.plane.nearest(place, this.scatter.hidden, NEAR);
@@ -132,7 +143,9 @@ export class Explorer {
   /** Choose the code nearest to the cross, if any is shown. */
   chooseNearest() {
     const [nearest] = this.data.neighbours(this.state.cross, 1, this.scatter.hidden);
-    return nearest === undefined ? this.sayWhere() : this.choose(nearest);
+    if (nearest === undefined) return this.sayWhere();
+    this.reveal(this.plane.at(this.data.code(nearest)));
+    return this.choose(nearest);
   }
 
   async choose(i, since) {
@@ -188,6 +201,7 @@ export class Explorer {
   async drawStrip({ from, to }) {
     const codes = Array.from({ length: STEPS }, (_, k) => from.map((v, i) => v + (to[i] - v) * k / (STEPS - 1)));
     const pictures = await this.networks.decode(codes, codes.map(() => this.y()));
+    if (!this.state.strip) return; // it was cleared meanwhile
     const strip = $("strip");
     if (strip.childElementCount !== STEPS) strip.replaceChildren(...pictures.map(() => tile("")));
     pictures.forEach((x, k) => paint(strip.children[k], x, this.about.shape));
@@ -205,7 +219,9 @@ export class Explorer {
 
   async take(file) {
     $("trouble").hidden = true;
+    const turn = this.taking = {};
     const { x, border } = await read(file, this.about.shape);
+    if (this.taking !== turn) return; // another was given meanwhile, or none
     const ground = this.about.border;
     // If it is neither black nor white, as in photographs, it tells nothing: the user may invert.
     if (ground < PLAIN || ground > 1 - PLAIN) $("invert").checked = Math.abs(border - ground) > Math.abs(1 - border - ground);
@@ -220,8 +236,7 @@ export class Explorer {
     const { z, y, reconstruction } = await this.reconstruct(x);
     if (this.state.own !== own) return; // another was given meanwhile, or none
     own.code = Float32Array.from(z);
-    if (this.plane.reveal(this.plane.at(z))) this.scatter.draw();
-    this.put(own.code);
+    this.go(own.code);
     const names = ["yours", "reconstruction"], title = "Your picture";
     const score = "Anomaly score (reconstruction error)";
     this.say(showPair($("own"), this.data, { x, names, title, reconstruction, y, score }));
@@ -236,9 +251,11 @@ export class Explorer {
   /** Reset all choices, and the place. */
   clear() {
     Object.assign(this.state, { chosen: null, strip: null, own: null });
+    this.taking = null;
     for (const id of ["chosen", "strip", "own", "trouble"]) $(id).hidden = true;
     for (const id of ["chosen-hint", "strip-hint"]) $(id).hidden = false;
-    this.put(new Float32Array(this.data.dim));
+    this.check(0);
+    this.go(new Float32Array(this.data.dim));
   }
 
   save() {

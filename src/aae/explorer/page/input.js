@@ -20,7 +20,7 @@ export function listen(explorer) {
 
 /** Show what went wrong, where it can be seen and heard. */
 export function trouble(error) {
-  $("trouble").textContent = error.message;
+  $("trouble").textContent = error?.message ?? String(error); // the runtime of the networks may throw numbers
   $("trouble").hidden = false;
 }
 
@@ -34,11 +34,13 @@ function pointer(explorer) {
   const draws = (event) => event.pointerType !== "touch" || $("strip-mode").getAttribute("aria-pressed") === "true";
 
   plot.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return;
     plot.setPointerCapture(event.pointerId);
     pressed = { x: event.clientX, y: event.clientY, from: at(event), drags: false };
   });
   plot.addEventListener("pointermove", (event) => {
+    if (!event.isPrimary) return; // a second finger
+    if (pressed && !event.buttons) pressed = null; // it was let go elsewhere
     const place = at(event);
     if (pressed && Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > DRAG) pressed.drags = true;
     if (pressed?.drags && draws(event)) {
@@ -52,7 +54,7 @@ function pointer(explorer) {
     }
   });
   plot.addEventListener("pointerup", (event) => {
-    if (!pressed) return;
+    if (!pressed || !event.isPrimary) return;
     const { drags, from } = pressed;
     pressed = null;
     if (!drags) explorer.click(from, event.timeStamp);
@@ -98,7 +100,7 @@ function keys(explorer) {
     if (arrows[event.key]) {
       const step = plane.half * (event.shiftKey ? 0.1 : 0.02), here = plane.at(state.cross);
       const place = here.map((v, i) => v + step * arrows[event.key][i]);
-      if (plane.reveal(place)) explorer.scatter.draw();
+      explorer.reveal(place);
       explorer.put(plane.moved(state.cross, place), event.timeStamp);
       explorer.sayWhere();
     } else {
@@ -131,6 +133,9 @@ function files(explorer) {
     take(event.dataTransfer.files);
   });
   addEventListener("paste", (event) => take(event.clipboardData.files));
-  $("file").addEventListener("change", ({ target }) => take(target.files));
+  $("file").addEventListener("change", ({ target }) => {
+    take(target.files);
+    target.value = ""; // so that the same file can be chosen again
+  });
   $("invert").addEventListener("change", () => explorer.showOwn());
 }

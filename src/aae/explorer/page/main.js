@@ -9,6 +9,7 @@ import { $ } from "./panel.js";
 addEventListener("unhandledrejection", (event) => trouble(event.reason));
 addEventListener("error", (event) => trouble(event.error ?? event));
 
+$("served").remove();
 const data = await load();
 const { about } = data;
 $("title").textContent = document.title = `${about.recipe} on ${about.data}`;

@@ -73,14 +73,17 @@ export class Newest {
     this.next = what;
     if (this.busy) return;
     this.busy = true;
-    try {
-      while (this.next !== undefined) {
-        const now = this.next;
-        this.next = undefined;
+    let failure;
+    while (this.next !== undefined) {
+      const now = this.next;
+      this.next = undefined;
+      try {
         await this.work(now, () => this.next !== undefined);
+      } catch (error) {
+        failure = { error }; // what was asked meanwhile is done first
       }
-    } finally {
-      this.busy = false;
     }
+    this.busy = false;
+    if (failure) throw failure.error;
   }
 }

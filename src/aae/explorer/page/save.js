@@ -16,7 +16,7 @@ export function snapshot() {
     const { left, top, width, height } = picture.getBoundingClientRect();
     if (!width || !picture.width) continue;
     context.imageSmoothingEnabled = !picture.matches(".picture, #strip canvas");
-    context.drawImage(picture, left, top, width, height);
+    clipped(context, picture.parentElement, () => context.drawImage(picture, left, top, width, height));
   }
   for (const each of document.querySelectorAll("[data-ink]")) words(context, each);
   for (const meter of document.querySelectorAll("meter")) bar(context, meter, meter.value);
@@ -33,15 +33,31 @@ export function snapshot() {
   return canvas.convertToBlob({ type: "image/png" });
 }
 
+/** Draw what is in an element, as far as its boxes show it: some scroll, or cut long words. */
+function clipped(context, element, draw) {
+  context.save();
+  for (let box = element; box !== document.body; box = box.parentElement) {
+    if (getComputedStyle(box).overflow === "visible") continue;
+    const { left, top, width, height } = box.getBoundingClientRect();
+    context.beginPath();
+    context.rect(left, top, width, height);
+    context.clip();
+  }
+  draw();
+  context.restore();
+}
+
 /** Draw a share as a bar, in place of the browser's meter or slider. */
 function bar(context, control, share) {
   const { left, top, width, height } = control.getBoundingClientRect(), middle = top + height / 2;
   if (!width) return;
   const style = getComputedStyle(document.documentElement);
-  for (const [name, length] of [["--rule", width], ["--accent", width * share]]) {
-    context.fillStyle = style.getPropertyValue(name);
-    context.fillRect(left, middle - 3, length, 6);
-  }
+  clipped(context, control.parentElement, () => {
+    for (const [name, length] of [["--rule", width], ["--accent", width * share]]) {
+      context.fillStyle = style.getPropertyValue(name);
+      context.fillRect(left, middle - 3, length, 6);
+    }
+  });
 }
 
 function panel(context, box) {
@@ -65,7 +81,10 @@ function words(context, each) {
   const range = document.createRange(), walker = document.createTreeWalker(each, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     let line = "", box = null;
-    const flush = () => { if (box && line.trim()) context.fillText(line.trim(), box.left, box.top + box.height / 2); };
+    const flush = () => {
+      if (!box || !line.trim()) return;
+      clipped(context, node.parentElement, () => context.fillText(line.trim(), box.left, box.top + box.height / 2));
+    };
     for (let i = 0; i < node.length; i++) {
       range.setStart(node, i);
       range.setEnd(node, i + 1);
