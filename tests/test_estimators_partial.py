@@ -84,6 +84,15 @@ def test_what_cannot_change_is_refused(trained, rows, parameters, words):
     trained.set_params(**params).partial_fit(rows)
 
 
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_a_chunk_may_have_a_single_label(rows, known):
+    y = np.where(np.arange(100) < 2, np.arange(100) % 2, -1)
+    model = AdversarialClassifier(2, options={"batch_norm": True}, **SMALL)
+    model.partial_fit(rows, y, classes=[0, 1])
+    model.partial_fit(rows, np.where(np.arange(100) < known, y, -1))
+    assert np.isfinite(model.transform(rows)).all()
+
+
 def test_classes_cannot_change(rows):
     y = np.arange(100) % 2
     model = AdversarialClassifier(2, **SMALL).partial_fit(rows, y, classes=[1, 0])

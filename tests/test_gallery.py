@@ -122,6 +122,12 @@ def test_the_mixture_has_a_manifold_for_each_component(make, drawn):
         assert options["title"].endswith(f"component {k}")
 
 
+def test_of_very_many_components_some_have_a_manifold(make, monkeypatch):
+    monkeypatch.setattr(gallery, "MANIFOLDS", 3)
+    model = make(prior="mixture", components=9)
+    assert [*gallery.manifold(model, 2)] == ["manifold-0", "manifold-4", "manifold-8"]
+
+
 def test_random_samples_of_a_model_without_classes(make, drawn, part):
     for variant in ("basic", "labels"):  # a Gaussian has no parts to name
         drawn.clear()

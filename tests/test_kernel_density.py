@@ -42,19 +42,32 @@ def test_its_density_is_the_same_a_few_codes_at_a_time(monkeypatch):
 @pytest.mark.parametrize("labels", [None, np.arange(500) % 3 // 2])
 def test_its_density_over_a_square_is_that_of_each_code(labels, monkeypatch):
     prior = KernelDensity(spiral(), labels)
-    line = torch.linspace(-prior.limit, prior.limit, 31)
-    expected = Prior.log_prob_over(prior, line)
+    prior.bandwidth = 0.3  # above the steps of these lines
+    x, y = torch.linspace(-2, 2, 31), torch.linspace(-1, 3, 21)
+    expected = Prior.log_prob_over(prior, x, y)
+    assert expected.shape == (21, 31)
     assert (expected > -20).float().mean() > 0.1
     for at_once in (2**22, 2000):
         monkeypatch.setattr("aae.kernel_density._AT_ONCE", at_once)
-        found = prior.log_prob_over(line)
+        found = prior.log_prob_over(x, y)
         near = expected > -600
         torch.testing.assert_close(found[near], expected[near], rtol=1e-4, atol=1e-3)
         assert (found[~near] < -500).all()
-    x, y, of_gallery = gallery.density(prior, 31)
-    assert of_gallery[20, 11] == pytest.approx(
-        float(prior.log_prob(torch.tensor([[x[11], y[20]]]))), rel=1e-4, abs=1e-3
-    )
+    line, _, of_gallery = gallery.density(prior, 61)
+    code = torch.tensor([[line[11], line[20]]])
+    assert of_gallery[20, 11] == pytest.approx(float(prior.log_prob(code)), rel=1e-4, abs=1e-3)
+
+
+def test_samples_between_the_places_that_are_looked_at_are_seen():
+    rng = np.random.default_rng(0)
+    near = [rng.normal(at, 0.02, (500, 2)) for at in (1.5, -1.5)]
+    prior = KernelDensity(np.concatenate([*near, [[60.0, 1.0]]]))
+    prior.refuse_far()
+    x, _, log_p = gallery.density(prior)
+    assert prior.bandwidth < (x[1] - x[0]) / 100
+    # A mean of the three places by their counts, and a mass of one.
+    p = np.exp(log_p) * (x[1] - x[0]) ** 2
+    assert p.sum() == pytest.approx(1, rel=0.02)
 
 
 def test_parts_are_equally_likely_whatever_their_counts():

@@ -55,7 +55,8 @@ def judged(monkeypatch):
 
         monkeypatch.setattr(legibility.inference, "sample", sample)
         errors = {}
-        model = SimpleNamespace(n_classes=0 if meant is None else len(meant))
+        decoder = SimpleNamespace(shape=(1, 8, 8))
+        model = SimpleNamespace(n_classes=0 if meant is None else len(meant), decoder=decoder)
         return legibility.judged(model, data, torch.Generator(), meant, errors), errors
 
     return judged
@@ -93,3 +94,11 @@ def test_what_is_asked_of_clusters_is_the_class_that_each_stands_for(judged):
     assert figures["style_accuracy"] == 0.9
     assert errors["style_accuracy"] == uncertainty.of_share(0.9, 10)
     assert "style_variety" in figures
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"), [((1, 28, 28), 10_000), ((3, 128, 128), 2730), ((3, 512, 512), 1000)]
+)
+def test_of_large_pictures_fewer_are_generated(shape, count):
+    model = SimpleNamespace(decoder=SimpleNamespace(shape=shape))
+    assert legibility._generated(model) == count

@@ -256,6 +256,13 @@ def test_heads_in_one_place_have_a_finite_gradient():
     assert heads.grad.isfinite().all()
 
 
+def test_imbalance_of_a_class_that_has_vanished_has_a_gradient():
+    logits = torch.tensor([[0.0, -200.0], [0.0, -200.0]], requires_grad=True)
+    loss = losses.imbalance(logits)
+    assert loss.item() == pytest.approx(math.log(2))
+    assert torch.autograd.grad(loss, logits)[0].isfinite().all()
+
+
 def test_imbalance_by_hand():
     certain = torch.eye(2) * 200
     assert float(losses.imbalance(certain)) == pytest.approx(0, abs=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributions as D
 
-from aae.priors import Categorical, Gaussian, Mixture, Spots, SwissRoll, Uniform
+from aae.priors import Categorical, Gaussian, Mixture, Prior, Spots, SwissRoll, Uniform
 
 PLANE = {
     "gaussian": Gaussian(2, 0.7),
@@ -190,6 +190,16 @@ def test_a_label_for_each_sample(prior):
 def test_the_mixture_refuses_odd_dimensions():
     with pytest.raises(ValueError, match="dim must be even, not 3"):
         Mixture(3)
+
+
+def test_spots_over_a_grid_are_those_at_each_place():
+    spots = Spots(torch.tensor([[1.0, 0.5], [-1.0, 2.0], [0.0, 0.0]]), Gaussian(2, 0.7))
+    x, y = torch.linspace(-3, 3, 13), torch.linspace(-2, 4, 7)
+    found, expected = spots.log_prob_over(x, y), Prior.log_prob_over(spots, x, y)
+    assert found.shape == (7, 13)
+    torch.testing.assert_close(found, expected)
+    code = torch.tensor([[x[4], y[5]]])
+    torch.testing.assert_close(found[5, 4], spots.log_prob(code)[0])
 
 
 def test_spots_are_the_prior_around_each_point():

@@ -1,6 +1,7 @@
 """A run of clusters once more, with fewer: what training them would have given."""
 
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -87,6 +88,16 @@ def test_weights_of_an_epoch_that_is_not_the_last_are_merged_too(tiny, tmp_path)
     assert merged(fewer) != [0, 1, 2, *[3] * 6], "as it is before anything is merged"
     assert set(merged(fewer)) == {0, 1, 2, 3}
     assert list(fewer.figures.glob("*.png"))
+
+
+def test_one_trained_on_a_gpu_is_merged_where_there_is_none(nine, tmp_path, no_pictures):
+    folder = shutil.copytree(nine.folder, tmp_path / "run")
+    about = json.loads((folder / "config.json").read_text())
+    about["config"]["device"] = "cuda:7"
+    (folder / "config.json").write_text(json.dumps(about))
+    merged = regroup(Run(folder), 4, tmp_path / "merged")
+    assert Run(merged.folder).config.device == "cuda:7"
+    assert merged.model().n_classes == 4
 
 
 def test_a_training_that_was_stopped_is_merged_as_it_was(tiny, tmp_path):

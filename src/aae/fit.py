@@ -239,8 +239,10 @@ def new_trainer(
     shown = train.labels if model.uses_labels else np.full_like(train.labels, -1)
     labelled = None
     if any(phase.labelled for phase in model.phases()):
-        known = train.labels >= 0
-        if known.any():
+        known = np.flatnonzero(train.labels >= 0)
+        if len(known):
+            if len(known) == 1:  # twice, as a batch of one has no statistics
+                known = known.repeat(2)
             labelled = batches(at_hand(train.images[known]), train.labels[known], config.seed + 1)
         else:  # examples that an estimator is given bit by bit: these phases are never due
             config = replace(config, classification_every=sys.maxsize)

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from aae import inference, plots
 from aae.autoencoder import Autoencoder
-from aae.data import Columns, column_distances
+from aae.data import Columns, column_distances, spread
 from aae.priors import Prior
 from aae.run import Run
 from aae.splits import Part, Splits
 
+MANIFOLDS = 20
+"""Most components of a prior that a manifold is drawn of."""
 CODES = 10_000
 """Most pictures whose codes are drawn; samples of the prior that are drawn beside any codes."""
 ROWS, SHOWN = 10_000, 1_000
@@ -138,24 +140,24 @@ def latent(
 def density(prior: Prior, steps: int = 201) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The log-density of a 2-D prior over its frame: x [g], y [g], [g, g]."""
     line = torch.linspace(-prior.limit, prior.limit, steps)
-    return line.numpy(), line.numpy(), prior.log_prob_over(line).numpy()
+    return line.numpy(), line.numpy(), prior.log_prob_over(line, line).numpy()
 
 
 def manifold(model: Autoencoder, side: int | None = None) -> dict[str, Figure]:
     """What the decoder makes of a grid of codes; one picture for each component of a mixture.
 
-    A decoder that needs a class has a style grid instead.
+    Of more than `MANIFOLDS` components, that many are drawn, evenly spaced. A decoder that needs a
+    class has a style grid instead.
     """
     if model.decodes_labels:
         return {}
     side = side or _side(model.decoder.shape)
     grids = model.prior.manifold(side)
-    names = [f"manifold-{k}" for k in range(len(grids))] if len(grids) > 1 else ["manifold"]
     return {
-        name: plots.grid(
-            inference.decode(model, codes).numpy(), columns=side, title=title(k, grids)
+        f"manifold-{k}" if len(grids) > 1 else "manifold": plots.grid(
+            inference.decode(model, grids[k]).numpy(), columns=side, title=title(k, grids)
         )
-        for k, (name, codes) in enumerate(zip(names, grids, strict=True))
+        for k in np.arange(len(grids))[spread(len(grids), MANIFOLDS)].tolist()
     }
 
 

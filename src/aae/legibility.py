@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from aae.splits import Part
 
 GENERATED = 10_000
 """Pictures generated to judge a model by."""
+MEMORY = 2**29
+"""Bytes of their pixels, above which fewer are generated, but never less than 1,000."""
 JUDGED = 2**28
 """Bytes of pictures that the judge learns from, if they do not all fit into memory."""
 
@@ -59,8 +63,13 @@ def judged(
     figures |= _samples(model, judge, generator)
     for name in ("style_accuracy", "readable", "smallest_class"):
         if name in figures:
-            errors[name] = uncertainty.of_share(figures[name], GENERATED)
+            errors[name] = uncertainty.of_share(figures[name], _generated(model))
     return figures
+
+
+def _generated(model: Autoencoder) -> int:
+    """How many pictures are generated: fewer of large ones, see `MEMORY`."""
+    return min(GENERATED, max(1000, MEMORY // (4 * math.prod(model.decoder.shape))))
 
 
 def _styles(
@@ -72,10 +81,11 @@ def _styles(
     errors: dict[str, float],
 ) -> Figures:
     """Are pictures read as what was asked for, and do those of a class vary as real ones do?"""
-    told = torch.arange(GENERATED) % model.n_classes
-    images, asked = inference.sample(model, told, GENERATED, generator), meant[told]
+    count = _generated(model)
+    told = torch.arange(count) % model.n_classes
+    images, asked = inference.sample(model, told, count, generator), meant[told]
     figures: Figures = {"style_accuracy": read_as(judge, images, asked)}
-    real = Part(dataset.test_images, dataset.test_labels).some(GENERATED)
+    real = Part(dataset.test_images, dataset.test_labels).some(count)
     pictures, labels = torch.tensor(real.images) / 255, torch.from_numpy(real.labels)
     members = [pictures[labels == label] for label in asked.unique().tolist()]
     if all(len(each) > 1 for each in members) and any((each != each[0]).any() for each in members):
@@ -86,10 +96,10 @@ def _styles(
 
 def _samples(model: Autoencoder, judge: Judge, generator: torch.Generator) -> Figures:
     """What the judge reads in random samples."""
-    images = inference.sample(model, None, GENERATED, generator)
+    images = inference.sample(model, None, count := _generated(model), generator)
     read = readable(judge, images)
     return {
         "readable": read.share,
-        "smallest_class": min(read.counts) / GENERATED,
+        "smallest_class": min(read.counts) / count,
         "classes_drawn": read.kinds,
     }

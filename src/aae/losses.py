@@ -210,7 +210,8 @@ def imbalance(
         mean: `batch_mean`, or another function that gives the same.
         slack: how uneven shares may be, in nats. Without it, the loss is 0 where they are equal.
     """
-    y = mean(y_logits.float().softmax(1))
+    # The derivative of entr at 0, where shares of float32 end up, is infinite.
+    y = mean(y_logits.float().softmax(1)).clamp_min(torch.finfo(torch.float32).tiny)
     kl: Tensor = math.log(len(y)) - torch.special.entr(y).sum()
     return F.relu(kl - slack)
 

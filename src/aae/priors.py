@@ -75,14 +75,15 @@ class Prior(ABC):
         own = parts.gather(1, labels.clamp(0)[:, None])[:, 0]
         return torch.where(labels < 0, whole, own)
 
-    def log_prob_over(self, line: Tensor) -> Tensor:
-        """Log-density over a square of codes of two dimensions, in nats: [g] → [g, g].
+    def log_prob_over(self, x: Tensor, y: Tensor) -> Tensor:
+        """Log-density over a grid of codes of two dimensions, to be looked at, in nats: [h, w].
 
         Args:
-            line: what the first dimension is along a row, and the second along a column.
+            x: the first dimension along a row, [w].
+            y: the second along a column, [h].
         """
-        codes = torch.cartesian_prod(line, line).flip(1)  # the first dimension runs fastest
-        log_p: Tensor = self.log_prob(codes).unflatten(0, (len(line), len(line)))
+        codes = torch.cartesian_prod(y, x).flip(1)  # the first dimension runs fastest
+        log_p: Tensor = self.log_prob(codes).unflatten(0, (len(y), len(x)))
         return log_p
 
     def _parts(
@@ -228,6 +229,11 @@ class Spots(Prior):
         parts = self._parts(n, labels, generator, _device(generator))
         around: Tensor = self.spread.draw(n, None, generator)
         return self.centres.to(parts.device)[parts] + around
+
+    def log_prob_over(self, x: Tensor, y: Tensor) -> Tensor:
+        """See `Prior.log_prob_over`."""
+        each = [self.spread.log_prob_over(x - at, y - up) for at, up in self.centres.cpu()]
+        return torch.stack(each).logsumexp(0) - math.log(self.components)
 
     def component_log_prob(self, z: Tensor) -> Tensor:
         """See `Prior.component_log_prob`."""

@@ -50,6 +50,7 @@ def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None
     if choose_network(config.network, run.shape) != run.network:  # an early version chose another
         config = replace(config, network=run.network)
     merged = Run.create(folder, config, dataset, run.networks)
+    merged.config = replace(config, device=str(run.device))  # the run's own may not be here
     weights, state = checkpoint.read(place)
     new = merged.new_model()
     learned = {name: w for name, w in weights.items() if not name.startswith(_MERGED)}
