@@ -86,15 +86,17 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
     def turn(name: str, steps: int) -> float:
         """Pictures a second."""
         path.read_bytes()  # what the turn before has made the system forget
-        seen, since = 0, time.perf_counter()
+        seen, forgetting, since = 0, 0.0, time.perf_counter()
         for k, batch in enumerate(islice(sources[name], steps)):
             if name.endswith("disk") and k % FORGOTTEN_EVERY == 0:
+                before = time.perf_counter()
                 forget(path, pictures)
+                forgetting += time.perf_counter() - before
             step(batch, partial(next, sources[name]), config.warmup, generator)
             seen += len(batch.x)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return seen / (time.perf_counter() - since)
+        return seen / (time.perf_counter() - since - forgetting)
 
     step.prepare(0, config.warmup)
     for name in sources:
@@ -105,7 +107,9 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
             speeds[name].append(turn(name, STEPS))
     for name, found in speeds.items():
         ratio = statistics.median(found) / statistics.median(speeds["memory"])
-        print(f"{name:30} {statistics.median(found):10,.0f} pictures/s   {ratio:.3f}")
+        single = [own / other for own, other in zip(found, speeds["memory"], strict=True)]
+        print(f"{name:30} {statistics.median(found):10,.0f} pictures/s   {ratio:.3f} "
+              f"(single turns {min(single):.2f} to {max(single):.2f})")  # fmt: skip
 
 
 if __name__ == "__main__":
