@@ -182,6 +182,21 @@ class TestEncode:
         expected = inference.encode(basic_run.model(), digits.test_images).mean.numpy()
         assert np.array_equal(np.load(out), expected)
 
+    def test_rows_of_the_own_file_have_columns_that_were_not_learned(
+        self, run, tiny, tmp_path, no_pictures
+    ):
+        rng, data, out = np.random.default_rng(0), tmp_path / "rows.npy", tmp_path / "codes.npy"
+        np.save(data, np.c_[rng.normal(size=(60, 3)), np.arange(60) % 2])
+        config = tiny(data=str(data), ignore_columns=("1",), label_column="3", epochs=1)
+        made = fit(config, tmp_path / "run")
+        args = "encode", made.folder, data, "--out", out
+        assert run(*args)[0] == 0
+        assert np.load(out).shape == (60, 2)
+        np.save(data, np.c_[np.load(data), np.zeros(60)])
+        code, _, err = run(*args)
+        assert code == 2
+        assert "rows have 5 values, and those learned from 4" in err
+
     def test_codes_of_an_embedding_are_its_places(self, run, tiny, tmp_path, digits, no_pictures):
         made = fit(tiny(model="embed", labels=100, epochs=1), tmp_path / "run")
         out = tmp_path / "codes.npy"

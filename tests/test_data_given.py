@@ -224,6 +224,16 @@ def test_items_of_one_part_are_examples():
     assert same(dataset_of(TensorDataset(pictures)), dataset_of(PICTURES))
 
 
+def test_items_may_be_lists():
+    assert same(dataset_of((PICTURES / 255).tolist()), dataset_of(PICTURES / 255))
+    colours = [[each, each, each] for each in PICTURES]
+    assert dataset_of(colours).shape == (3, 8, 8)
+
+
+def test_numbers_one_by_one_are_rows():
+    assert same(dataset_of([(x,) for x in ROWS[:, 0].tolist()]), dataset_of(ROWS[:, :1]))
+
+
 def test_bfloat16_is_read():
     rows = torch.tensor(ROWS).bfloat16()
     assert same(dataset_of(rows), dataset_of(rows.float()))
@@ -344,7 +354,7 @@ class Streamed:
         (TensorDataset(*[torch.tensor(ROWS)] * 3), {}, "an item of the data set has 3 parts"),
         (Streamed(), {}, "a streamed data set is read in order alone: load it without"),
         (ROWS, {"labels": LABELS.astype(np.uint64) + 2**63}, "a label is 92233720368547758"),
-        (ROWS, {"test": np.zeros((5, 4))}, "rows have 4 values, and 3 are needed"),
+        (ROWS, {"test": np.zeros((5, 4))}, "rows have 4 values, and those learned from 3"),
         (ROWS, {"labels": LABELS, "test_labels": LABELS}, "test_labels are given without a test"),
         ({"x": [1, 2]}, {"labels": [0, 1], "reading": TableReading("x")}, "in the column 'x', too"),
     ],

@@ -36,7 +36,7 @@ def test_split_rounds_up_where_most_is_left_over():
     st.integers(0, 99),
 )
 @example([0, 0, 0, 1, 2], 1 / 3, 0)  # class 0 gives one more than its part, as 1 and 2 have one
-def test_split_rounds_each_class_to_a_neighbour(labels, share, seed):
+def test_split_takes_each_class_s_part_but_for_one(labels, share, seed):
     labels = np.array(labels, dtype=np.int64)
     train, validation = split_validation(labels, share, seed)
     assert len(validation) == round(share * len(labels))

@@ -137,6 +137,7 @@ def test_columns_are_ignored_and_taken_for_categories(tmp_path):
         (",b\n1,2\n", {}, "column 0 has no name: .*index=False"),
         ("a,a\n1,2\n", {}, "two columns are called 'a'"),
         ("a, a\n1,2\n", {}, "two columns are called 'a'"),
+        ("0,1\n1,2\n", {}, r"numbers in its first line, .*names: 0, 1"),
         ("1,2\n1,2\n", {}, r"numbers in its first line, .*names: 1, 2"),
         ("1.5,2\n1,2\n", {}, r"numbers in its first line, .*names: 1.5, 2"),
         ("a,b\n" + "1,x\n" * 9, {"label_column": "b"}, "'b' has one class, 'x'"),

@@ -174,6 +174,7 @@ def test_a_run_goes_there_and_comes_back(server, tiny_run, run, digits):
 def test_another_run_takes_the_place_of_one_that_is_there(server, tiny_run, tiny, tmp_path, digits):
     hub.push(tiny_run, "me/digits")
     server.repositories["me/digits"]["notes.txt"] = b"mine"
+    server.repositories["me/digits"]["figures/manifold-7.png"] = b"old"
     shorter = fit(tiny(epochs=1, seed=3), tmp_path / "shorter", dataset=digits)
     hub.push(shorter, "me/digits")
     files = server.repositories["me/digits"]
@@ -181,6 +182,7 @@ def test_another_run_takes_the_place_of_one_that_is_there(server, tiny_run, tiny
         "epoch-0001"
     }
     assert files["notes.txt"] == b"mine"
+    assert "figures/manifold-7.png" not in files
     there, pictures = aae.load("hf:me/digits"), digits.test_images[:20]
     assert np.array_equal(there.transform(pictures), aae.load(shorter.folder).transform(pictures))
 

@@ -96,7 +96,7 @@ def test_one_trained_on_a_gpu_is_merged_where_there_is_none(nine, tmp_path, no_p
     about["config"]["device"] = "cuda:7"
     (folder / "config.json").write_text(json.dumps(about))
     merged = regroup(Run(folder), 4, tmp_path / "merged")
-    assert Run(merged.folder).config.device == "cuda:7"
+    assert merged.config.device == Run(merged.folder).config.device == "cuda:7"
     assert merged.model().n_classes == 4
 
 

@@ -149,6 +149,10 @@ def test_a_data_set_that_changed_is_refused(tiny, numbered, tmp_path, monkeypatc
     [
         ({"classes": ("b", "a", "c", "d")}, "the classes of .* was made: a, b, c, d; now: b, a, c"),
         (
+            {"classes": ("a", "b", "c", "e")},
+            "the classes of .* was made: 4, … b, c, d; now: 4, … b, c, e; bring",
+        ),
+        (
             {"classes": (), "train_labels": np.full(200, -1), "test_labels": np.full(40, -1)},
             "the classes of .* was made: a, b, c, d; now: none; bring back",
         ),

@@ -197,8 +197,8 @@ def _files(folder: Path, names: Iterable[str], ending: str) -> list[Path]:
     for name in ("encoder", "decoder", "classifier", "clusters"):
         if (other := folder / f"{name}.{ending}") not in files and other.exists():
             raise ValueError(
-                f"{folder} holds {other.name}, and this run has no {name}: take another folder "
-                "(--out), or remove that file"
+                f"{folder} holds {other.name} of another run, which would stay beside these: take "
+                "another folder (--out), or remove that file"
             )
     return files
 

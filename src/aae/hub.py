@@ -208,7 +208,7 @@ def push(run: Run, name: str, *, private: bool | None = None, license: str | Non
                 private=private,
                 commit_message=f"aae push: {run.config.recipe}",
                 # A checkpoint of a run that was there before could be taken for this one's.
-                delete_patterns=list(TAKEN),
+                delete_patterns=[*TAKEN, "figures/*.png"],
             )
         )
 

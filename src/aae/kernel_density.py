@@ -163,7 +163,7 @@ class KernelDensity(Prior):
         """
         weights = 1 / (self.components * torch.tensor(self.counts, dtype=torch.float64))
         shares = weights.repeat_interleave(torch.tensor(self.counts))
-        widths = [max(self.bandwidth, float(line.diff().abs().max())) for line in (x, y)]
+        widths = [max(self.bandwidth, *line.diff().abs().tolist()) for line in (x, y)]
         total = torch.zeros(len(y), len(x), dtype=torch.float64)
         rows = max(1, _AT_ONCE // max(len(x), len(y)))
         for points, share in zip(self.points.split(rows), shares.split(rows), strict=True):

@@ -76,12 +76,13 @@ class Prior(ABC):
         return torch.where(labels < 0, whole, own)
 
     def log_prob_over(self, x: Tensor, y: Tensor) -> Tensor:
-        """Log-density over a grid of codes of two dimensions, to be looked at, in nats: [h, w].
+        """Log-density of a 2-D prior over a grid, to be looked at, in nats: [h, w].
 
         Args:
-            x: the first dimension along a row, [w].
-            y: the second along a column, [h].
+            x: the first dimension along a row, [w], on the CPU.
+            y: the second along a column, [h], on the CPU.
         """
+        assert self.dim == 2
         codes = torch.cartesian_prod(y, x).flip(1)  # the first dimension runs fastest
         log_p: Tensor = self.log_prob(codes).unflatten(0, (len(y), len(x)))
         return log_p

@@ -65,4 +65,5 @@ def regroup(run: Run, clusters: int, folder: Path | str, *, data_dir: str | None
         checkpoint.write(merged.checkpoints, trainer.model, trainer.state())
         with Recorder(merged, trainer.progress) as recorder:
             Painter(merged, splits, recorder).draw(trainer)
+    merged.config = config
     return merged

@@ -78,7 +78,7 @@ class Run:
         """Make a new run folder.
 
         Raises:
-            ValueError: the folder holds something already; or see `refuse_misfit`.
+            ValueError: the folder holds something already; or see `refuse_unfit`.
         """
         data = {
             "shape": dataset.shape,
@@ -88,7 +88,7 @@ class Run:
             "columns": dataset.columns and dataset.columns.to_json(),
         }
         networks = networks.of(config)
-        refuse_misfit(config, dataset, networks)
+        refuse_unfit(config, dataset, networks)
         return cls.write(folder, config, data, networks)
 
     @classmethod
@@ -178,9 +178,13 @@ class Run:
         for what in ("shape", "classes"):
             now, then = getattr(dataset, what), getattr(self, what)
             if now != then:
+                pairs = zip(now, then, strict=False)
+                same = next(
+                    (k for k, (a, b) in enumerate(pairs) if a != b), min(len(now), len(then))
+                )
                 raise ValueError(
                     f"the {what} of {self.config.data} when {self.folder} was made: "
-                    f"{_short(then)}; now: {_short(now)}; bring back what it was"
+                    f"{_short(then, same)}; now: {_short(now, same)}; bring back what it was"
                 )
         return dataset
 
@@ -288,7 +292,7 @@ class Run:
         return records
 
 
-def refuse_misfit(config: Config, dataset: Dataset, networks: Networks = OURS) -> None:
+def refuse_unfit(config: Config, dataset: Dataset, networks: Networks = OURS) -> None:
     """Refuse a config of which no model for these data can be made, before there is a folder.
 
     Raises:
@@ -322,8 +326,11 @@ def _can_go_on(folder: Path) -> bool:
         return any(folder.glob("*/config.json"))
 
 
-def _short(values: tuple[object, ...]) -> str:
-    return shorten(", ".join(map(str, values)), 100, placeholder=" …") or "none"
+def _short(values: tuple[object, ...], same: int) -> str:
+    """Values in words, from the first ones of which many are the same elsewhere."""
+    first = max(0, same - 2)
+    shown = shorten(", ".join(map(str, values[first:])), 100, placeholder=" …")
+    return f"{len(values)}, … {shown}" if first else shown or "none"
 
 
 def versions() -> dict[str, str]:

@@ -271,3 +271,119 @@ def test_regions_hold_their_share_of_the_prior(visit, semi):
     # For a Gaussian they are at one, two and three standard deviations.
     assert levels[0] == pytest.approx(np.exp(-np.array([9, 4, 1]) / 2), rel=0.03)
     assert levels[1] == [pytest.approx(2, rel=1e-5)]
+
+
+def test_of_two_pictures_the_later_one_is_shown_however_long_the_first_takes(
+    visit, semi, test_part
+):
+    seen, image = visit(semi), test_part.images[7, 0]
+    large = np.random.default_rng(0).integers(256, size=(2400, 2400), dtype=np.uint8)
+    for given in (large, image):
+        seen.page.evaluate(DROP, [png(given), "image/png"])
+    seen.page.wait_for_selector("#own:visible")
+    seen.page.wait_for_timeout(1500)
+    seen.wait_for("#own figure:nth-of-type(1) canvas", image / 255)
+    seen.page.evaluate(DROP, [png(large), "image/png"])
+    seen.start_over()
+    seen.page.wait_for_timeout(1500)
+    assert seen.page.locator("#own").is_hidden()
+
+
+def test_what_is_cleared_does_not_come_back(visit, semi):
+    seen = visit(semi)
+    seen.page.locator("#plot").focus()
+    for key in ("]", "i", "Shift+ArrowLeft", "i", "Escape"):
+        seen.page.keyboard.press(key)
+    seen.page.wait_for_timeout(300)
+    assert seen.page.locator("#strip").is_hidden()
+    assert seen.text("#here-name") == "Decoded as 0"
+
+
+def test_a_place_that_is_chosen_is_in_the_window(visit, semi):
+    seen = visit(semi)
+    seen.page.locator("#plot").focus()
+    for _ in range(12):
+        seen.page.keyboard.press("Shift+ArrowRight")
+    for _ in range(6):
+        seen.page.keyboard.press("+")
+    before = seen.page.evaluate("document.querySelector('#base').toDataURL()")
+    seen.page.keyboard.press("Escape")  # puts the cross at the origin
+    assert seen.page.evaluate("document.querySelector('#base').toDataURL()") != before
+    seen.page.keyboard.press("0")
+
+
+def test_a_second_finger_does_not_move_the_place(visit, semi):
+    seen = visit(semi)
+    before = seen.text("#where")
+    for primary in (False, True):
+        seen.page.evaluate(
+            """(isPrimary) => {
+              const plot = document.querySelector("#plot"), box = plot.getBoundingClientRect();
+              plot.dispatchEvent(new PointerEvent("pointermove", {
+                isPrimary, pointerType: "touch", clientX: box.left + 99, clientY: box.top + 99,
+              }));
+            }""",
+            primary,
+        )
+        assert (seen.text("#where") == before) is not primary
+
+
+def test_a_file_can_be_chosen_again(visit, semi, test_part, tmp_path):
+    seen = visit(semi)
+    (tmp_path / "mine.png").write_bytes(base64.b64decode(png(test_part.images[7, 0])))
+    for _ in range(2):
+        seen.page.set_input_files("#file", tmp_path / "mine.png")
+        seen.page.wait_for_selector("#own:visible")
+        assert seen.page.evaluate("document.querySelector('#file').value") == ""
+        seen.start_over()
+
+
+def test_what_was_asked_during_a_failure_is_done(visit, semi):
+    done = visit(semi).page.evaluate(
+        """async () => {
+          const { Newest } = await import(new URL("networks.js", location)), done = [];
+          const newest = new Newest(async (k) => {
+            await null;
+            if (k === 1) throw new Error("no");
+            done.push(k);
+          });
+          const first = newest.ask(1).catch((error) => error.message);
+          newest.ask(2);
+          return [await first, done];
+        }"""
+    )
+    assert done == ["no", [2]]
+
+
+def test_a_page_that_is_served_does_not_ask_for_a_server(visit, semi):
+    assert visit(semi).page.locator("#served").count() == 0
+
+
+def test_what_scrolls_out_of_sight_is_not_saved(visit, semi):
+    seen = visit(semi)
+    red = seen.page.evaluate(
+        """async () => {
+          const { snapshot } = await import(new URL("save.js", location));
+          const box = document.createElement("div"), word = document.createElement("p");
+          box.className = "sliders";
+          box.style.cssText = "position: absolute; left: 0; top: 0; width: 90px; max-height: 9px";
+          word.style.cssText = "margin: 60px 0 0; color: #f00; font-weight: 700";
+          word.dataset.ink = "";
+          word.textContent = "████";
+          box.append(word);
+          document.body.append(box);
+          const drawn = await createImageBitmap(await snapshot());
+          box.style.maxHeight = "none";
+          const whole = await createImageBitmap(await snapshot());
+          box.remove();
+          return [drawn, whole].map((image) => {
+            const copy = new OffscreenCanvas(image.width, image.height).getContext("2d");
+            copy.drawImage(image, 0, 0);
+            const { data } = copy.getImageData(0, 0, 300, 300);
+            let count = 0;
+            for (let i = 0; i < data.length; i += 4) count += data[i] > 250 && data[i + 1] < 5;
+            return count;
+          });
+        }"""
+    )
+    assert red[0] == 0 < red[1]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import mimetypes
 import shutil
 import signal
 import socket
@@ -44,6 +45,10 @@ class TestServer:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert ask("GET", "/main.js")[1]["Content-Type"].startswith("text/javascript")
         assert ask("HEAD", "/encoder.onnx")[0] == 200
+
+    def test_scripts_are_scripts_whatever_the_system_says(self, ask, monkeypatch):
+        monkeypatch.setitem(mimetypes.types_map, ".js", "text/plain")
+        assert ask("GET", "/main.js")[1]["Content-Type"].startswith("text/javascript")
 
     @pytest.mark.parametrize(
         "name", ["evil.example", "evil.example:80", "127.0.0.1.evil.example:1"]

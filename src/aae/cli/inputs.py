@@ -116,7 +116,7 @@ def _is_read(place: Path, source: Path) -> bool:
     from aae.data import labels_beside
 
     # Any .npy file makes its folder one of such files; a .csv file in a folder is never read.
-    own = source, labels_beside(source)
+    own = {source} | ({labels_beside(source)} if source.suffix == ".npy" else set())
     return place in own or (place.parent == source and place.suffix == ".npy")
 
 
@@ -151,7 +151,8 @@ def _all(run: Run, path: Path) -> Examples:
             f"{run.folder} learned {'a table' if run.columns else 'other examples'}"
         )
     if run.columns is not None:
-        return open_rows(path, run.columns)
+        label, ignored = run.config.label_column, run.config.ignore_columns
+        return open_rows(path, run.columns, (*ignored, *([label] if label else [])))
     if packed is None:
         return (open_folder if holds_files(path) else open_pictures)(path, run.shape)
     _refuse_other(packed.shape[1:], str(path), run)

@@ -163,8 +163,6 @@ class Columns:
                 missing where that is refused, or an unknown category.
         """
         given = by_name(table)
-        if isinstance(table, np.ndarray) and not table.dtype.names:
-            refuse_other_width(len(given), len(self.blocks))
         if lacking := [block.name for block in self.blocks if block.name not in given]:
             raise ValueError(
                 f"the table has no column {lacking[0]!r}; it has {', '.join(given)}, and "
@@ -218,12 +216,12 @@ class Columns:
         """
         blocks = (Block(**{**b, "categories": tuple(b["categories"])}) for b in values["blocks"])
         made = cls(tuple(blocks), values["missing"])
-        if not made._is_sound():
+        if not made._fills_a_row():
             raise ValueError("these are no columns")
         return made
 
-    def _is_sound(self) -> bool:
-        """Whether `of` could have made it: the parts are of their types, and fill a row."""
+    def _fills_a_row(self) -> bool:
+        """Whether `of` could have made it: the blocks are sound, and fill a row."""
         if self.missing not in ("refuse", "impute") or not all(map(_is_sound, self.blocks)):
             return False
         at = {"numeric": 0, "categorical": int(self.masks.stop)}
@@ -232,16 +230,6 @@ class Columns:
                 return False
             at[block.kind] += block.width
         return 0 < len(self.blocks) == len({block.name for block in self.blocks})
-
-
-def refuse_other_width(given: int, needed: int) -> None:
-    """Refuse rows of another width than those learned from, where columns have no names.
-
-    Raises:
-        ValueError: they are.
-    """
-    if given != needed:
-        raise ValueError(f"rows have {given} values, and {needed} are needed")
 
 
 def _is_sound(block: Block) -> bool:

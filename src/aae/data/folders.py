@@ -209,16 +209,18 @@ class _Folder:
 
     @property
     def names(self) -> Iterator[str]:
-        above: dict[Path, set[Path]] = {self.place: set()}  # the folders on the way to each
+        linked: set[Path] = set()  # folders that a link led to: in these no further one is followed
         for name, inner, files in os.walk(self.place, followlinks=True):
-            folder = Path(name)
-            way = above.pop(folder) | {folder.resolve()}
-            # A link back to one of them would be followed for ever.
-            inner[:] = (
-                each for each in inner
-                if not each.startswith(".") and (folder / each).resolve() not in way
-            )  # fmt: skip
-            above |= {folder / each: way for each in inner}
+            folder, there = Path(name), [each for each in inner if not each.startswith(".")]
+            inner.clear()
+            for path in (folder / each for each in there):
+                if path.is_symlink():
+                    if folder in linked or folder.resolve().is_relative_to(path.resolve()):
+                        continue  # the way back, or out of the place
+                    linked.add(path)
+                elif folder in linked:
+                    linked.add(path)
+                inner.append(path.name)
             for file in filter(_is_picture, files):
                 yield (folder / file).relative_to(self.place).as_posix()
 

@@ -16,7 +16,15 @@ from aae.data.dataset import Dataset
 from aae.data.decoding import UnreadableError, is_grey, pixels_of
 from aae.data.npy import labels_beside, map_array, read_archive
 from aae.data.splits import split_test
-from aae.data.tables import PLAINLY, SUFFIXES, TableReading, from_table, read_table, take
+from aae.data.tables import (
+    PLAINLY,
+    SUFFIXES,
+    TableReading,
+    from_table,
+    read_table,
+    refuse_unknown,
+    take,
+)
 
 _NAMES = {
     "x": ("x", "X", "x_train", "X_train", "data"),
@@ -135,12 +143,14 @@ def open_packed(place: Path) -> NDArray[np.uint8] | None:
     return _pictures(x, str(place))
 
 
-def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
+def open_rows(place: Path, columns: Columns, beside: Iterable[str] = ()) -> NDArray[np.float32]:
     """All rows of a file, by columns that were learned from another; see `Columns.encode`.
 
     Args:
         place: a CSV or Parquet file; or a ``.npz`` with an array ``x``, or a ``.npy``.
         columns: the columns.
+        beside: other columns that an array may have, such as that of labels: a further one would
+            shift those that were learned.
 
     Raises:
         ValueError: the file cannot be read, or has other columns.
@@ -148,6 +158,9 @@ def open_rows(place: Path, columns: Columns) -> NDArray[np.float32]:
     words = (b.name for b in columns.blocks if any(isinstance(k, str) for k in b.categories))
     table = read_table(place, words) if place.suffix.lower() in SUFFIXES else _arrays(place)["x"]
     try:
+        if isinstance(table, np.ndarray) and not table.dtype.names and table.ndim == 2:
+            known = {*beside, *(block.name for block in columns.blocks)}
+            refuse_unknown(map(str, range(table.shape[1])), known)
         return columns.encode(table)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
@@ -262,17 +275,16 @@ def _of_hub(data: Any, labels: Any, column: str | None) -> _Given:
 def _of_items(data: Any, labels: Any) -> _Given:
     """What a map-style data set holds, its items requested one by one."""
     items, own = [data[k] for k in range(len(data))], []
-    parts = len(items[0]) if isinstance(items[0], (tuple, list)) else 0
-    if parts == 2:
+    if isinstance(items[0], (tuple, list)) and len(items[0]) == 2:
         own = [as_array(label) for _, label in items]
         items = [example for example, _ in items]
-    elif parts == 1 and isinstance(items[0], tuple):  # of torch's TensorDataset without labels
-        items = [example for (example,) in items]
-    elif parts and any(np.ndim(as_array(part)) for part in items[0]):
-        raise ValueError(
-            f"an item of the data set has {parts} parts: an item is an example, or an example and "
-            "its label"
-        )
+    elif isinstance(items[0], tuple) and items[0] and np.ndim(as_array(items[0][0])):
+        if len(items[0]) > 1:
+            raise ValueError(
+                f"an item of the data set has {len(items[0])} parts: an item is an example, or an "
+                "example and its label"
+            )
+        items = [example for (example,) in items]  # of torch's TensorDataset without labels
     found = _labels(own or None if labels is None else labels, len(items))
     named = labels is None or (own and _are(labels, own))
     classes = tuple(map(str, getattr(data, "classes", None) or ())) if named else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.columns import MOST_CATEGORIES, Columns, Missing, refuse_other_width
+from aae.data.columns import MOST_CATEGORIES, Columns, Missing
 from aae.data.dataset import Dataset
 from aae.data.frames import Series, by_name
 from aae.data.parquet import read_parquet
@@ -115,7 +115,7 @@ def from_table(
             train = columns.encode(features), labels
             others, column = _parts(test, reading)
             if all(isinstance(each, np.ndarray) for each in (table, test)):  # none has names
-                refuse_other_width(len(others), len(features))
+                refuse_unknown(others, features)
             rows = columns.encode(others)
             if column is not None:
                 test_labels = _numbers(column, classes)
@@ -282,8 +282,8 @@ def _check_header(place: Path, names: list[str]) -> None:
     plain = Counter(re.sub(r"_duplicated_\d+$", "", name) for name in names)
     if twice := [name for name, count in plain.items() if count > 1]:
         raise ValueError(f"{place}: two columns are called {twice[0]!r}")
-    if names == [str(k) for k in range(len(names))]:  # as columns without names are called
-        return
+    if len(names) > 2 and names == [str(k) for k in range(len(names))]:
+        return  # as columns without names are called; two might be a row
     numbers = [name for name in names if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", name)]
     if len(numbers) == len(names) or any(not name.isdecimal() for name in numbers):
         raise ValueError(
@@ -301,6 +301,17 @@ def _parts(table: object, reading: TableReading) -> tuple[dict[str, Series], Ser
     if not features:
         raise ValueError("no column is left to learn from")
     return features, labels
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse columns, called by their numbers, of rows that are wider than those learned from.
+
+    Raises:
+        ValueError: there are such.
+    """
+    names = list(given)
+    if any(name not in known for name in names):
+        raise ValueError(f"rows have {len(names)} values, and those learned from {len(known)}")
 
 
 def take(features: dict[str, T], name: str) -> T:

@@ -41,18 +41,22 @@ def summarise(
         - ``figures``: for each figure that all runs have, its ``mean`` and ``std``, the sample
           standard deviation (None for a single run).
         - ``runs``: by name, what `aae.evaluate.evaluate` gave.
-        - ``failed``: by name, why a run could not be measured, such as data that are gone.
+        - ``failed``: by name, why a run could not be measured, such as data that are gone, or its
+          report not written.
     """
     measured: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
     for name, run in runs.items():
         try:
             figures = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
-            write_report(run, figures)
         except (ValueError, OSError) as error:
             failed[name] = f"not measured: {error}"
-        else:
-            measured[name] = figures
+            continue
+        measured[name] = figures
+        try:
+            write_report(run, figures)
+        except OSError as error:
+            failed[name] = f"its report was not written: {error}"
     summary = {
         "split": split, "figures": spread(list(measured.values())), "runs": measured,
         "failed": failed,

@@ -17,7 +17,7 @@ from aae.progress import News
 from aae.replicas.outcome import Outcome, Stopped
 from aae.replicas.processes import in_processes
 from aae.replicas.together import in_step
-from aae.run import Run, refuse_misfit, refuse_used
+from aae.run import Run, refuse_unfit, refuse_used
 from aae.splits import Splits, data_of
 from aae.training.device import choose_device
 
@@ -67,8 +67,9 @@ def fit(
     data = {source: dataset or data_of(config) for source, config in sources.items()}
     for config in configs.values():  # refuses before there is a folder
         Splits.to_train(config, data[config.source])
-        refuse_misfit(config, data[config.source])
         choose_device(config.device)
+    for config in {config.of_any_seed: config for config in configs.values()}.values():
+        refuse_unfit(config, data[config.source])
     for name, config in configs.items():
         own = data[config.source]
         Run.create(folder / name, of_data(config, own), own)

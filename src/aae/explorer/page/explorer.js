@@ -220,8 +220,10 @@ export class Explorer {
   async take(file) {
     $("trouble").hidden = true;
     const turn = this.taking = {};
-    const { x, border } = await read(file, this.about.shape);
+    const found = await read(file, this.about.shape).catch((error) => ({ error }));
     if (this.taking !== turn) return; // another was given meanwhile, or none
+    if (found.error) throw found.error;
+    const { x, border } = found;
     const ground = this.about.border;
     // If it is neither black nor white, as in photographs, it tells nothing: the user may invert.
     if (ground < PLAIN || ground > 1 - PLAIN) $("invert").checked = Math.abs(border - ground) > Math.abs(1 - border - ground);
