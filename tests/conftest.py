@@ -145,6 +145,14 @@ def tiny_run(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def basic_run(tiny, tmp_path_factory):
+    """A run of a model without classes, and without pictures; only for reading."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aae.fit.Painter", lambda *args: Observer())
+        return fit(tiny(recipe="gaussian", epochs=1), tmp_path_factory.mktemp("runs") / "basic")
+
+
+@pytest.fixture(scope="session")
 def tiny_site(tiny_run, tmp_path_factory):
     """The explorer of that run, as a folder; only for reading."""
     return site.write(tiny_run, tmp_path_factory.mktemp("explorer") / "site")
