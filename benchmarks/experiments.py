@@ -96,7 +96,7 @@ def work(job: tuple[str, str, Config]) -> str:
     measured |= {"seconds": whole, "versions": versions(), "config": config.to_json()}
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps(measured, indent=1) + "\n")
-    return f"{name}: {measured['health']}, {seconds:.0f} s{' since it went on' * resumed}"
+    return f"{name}: {measured['health']}, {seconds:.0f} s{' since it went on' if resumed else ''}"
 
 
 PUBLISHED = {

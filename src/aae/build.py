@@ -48,7 +48,7 @@ def build(
     config: Config,
     shape: Sequence[int],
     n_classes: int,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     networks: Networks = OURS,
     columns: Columns | None = None,
 ) -> Autoencoder:
@@ -58,7 +58,7 @@ def build(
         config: the config.
         shape: (channels, height, width) of a picture, or (d,) of a row of features.
         n_classes: classes of the data's labels.
-        generator: source of the initial weights, on the CPU.
+        generator: source of the initial weights, on the CPU; None draws none.
         networks: the user's own, in place of ours, and the prior, if it is the user's own.
         columns: what the cells of a row stand for, if the data are a table.
 
@@ -81,7 +81,8 @@ def build(
     with torch.random.fork_rng(devices=[]):
         nouns = _Nouns(config, tuple(shape), n_classes, networks, columns)
         model = VARIANTS[config.model](nouns)
-    initialise(model, config.init, generator)
+    if generator is not None:
+        initialise(model, config.init, generator)
     narrow = config.prior in ("gaussian", "uniform") and networks.prior is None
     if config.init == "centred" and narrow:
         _narrow(model, config.latent_dim, config.prior_std)

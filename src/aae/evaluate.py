@@ -118,8 +118,7 @@ def evaluate(
     errors["prior_distance"] = match.error
     figures |= _classes(model, codes, part)
     meant = None if model.finds_clusters else torch.arange(model.n_classes)
-    held = splits.validation.some(MEASURED)
-    if model.finds_clusters and (held.labels >= 0).any():
+    if model.finds_clusters and ((held := splits.validation.some(MEASURED)).labels >= 0).any():
         names = _cluster_names(model, held)
         meant = names["confident"]
         if (part.labels >= 0).any():

@@ -298,8 +298,8 @@ def refuse_unfit(config: Config, dataset: Dataset, networks: Networks = OURS) ->
     Raises:
         ValueError: see `aae.build.build`.
     """
-    n_classes, columns = len(dataset.classes), dataset.columns
-    build(config, dataset.shape, n_classes, torch.Generator(), networks, columns)
+    # Not on torch's meta device, which takes half a second to import.
+    build(config, dataset.shape, len(dataset.classes), None, networks, dataset.columns)
 
 
 def refuse_used(folder: Path) -> None:

@@ -18,24 +18,26 @@ if TYPE_CHECKING:
     from aae.replicas.outcome import Outcome
 
 
-def begin_many(config: Config, count: int, folder: Path, *, json: bool = False) -> int:
+def begin_many(config: Config, count: int, out: Path | None, *, json: bool = False) -> int:
     """Train a config with several seeds, showing progress and results.
 
     Args:
         config: the config; its seed is the first.
         count: how many seeds.
-        folder: the folder of run folders to create.
+        out: the folder of run folders to create; None for `aae.cli.training.own_folder`.
         json: see `aae.cli.training.watched`.
 
     Returns:
         The exit code: 1 if a replica failed.
     """
     from aae.cli.inputs import loaded
+    from aae.cli.training import own_folder
     from aae.data import Stored
     from aae.replicas import training
 
     configs = training.seeds(config, count)
     dataset = loaded(config)
+    folder = out or own_folder(config)
     # Processes map files again: they would be sent what is in them.
     handed = None if isinstance(dataset.train_images, Stored) else dataset
     return _watched(

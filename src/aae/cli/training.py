@@ -60,8 +60,7 @@ def train(args: Sequence[str]) -> int:
         _refuse_several("--seeds trains its runs in processes of their own")
         from aae.cli.replicas import begin_many
 
-        folder = flags.out or _folder(Path("runs"), name)
-        return begin_many(flags.config, flags.seeds, folder, json=flags.json)
+        return begin_many(flags.config, flags.seeds, flags.out, json=flags.json)
     return begin(flags.config, flags.out, json=flags.json)
 
 
@@ -70,15 +69,14 @@ def begin(config: Config, out: Path | None, *, json: bool = False) -> int:
 
     Args:
         config: the config.
-        out: the folder; None takes the first free one in ``runs``, named after the recipe.
+        out: the folder; None for `own_folder`.
         json: see `watched`.
     """
     from aae.cli.inputs import loaded
     from aae.fit import fit
 
     dataset = loaded(config)
-    # Only now, as another training may have taken a name while the data were read.
-    folder = out or _folder(Path("runs"), config.recipe)
+    folder = out or own_folder(config)
     return watched(
         folder, lambda observers: fit(config, folder, observers, dataset=dataset), json=json
     )
@@ -88,6 +86,14 @@ def free(folder: Path, name: str) -> Path:
     """The first of ``name-1``, ``name-2``, … in a folder that does not exist yet."""
     places = (folder / f"{name}-{n}" for n in itertools.count(1))
     return next(place for place in places if not place.exists())
+
+
+def own_folder(config: Config) -> Path:
+    """The first free folder in ``runs``, named after the recipe.
+
+    It is chosen once the data are read, as another training may take a name meanwhile.
+    """
+    return _folder(Path("runs"), config.recipe)
 
 
 def _folder(parent: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aae.data.checks import as_int64, numbered
+from aae.data.checks import as_int64, numbered, refuse_one_class
 from aae.data.dataset import Dataset
 from aae.data.npy import LABELS, labels_beside, map_array
 from aae.data.splits import split_test
@@ -40,6 +40,7 @@ def load_arrays(path: Path) -> Dataset:
         test_images, test_labels = images[is_test], labels[is_test]
         images, labels = images[~is_test], labels[~is_test]
     names = numbered(str(path), labels, test_labels)
+    refuse_one_class(str(path), names)
     return Dataset(path.stem, names, images, labels, test_images, test_labels)
 
 

@@ -22,7 +22,7 @@ def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
         labels: int64 [n] each, -1 where there is none.
 
     Raises:
-        ValueError: there are more classes than examples, or there is only one.
+        ValueError: there are more classes than examples.
     """
     count = 1 + max((int(part.max(initial=-1)) for part in labels), default=-1)
     if count > (examples := sum(map(len, labels))):
@@ -30,9 +30,7 @@ def numbered(name: str, *labels: NDArray[np.int64]) -> tuple[str, ...]:
             f"{name}: labels go up to {count - 1}, and there are {examples} examples: number the "
             "classes 0, 1, 2 and so on, without gaps"
         )
-    classes = tuple(str(k) for k in range(count))
-    refuse_one_class(name, classes)
-    return classes
+    return tuple(str(k) for k in range(count))
 
 
 def refuse_one_class(name: str, classes: Sequence[str]) -> None:

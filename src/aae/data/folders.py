@@ -214,11 +214,10 @@ class _Folder:
             folder, there = Path(name), [each for each in inner if not each.startswith(".")]
             inner.clear()
             for path in (folder / each for each in there):
-                if path.is_symlink():
-                    if folder in linked or folder.resolve().is_relative_to(path.resolve()):
-                        continue  # the way back, or out of the place
-                    linked.add(path)
-                elif folder in linked:
+                within, leads = folder in linked, path.is_symlink()
+                if leads and (within or folder.resolve().is_relative_to(path.resolve())):
+                    continue  # the way back, or out of the place
+                if leads or within:
                     linked.add(path)
                 inner.append(path.name)
             for file in filter(_is_picture, files):
