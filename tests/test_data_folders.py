@@ -349,8 +349,12 @@ def test_names_in_a_zip_point_nowhere(tmp_path):
             content = save(tmp_path / "a.png").read_bytes()
             packed.writestr(f"{tmp_path}/out/{k}.png", content)
             packed.writestr(f"../out/{k}.png", content)
-    assert all(name.startswith("/") for name in names_in(tmp_path / "a.zip"))
-    assert len(load(str(tmp_path / "a.zip")).train_labels) == 9
+    names = names_in(tmp_path / "a.zip")
+    assert {f"out/{k}.png" for k in range(10)} < {*names}
+    assert len(names) == 20
+    assert not any(name.startswith(("/", "..")) for name in names)
+    data = load(str(tmp_path / "a.zip"))
+    assert len(data.train_labels) + len(data.test_labels) == 20
     assert not (tmp_path / "out").exists()
     assert not (tmp_path.parent / "out").exists()
 

@@ -188,6 +188,13 @@ def test_numbers_are_numbers_however_they_are_written(tmp_path, text, rows):
     assert [list(row) for row in read_table(place).rows()] == rows
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_any_of_the_three_ways(tmp_path, end):
+    (tmp_path / "a.csv").write_bytes(end.join(["a;b", "1,5;x", "2;y", ""]).encode())
+    frame = read_table(tmp_path / "a.csv")
+    assert frame.to_dict(as_series=False) == {"a": [1.5, 2.0], "b": ["x", "y"]}
+
+
 def test_quotes_in_names_are_those_meant(tmp_path):
     place = tmp_path / "mine.csv"
     place.write_text('"size ""in""",b\n1,2\n')

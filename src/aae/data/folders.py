@@ -256,8 +256,10 @@ class _Zip:
         infos = self.zip.infolist()
         # Some programs of Windows write backslashes for slashes.
         slash = "/" if any("/" in info.filename for info in infos) else "\\"
-        # Paths may be written as ./a and a//b, too.
-        names = [str(PurePosixPath(info.filename.replace(slash, "/"))) for info in infos]
+        paths = [PurePosixPath(info.filename.replace(slash, "/")) for info in infos]
+        # As tar and unzip do, paths are taken to begin at the zip: ../a and /a are a.
+        parts = [[part for part in path.parts if part not in ("/", "..")] for path in paths]
+        names = [str(PurePosixPath(*within)) for within in parts]
         self.infos = dict(zip(names, infos, strict=True))
 
     @property

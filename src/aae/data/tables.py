@@ -157,9 +157,11 @@ def read_table(
         frame = read_parquet(place)
         # pandas keeps these beside the columns.
         return frame.drop([c for c in frame.columns if re.fullmatch(r"__index_.*__", c)])
-    separator = _separator(place)
+    separator, end = _dialect(place)
     try:
-        frame = polars.read_csv(place, separator=separator, infer_schema=False, glob=False)
+        frame = polars.read_csv(
+            place, separator=separator, eol_char=end, infer_schema=False, glob=False
+        )
     except (
         polars.exceptions.PolarsError,
         polars.exceptions.PanicException,  # not an Exception, yet damage makes polars raise it
@@ -256,8 +258,8 @@ def _refuse_grouped(place: Path, words: Any, decimal_comma: bool, numeric: bool)
         )
 
 
-def _separator(place: Path) -> str:
-    """The separator of a CSV file's cells: the likeliest one in its header."""
+def _dialect(place: Path) -> tuple[str, str]:
+    """What separates a CSV file's cells, as its header tells, and what ends its lines."""
     try:
         with place.open(encoding="utf-8-sig") as file:
             header = next((line for line in file if line.strip("\r\n")), "")
@@ -266,11 +268,12 @@ def _separator(place: Path) -> str:
                     break
                 header += line
             first = re.sub(r'"[^"]*"', "", header)
+            end = "\r" if file.newlines == "\r" else "\n"
     except UnicodeDecodeError:
         first = "\0"
     if "\0" in first:  # which UTF-16 without a byte order mark has
         raise ValueError(f"{place} cannot be read: {_NO_UTF8}")
-    return max(",;\t|", key=first.count)
+    return max(",;\t|", key=first.count), end
 
 
 def _check_header(place: Path, names: list[str]) -> None:
