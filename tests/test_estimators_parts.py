@@ -135,6 +135,14 @@ def test_the_mean_weighs_alike_in_other_estimators(kind):
     assert weight * error_of_mean == pytest.approx(ERROR_OF_MEAN, rel=1e-4)
 
 
+def test_the_losses_of_a_vae_are_one_likelihood():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = AdversarialAutoencoder(2, hidden=8, layers=1, n_epochs=1, random_state=0)
+    assert model.fit(X).config_.reconstruction_weight != 1
+    model.set_params(options={"model": "vae"}).fit(X)
+    assert model.config_.reconstruction_weight == model.model_.reconstruction_share == 1
+
+
 def test_a_constant_column_comes_back_as_it_was():
     X = np.column_stack([np.arange(40.0), np.full(40, 1e-3)])
     model = AdversarialAutoencoder(hidden=8, layers=1, n_epochs=1, random_state=0).fit(X)

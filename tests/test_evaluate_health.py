@@ -85,6 +85,16 @@ def test_parts_of_the_prior_are_told_by_means_however_wide_posteriors_are(
     assert after["prior_distance"] > 10 * before["prior_distance"]
 
 
+def test_the_mean_of_categories_is_that_of_those_that_are_known(trained):
+    kinds = np.array(["a", "a", "b", None] * 60, dtype=object)
+    data = dataset_of({"kind": kinds}, reading=TableReading(missing="impute"))
+    run = trained(data)
+    shares = Splits.of(run.config, data).train.images.sum(0)
+    surprise = -np.log(shares / shares.sum())
+    expected = (data.test_images @ surprise).mean()  # 0 where the category is missing
+    assert evaluate(run, dataset=data)["reconstruction_error_of_mean"] == pytest.approx(expected)
+
+
 def test_training_rows_are_compared_with_held_out_ones(trained):
     rng = np.random.default_rng(0)
     rows = {"size": rng.normal(size=210), "kind": rng.choice(["a", "b"], 210).astype(object)}

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from aae import inference
 from aae.data import Dataset, Stored, dataset_of
 from aae.evaluate import evaluate
-from aae.fit import Interrupted, fit, make_trainer, resume, validation_figures
+from aae.fit import Interrupted, fit, make_trainer, paced, resume, validation_figures
 from aae.replicas.training import fit as many
 from aae.run import Run
 from aae.splits import Part, Splits
@@ -378,6 +378,13 @@ def test_a_short_training_is_not_over_before_its_rates_have_risen(tiny, tmp_path
     rates = [r["learning_rate"] for r in run.records() if r["split"] == "train"]
     assert rates[:4] == pytest.approx([1 / 6, 1 / 3, 0.5, 0.5])  # three steps, a tenth of 33
     assert run.config.warmup == 100
+
+
+def test_the_warm_up_is_a_tenth_of_the_batches_that_there_are(tiny):
+    config = tiny(epochs=100, batch_size=128, warmup=100)
+    assert paced(config, 129).warmup == 10  # the lone example joins the batch before it
+    assert paced(config, 130).warmup == 20
+    assert paced(config, 5).warmup == 10
 
 
 def test_what_does_not_fit_leaves_no_folder(tiny, tmp_path):

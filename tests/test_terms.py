@@ -33,6 +33,14 @@ def test_a_neighbour_is_as_near_as_asked_to_what_the_encoder_saw(noisy, kind, ne
     assert kind(far)(noisy).item() > 0.01
 
 
+@pytest.mark.parametrize("kind", [VirtualAdversarial, TangentAdversarial, Warped])
+def test_no_units_are_dropped_from_what_neighbours_are_compared_with(noisy, kind):
+    dropped = Pass(noisy.model, noisy.batch, seeded(), Corruption(noise_std=0.5, dropout=0.5))
+    assert abs(kind(0.0)(dropped).item()) < 1e-5
+    assert abs(losses.inconsistency(noisy.model.encoder.class_logits, dropped.x,
+                                    dropped.codes.y_logits).item()) > 0.01  # fmt: skip
+
+
 def test_pictures_are_warped_by_the_size_asked_for(noisy):
     little, more, much = (Warped(size)(noisy).item() for size in (0.03, 0.3, 3.0))
     assert little < more < much

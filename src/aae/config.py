@@ -200,7 +200,7 @@ class Config:
     shifted a little (semi, cluster, embed). 0 leaves it out, as in the paper."""
     warp_size: float = 1.0
     """How far --warp-weight warps a picture: 1 stands for turns up to 11 degrees, slants up to 0.3,
-    sides up to 15 % longer or shorter, and shifts up to 7 % of a side."""
+    sides up to 13 % shorter or 18 % longer, and shifts up to 7 % of a side."""
     denoising_weight: float = 0.0
     """Weight of removing noise from the encoder's layers, with the help of y (semi, embed with
     labels; with --batch-norm); labelled pictures are then classified with that noise, too. 0 leaves

@@ -103,7 +103,7 @@ def evaluate(
         "examples": len(part.labels),
     }
     errors: dict[str, float] = {}
-    mean = _mean(model, splits.train.some(MEASURED))
+    mean = _mean(model, splits.train.some(MEASURED), run.columns)
     guesses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "reconstruction_error": model.reconstruct,
         "reconstruction_error_of_mean": lambda x, _: mean.expand_as(x),
@@ -146,12 +146,16 @@ def _of_shares(figures: dict[str, Any], part: Part) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _mean(model: Autoencoder, part: Part) -> Tensor:
-    """The mean example, [1, …], as the model takes them."""
+def _mean(model: Autoencoder, part: Part, columns: Columns | None) -> Tensor:
+    """The mean example, [1, …], as the model takes them; of a table, over the known cells."""
     total = torch.zeros(1, *model.decoder.shape, dtype=torch.float64)
     for x, _ in inference.in_batches(model, part):
         total += x.sum(0).cpu()
-    return (total / len(part.labels)).float()
+    mean = (total / len(part.labels)).float()
+    for block in columns.categorical if columns else ():
+        # A missing category is 0 in each cell, as no probabilities are.
+        mean[:, block.cells] /= mean[:, block.cells].sum().clamp_min(1e-12)
+    return mean
 
 
 def _classes(model: Autoencoder, codes: Codes, part: Part) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import signal
 import sys
 import threading
@@ -31,7 +30,7 @@ from aae.run import Run
 from aae.splits import Part, Splits, data_of
 from aae.storage import locked
 from aae.training import checkpoint
-from aae.training.batches import Batches, Epochs
+from aae.training.batches import Batches, Epochs, batches_in
 from aae.training.device import choose_device
 from aae.training.step import Step
 from aae.training.streams import Stream
@@ -195,7 +194,7 @@ def make_trainer(
 
 def paced(config: Config, count: int) -> Config:
     """A config whose warm-up is no more than a tenth of its training on a number of examples."""
-    steps = config.epochs * math.ceil(count / config.batch_size)
+    steps = config.epochs * batches_in(count, config.batch_size)
     return replace(config, warmup=min(config.warmup, steps // 10))
 
 

@@ -201,8 +201,9 @@ def imbalance(
 ) -> Tensor:
     """max(0, KL(mean y ‖ uniform) - slack) over a batch, in nats.
 
-    It also reaches classes that the critic on y has given up: the critic's gradient dies there with
-    the softmax. By chance alone, a batch of n sure pictures has a divergence of (K - 1)/(2n) on
+    It pulls harder than the critic on y at classes that are given up: the gradients of both die
+    with the softmax, but this one is larger by about minus the logarithm of their mean. By
+    chance alone, a batch of n sure pictures has a divergence of (K - 1)/(2n) on
     average.
 
     Args:

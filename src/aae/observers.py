@@ -229,7 +229,7 @@ class Painter(Observer):
         """Codes, and samples of the priors that they should follow."""
         writer, step = self.recorder.tensorboard, trainer.progress.count
         # Noise must come from the model's own device.
-        noise = torch.Generator(trainer.step.device).manual_seed(trainer.config.seed)
+        noise = torch.Generator(trainer.step.device).manual_seed(trainer.config.seed + 1)
         codes = inference.encode(model, held_out.images, noise)
         writer.add_histogram("codes/z", codes.z, step)
         prior = model.prior.sample(len(codes.z), generator=generator)

@@ -77,6 +77,8 @@ def config_of(estimator: BaseEstimator, images: Examples, n_classes: int) -> Con
     """
     variance, share = _variance(images), reconstruction_share(images.shape[1:])
     same = _checked(estimator)
+    recipe, options = same._recipe(n_classes).to_json(), dict(same.options or {})
+    weighed = variance and (recipe | options)["model"] != "vae"
     own = {
         "hidden": same.hidden,
         "layers": same.layers,
@@ -88,11 +90,10 @@ def config_of(estimator: BaseEstimator, images: Examples, n_classes: int) -> Con
         "data": IN_MEMORY,
         "log_every": sys.maxsize,  # the end of an epoch is recorded in any case
         "precision": "auto" if images.dtype == np.uint8 else "float32",
-        "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if variance else 1.0,
+        "reconstruction_weight": 2 * ERROR_OF_MEAN / (share * variance) if weighed else 1.0,
         "vat_radius": REACH * math.sqrt(variance) if variance else REACH,
     }
-    options = dict(same.options or {})
-    values = same._recipe(n_classes).to_json() | own | options
+    values = recipe | own | options
     # This refuses impossible values before they are used in calculations.
     config = Config.from_json({name: plain(value) for name, value in values.items()})
     if config.prior_file is not None:

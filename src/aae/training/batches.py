@@ -14,6 +14,13 @@ from aae.pixels import to_model
 from aae.training.world import ALONE, World
 
 
+def batches_in(count: int, batch_size: int) -> int:
+    """How many batches an epoch of ``count`` examples has."""
+    # A batch of one has no statistics: a remainder of one joins the batch before it.
+    full, rest = divmod(count, min(batch_size, count))
+    return full + (rest > 1)
+
+
 class Epochs(ABC):
     """The source of a training's batches: epochs, each in its own order.
 
@@ -30,9 +37,7 @@ class Epochs(ABC):
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        # A batch of one has no statistics: a remainder of one joins the batch before it.
-        full, rest = divmod(self.count, self.batch_size)
-        return full + (rest > 1)
+        return batches_in(self.count, self.batch_size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the ``start``-th on; ``start`` does not change the order."""
