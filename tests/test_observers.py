@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aae.data import dataset_of
 from aae.fit import fit
 from aae.observers import Keeper, Painter, Recorder, is_due
 from aae.run import Run
@@ -320,6 +321,18 @@ def test_the_summaries_of_a_run(tiny_run):
     for r in tiny_run.records():
         points = {p.step: p.value for p in found.Scalars(f"{r['split']}/reconstruction")}
         assert points[r["step"]] == pytest.approx(r["reconstruction"])
+
+
+def test_the_noise_of_codes_is_not_that_of_the_prior_beside_them(tiny, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "torch.utils.tensorboard.SummaryWriter.add_histogram",
+        lambda self, name, values, step: drawn.update({name: values}),
+    )
+    rows = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+    fit(tiny(epochs=1, posterior="gaussian"), tmp_path / "run", dataset=dataset_of(rows))
+    together = np.corrcoef(drawn["codes/z"].flatten(), drawn["codes/z_prior"].flatten())
+    assert abs(together[0, 1]) < 0.5
 
 
 def test_pictures_do_not_change_the_training(tiny_run, same_state, tmp_path, no_pictures):

@@ -37,8 +37,8 @@ def test_a_neighbour_is_as_near_as_asked_to_what_the_encoder_saw(noisy, kind, ne
 def test_no_units_are_dropped_from_what_neighbours_are_compared_with(noisy, kind):
     dropped = Pass(noisy.model, noisy.batch, seeded(), Corruption(noise_std=0.5, dropout=0.5))
     assert abs(kind(0.0)(dropped).item()) < 1e-5
-    assert abs(losses.inconsistency(noisy.model.encoder.class_logits, dropped.x,
-                                    dropped.codes.y_logits).item()) > 0.01  # fmt: skip
+    logits_of, with_fewer = noisy.model.encoder.class_logits, dropped.codes.y_logits
+    assert abs(losses.inconsistency(logits_of, dropped.x, with_fewer).item()) > 0.01
 
 
 def test_pictures_are_warped_by_the_size_asked_for(noisy):

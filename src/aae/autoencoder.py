@@ -138,6 +138,20 @@ class Pass:
         return codes
 
     @cached_property
+    def whole_logits(self) -> Tensor:
+        """Logits of the batch's classes, [n, K], from the encoder with no units dropped.
+
+        Neighbours' logits, which have none dropped either, are compared with them. They may have no
+        gradient.
+        """
+        if not self.corruption.dropout:
+            logits = self.codes.y_logits
+            assert logits is not None
+            return logits
+        with torch.no_grad():
+            return self.model.encoder.class_logits(self.x)
+
+    @cached_property
     def reconstruction(self) -> Tensor:
         """The decoder's pictures, [n, c, h, w]."""
         inputs = self.model.decoder_inputs(self.codes, self.batch.labels)

@@ -147,7 +147,7 @@ def _of_shares(figures: dict[str, Any], part: Part) -> dict[str, float]:
 
 @torch.inference_mode()
 def _mean(model: Autoencoder, part: Part, columns: Columns | None) -> Tensor:
-    """The mean example, [1, …], as the model takes them; of a table, over the known cells."""
+    """The mean example, [1, …], as the model takes them; of categories, where they are known."""
     total = torch.zeros(1, *model.decoder.shape, dtype=torch.float64)
     for x, _ in inference.in_batches(model, part):
         total += x.sum(0).cpu()

@@ -202,9 +202,8 @@ def imbalance(
     """max(0, KL(mean y ‖ uniform) - slack) over a batch, in nats.
 
     It pulls harder than the critic on y at classes that are given up: the gradients of both die
-    with the softmax, but this one is larger by about minus the logarithm of their mean. By
-    chance alone, a batch of n sure pictures has a divergence of (K - 1)/(2n) on
-    average.
+    with the softmax, but this one is larger by about minus the logarithm of their mean. By chance
+    alone, a batch of n sure pictures has a divergence of (K - 1)/(2n) on average.
 
     Args:
         y_logits: [n, K].

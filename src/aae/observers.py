@@ -228,7 +228,7 @@ class Painter(Observer):
     ) -> None:
         """Codes, and samples of the priors that they should follow."""
         writer, step = self.recorder.tensorboard, trainer.progress.count
-        # Noise must come from the model's own device.
+        # Noise must come from the model's own device, and be another than the prior's samples.
         noise = torch.Generator(trainer.step.device).manual_seed(trainer.config.seed + 1)
         codes = inference.encode(model, held_out.images, noise)
         writer.add_histogram("codes/z", codes.z, step)

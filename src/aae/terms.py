@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from aae import losses
@@ -58,7 +57,7 @@ class VirtualAdversarial(_OfAll):
         return losses.virtual_adversarial(
             p.model.encoder.class_logits,
             p.x,
-            _whole_logits(p),
+            p.whole_logits,
             radius=self.radius,
             generator=p.generator,
             gradient=p.model.gradient,
@@ -82,7 +81,7 @@ class TangentAdversarial(_OfAll):
             lambda z: decode(z, y),
             p.x,
             p.codes.z,
-            _whole_logits(p),
+            p.whole_logits,
             radius=self.radius,
             generator=p.generator,
             gradient=p.model.gradient,
@@ -99,7 +98,7 @@ class Warped(_OfAll):
     def __call__(self, p: Pass) -> Tensor:
         """See `Term`."""
         warped = warp(p.x, self.size, p.generator)
-        return losses.inconsistency(p.model.encoder.class_logits, warped, _whole_logits(p))
+        return losses.inconsistency(p.model.encoder.class_logits, warped, p.whole_logits)
 
 
 @dataclass(frozen=True)
@@ -150,11 +149,3 @@ class Disturbed(_OfAll):
 def _logits(p: Pass) -> Tensor:
     assert p.codes.y_logits is not None
     return p.codes.y_logits
-
-
-def _whole_logits(p: Pass) -> Tensor:
-    """The logits that neighbours' are compared with: no units are dropped there either."""
-    if not p.corruption.dropout:
-        return _logits(p)
-    with torch.no_grad():
-        return p.model.encoder.class_logits(p.x)

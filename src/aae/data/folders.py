@@ -257,7 +257,7 @@ class _Zip:
         # Some programs of Windows write backslashes for slashes.
         slash = "/" if any("/" in info.filename for info in infos) else "\\"
         paths = [PurePosixPath(info.filename.replace(slash, "/")) for info in infos]
-        # As tar and unzip do, paths are taken to begin at the zip: ../a and /a are a.
+        # Paths are taken to begin at the zip: ./a, ../a and /a are a.
         parts = [[part for part in path.parts if part not in ("/", "..")] for path in paths]
         names = [str(PurePosixPath(*within)) for within in parts]
         self.infos = dict(zip(names, infos, strict=True))
