@@ -295,6 +295,16 @@ def test_a_save_cut_short_loses_nothing(trainer, fresh, monkeypatch, tmp_path, s
     assert calls > 9
 
 
+def test_saving_again_cut_short_leaves_a_checkpoint(trainer, place, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write(place.parent, trainer.model, trainer.state())
+    assert checkpoint.found(place.parent) == [place]
+
+
 def test_a_full_disk_is_named_and_leaves_the_old_ones(trainer, place, monkeypatch):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))

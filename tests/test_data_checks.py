@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aae.data import Dataset, Stored, refuse_untrainable
+from aae.data.tables import from_table
 from aae.fit import fit
 
 RNG = np.random.default_rng(0)
@@ -66,3 +67,10 @@ def test_fractions_are_told_what_to_become(tmp_path):
 
     with pytest.raises(ValueError, match=r"float64 .* expected uint8 .*, 0 to 255: scale "):
         load(str(tmp_path / "x.npy"))
+
+
+def test_columns_of_another_width_are_refused():
+    rows, labels = np.zeros((4, 3), np.float32), np.full(4, -1)
+    columns = from_table({"a": np.arange(20.0)}, "table").columns
+    with pytest.raises(ValueError, match="mine: an example has shape"):
+        Dataset("mine", (), rows, labels, rows, labels, columns=columns)

@@ -110,6 +110,19 @@ def test_only_the_newest_is_kept(pets, tmp_path, monkeypatch):
     assert not list((tmp_path / "cache").rglob(".partial*"))
 
 
+def test_what_a_process_that_was_killed_left_is_removed_a_week_later(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
+    load(str(pets))
+    (place,) = (tmp_path / "cache" / "pictures").iterdir()
+    old, new = (place / f".partial-{name}" for name in "ab")
+    for left in (old, new):
+        left.mkdir()
+    os.utime(old, (0, 0))
+    picture(BLUE).save(pets / "cat" / "00.png")
+    load(str(pets))
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_a_full_disk_is_told(pets, tmp_path, monkeypatch):
     monkeypatch.setenv("AAE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(

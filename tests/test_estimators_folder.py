@@ -77,6 +77,18 @@ def test_an_interrupted_save_does_not_open(saved, rows, tmp_path, monkeypatch):
         aae.load(tmp_path / "full")
 
 
+@pytest.mark.parametrize(
+    ("hidden", "told"), [(90_000, "is of a model of .* bytes"), (8, "not those of this model")]
+)
+def test_a_folder_of_a_model_of_another_size_is_refused(saved, hidden, told):
+    place = saved / "config.json"
+    about = json.loads(place.read_text())
+    about["config"]["hidden"] = hidden
+    place.write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=told):
+        aae.load(saved)
+
+
 def change(*path, to):
     def changed(about):
         *there, last = path

@@ -175,6 +175,21 @@ def test_a_discriminator_that_does_not_learn_takes_the_plain_step(tiny, new_mode
     assert type(make_step(new_model(config), config)) is FastJointStep
 
 
+@kinds
+@pytest.mark.usefixtures("double")
+def test_an_encoder_that_is_frozen_whole_changes_nothing_else(tiny, new_model, batches, kinds):
+    steps = both(tiny, new_model, "basic", kinds)
+    for step in steps:
+        step.model.encoder.requires_grad_(False)
+    (plain, expected), (fast, grads) = (take(step, batches, DUE) for step in steps)
+    assert fast.keys() == plain.keys()
+    assert {name for name, grad in grads.items() if grad is None} == {
+        name for name in grads if name.startswith("encoder")
+    }
+    for name, grad in grads.items():
+        assert grad is None or torch.allclose(grad, expected[name])
+
+
 def test_every_step_by_its_name(tiny, new_model):
     for name, kind in STEPS.items():
         config = tiny(step=name)

@@ -106,6 +106,18 @@ def test_a_signal_that_stopped_no_training_is_heard_after_it(tmp_path):
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_handler_that_is_not_pythons_is_left_alone(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    asked = {signal.SIGINT: signal.getsignal(signal.SIGINT)}  # and of SIGTERM Python knows nothing
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "getsignal", asked.get)
+        with asked_to_stop():
+            patch.undo()
+            assert signal.getsignal(signal.SIGTERM) == before
+            assert signal.getsignal(signal.SIGINT) != asked[signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) == asked[signal.SIGINT]
+
+
 def test_of_a_step_that_was_lost_nothing_is_saved(tiny, new_trainer, batch, same_state):
     trainer = new_trainer(tiny(batch_norm=True))
     trainer.model.train()

@@ -235,9 +235,13 @@ def test_the_page_shows_what_was_measured_and_what_was_not(small, no_pictures, t
     (tmp_path / "out" / "table" / "one-tuned-latent.png").touch()
     place = tmp_path / "docs" / "page.md"
     place.parent.mkdir()
-    place.write_text(f"Before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    old = f"Before\n{page.BEGIN}\nold\n{page.END}\nafter\n"
+    place.write_text(old)
+    before = place.open()
     page.update(place, measured, tmp_path / "out")
-    text = place.read_text()
+    text = place.read_text(encoding="utf-8")
+    assert before.read() == old  # a page is replaced whole, not written over
+    before.close()
     assert text.startswith("Before\n") and text.endswith("\nafter\n") and "old" not in text  # noqa: PT018
     assert "| one | tuned | error | 50.00 % |" in text
     assert "\nNot measured yet: same (tuned).\n" in text

@@ -369,7 +369,9 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # whoever owns that one handles signals
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    # None is a handler not set from Python, and could not be put back.
+    before = {n: signal.signal(n, ask) for n in numbers if signal.getsignal(n) is not None}
     heeded = False
     try:
         yield lambda: bool(asked)

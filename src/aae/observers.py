@@ -119,7 +119,7 @@ class Keeper(Observer):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> Path:
-        """Save a checkpoint now, unless there is one of this step already."""
+        """Save a checkpoint now, unless this step, within an epoch, has one already."""
         progress, config = trainer.progress, trainer.config
         if progress.batch and self._last and self._last[0] == progress.count:
             return self._last[1]

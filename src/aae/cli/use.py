@@ -153,12 +153,10 @@ def sample(
             scale = max(1, round(64 / images.shape[2]))
             plots.write_tiles(images, path, columns_for(count), scale=scale)
         else:
-            array = np.lib.format.open_memmap(
-                path, mode="w+", dtype=np.float32 if rows else np.uint8, shape=(count, *place.shape)
-            )
             own = beside(place.folder)  # for an estimator that was saved
             back = own.back if own else np.asarray
-            _fill(array, (back(p.numpy()) if rows else np.rint(p.numpy() * 255) for p in pieces))
+            arrays = (back(p.numpy()) if rows else np.rint(p.numpy() * 255) for p in pieces)
+            _write_array(path, "f4" if rows else "u1", (count, *place.shape), arrays)
     print(out)
     return 0
 
@@ -200,7 +198,6 @@ def encode(
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".npy", ".csv", data=data)
-    import numpy as np
 
     from aae import inference
     from aae.run import Run
@@ -219,8 +216,7 @@ def encode(
     else:
         shape = len(part.labels), place.config.latent_dim
         with written(out) as path:
-            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-            _fill(array, places)
+            _write_array(path, "f4", shape, places)
     print(out)
     return 0
 
@@ -367,9 +363,22 @@ def _write_table(
             start = end
 
 
-def _fill(array: np.ndarray, pieces: Iterable[np.ndarray]) -> None:
-    """Write pieces one after the other into an array in a file."""
-    start = 0
-    for piece in pieces:
-        array[start : start + len(piece)] = piece
-        start += len(piece)
+def _write_array(
+    path: Path, kind: str, shape: tuple[int, ...], pieces: Iterable[np.ndarray]
+) -> None:
+    """Write a .npy file piece by piece; where the disk is full, a mapped one would end the process.
+
+    Args:
+        path: the file.
+        kind: type of its values, as NumPy abbreviates it.
+        shape: of the whole array, [n, …].
+        pieces: arrays [some, …].
+    """
+    import numpy as np
+
+    dtype = np.dtype(kind).newbyteorder("<")
+    about = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, about)
+        for piece in pieces:
+            file.write(piece.astype(dtype).tobytes())

@@ -1,10 +1,15 @@
 """The folder of what was downloaded, decoded or learned once, and may be deleted at any time."""
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+WEEK = 7 * 24 * 3600
+"""Seconds after which nobody is still at work in a temporary folder."""
 
 
 class CacheError(OSError):
@@ -29,6 +34,10 @@ def workspace(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".partial-*"):  # by a process that was killed
+            with suppress(FileNotFoundError):  # another process removes it, too
+                if time.time() - left.stat().st_mtime > WEEK:
+                    shutil.rmtree(left, ignore_errors=True)
         aside = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
     except OSError as error:
         raise CacheError(

@@ -67,7 +67,11 @@ class Dataset:
                 f"{self.name}: a training example is {train.dtype} {train.shape[1:]}, a test "
                 f"example {test.dtype} {test.shape[1:]}; they must have one shape and type"
             )
-        assert self.columns is None or self.shape == (self.columns.width,)
+        if self.columns is not None and self.shape != (self.columns.width,):
+            raise ValueError(
+                f"{self.name}: an example has shape {[*self.shape]}, and its columns take "
+                f"{self.columns.width} values"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

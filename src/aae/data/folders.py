@@ -55,7 +55,7 @@ def load_folder(place: Path, reading: Reading = AS_THEY_ARE, *, progress: bool =
         ValueError: there are no pictures, or they cannot be read as asked.
     """
     files = _open(place)
-    tree = arrange(names_in(place), place)
+    tree = arrange(_in_order(files), place)
     advice = ", or leave them out by --unreadable skip"
     images, readable = _read(files, tree.names, reading, progress, advice)
     labels, is_test = tree.labels[readable], tree.is_test[readable]
@@ -73,22 +73,26 @@ def holds_files(place: Path) -> bool:
 
 def names_in(place: Path) -> tuple[str, ...]:
     """The names of all picture files in a folder or zip, sorted, relative to it."""
-    return tuple(sorted(_open(place).names))
+    return _in_order(_open(place))
 
 
-def open_folder(place: Path, shape: tuple[int, ...], *, progress: bool = True) -> Stored:
+def _in_order(files: _Folder | _Zip) -> tuple[str, ...]:
+    return tuple(sorted(files.names))
+
+
+def open_folder(place: Path, shape: tuple[int, ...]) -> Stored:
     """All pictures of a folder or zip, in the order of `names_in`, brought to a shape.
 
     Args:
         place: see `load_folder`.
         shape: (channels, height, width).
-        progress: see `load_folder`.
 
     Raises:
         ValueError: there are no pictures, or some cannot be read or brought to that shape.
     """
     channels, *size = shape
-    images, _ = _read(_open(place), names_in(place), Reading(tuple(size), channels), progress)
+    files = _open(place)
+    images, _ = _read(files, _in_order(files), Reading(tuple(size), channels), progress=True)
     return images
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from aae.data.cache import cache_folder, workspace
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
+from aae.storage import flush, read_json, write_json
 from aae.terminal import console
 
 _FORMAT = 2  # of what is kept; pictures kept in another one are decoded anew
@@ -95,7 +96,7 @@ def decoded(files: Files, names: Sequence[str], reading: Reading, *, progress: b
         for old in place.iterdir():
             if old != folder and not old.name.startswith("."):
                 shutil.rmtree(old, ignore_errors=True)
-    about: dict[str, str] = json.loads((folder / _ABOUT).read_text())
+    about: dict[str, str] = read_json(folder / _ABOUT)
     return Kept(np.load(folder / _PIXELS, mmap_mode="r"), about)
 
 
@@ -126,7 +127,8 @@ def _decode(
         else:
             pixels[k] = picture
     pixels.flush()
-    (folder / _ABOUT).write_text(json.dumps(reasons))
+    flush(folder / _PIXELS)
+    write_json(folder / _ABOUT, reasons)
 
 
 def _reader(files: Files, work: Callable[[BinaryIO], T]) -> Callable[[str], T | UnreadableError]:

@@ -350,18 +350,18 @@ class Adversarial(Fitted):
         super().__setstate__(state)
         if packed is not None:
             weights, training = packed
-            self._open(unpack_tensors(weights, "the pickle"), unpack(training, "the pickle"))
+            config = replace(self.config_, device="cpu")
+            model = self._new_model(config, self._scaling, self._n_classes, self._networks)
+            model.load_state_dict(unpack_tensors(weights, "the pickle"))
+            self._open(model, unpack(training, "the pickle"))
 
-    def _open(self, weights: dict[str, Any], state: dict[str, Any]) -> None:
-        """Load the weights and the training state of a model with this estimator's config."""
-        config = self.config_
+    def _open(self, model: Autoencoder, state: dict[str, Any]) -> None:
+        """Take a trained model and its training state; its device might not be here."""
         try:
-            choose_device(config.device)
+            device = choose_device(self.config_.device)
         except ValueError:
-            config = replace(config, device="auto")
-        model = self._new_model(config, self._scaling, self._n_classes, self._networks)
-        model.load_state_dict(weights)
-        self.model_, self._state = model.eval(), state
+            device = choose_device("auto")
+        self.model_, self._state = model.to(device).eval(), state
 
     def _new_model(
         self, config: Config, scaling: Scaling, n_classes: int, networks: Networks

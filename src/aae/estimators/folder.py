@@ -116,7 +116,10 @@ def load(folder: str | Path, networks: Networks = OURS) -> Adversarial:
         estimator = _estimator(run, _of_command_line(run))
     estimator.history_, estimator.n_iter_ = run.records(), checkpoint.epoch_of(place)
     estimator._count = run.count or 0
-    estimator._open(*checkpoint.read(place))
+    model = run.new_model()
+    weights, state = checkpoint.read(place)
+    checkpoint.give_weights(place, weights, model)
+    estimator._open(model, state)
     return estimator
 
 

@@ -48,7 +48,7 @@ def train(
     history = _History()
     trainer = new_trainer(model, config, part)
     if state is not None:
-        trainer.load_state(copy.deepcopy(state))
+        trainer.load_state(state)  # which copies what it changes
     with _told(verbose) as told:
         if held_out is None:
             trainer.observers = (history, *told)

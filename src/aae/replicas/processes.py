@@ -151,8 +151,9 @@ def _work(
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C for a moment."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # the owner of the main thread handles signals
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is None:
+        yield  # the owner of the main thread handles signals, or the program around Python
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

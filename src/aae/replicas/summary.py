@@ -14,30 +14,29 @@ from aae.run_report import write_report
 from aae.storage import write_json
 from aae.uncertainty import deviation
 
+SPLIT: Split = "validation"
+"""What runs are compared on: the test set is for one that has been chosen."""
+
 
 def summarise(
     folder: Path | str,
     runs: Mapping[str, Run],
     *,
-    split: Split = "validation",
     dataset: Dataset | None = None,
     data_dir: str | None = None,
-    judge: bool | None = False,
 ) -> dict[str, Any]:
     """Measure runs; write the report of each, and ``summary.json`` in the folder of all.
 
     Args:
         folder: where to write.
         runs: the runs, by name.
-        split: see `aae.evaluate.evaluate`.
         dataset: the data set of all runs, if it is loaded already.
         data_dir: where it is now, if not where the configs say.
-        judge: whether an independent classifier reads generated pictures.
 
     Returns:
         What is written, as plain values:
 
-        - ``split``.
+        - ``split``: `SPLIT`.
         - ``figures``: for each figure that all runs have, its ``mean`` and ``std``, the sample
           standard deviation (None for a single run).
         - ``runs``: by name, what `aae.evaluate.evaluate` gave.
@@ -48,7 +47,7 @@ def summarise(
     failed: dict[str, str] = {}
     for name, run in runs.items():
         try:
-            figures = evaluate(run, split=split, dataset=dataset, data_dir=data_dir, judge=judge)
+            figures = evaluate(run, split=SPLIT, dataset=dataset, data_dir=data_dir, judge=False)
         except (ValueError, OSError) as error:
             failed[name] = f"not measured: {error}"
             continue
@@ -58,7 +57,7 @@ def summarise(
         except OSError as error:
             failed[name] = f"its report was not written: {error}"
     summary = {
-        "split": split, "figures": spread(list(measured.values())), "runs": measured,
+        "split": SPLIT, "figures": spread(list(measured.values())), "runs": measured,
         "failed": failed,
     }  # fmt: skip
     write_json(Path(folder) / "summary.json", summary)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from aae.reproduce import catalog, curves
+from aae.storage import written
 
 PERCENT = {
     "error", "cluster_error", "cluster_error_majority", "component_accuracy", "readable",
@@ -35,7 +36,8 @@ def update(page: Path, summary: list[dict[str, Any]], pictures: Path) -> None:
     """
     before, begin, after = around(page)
     made = brief(summary) if begin == BRIEFLY else tables(summary, pictures, page.parent)
-    page.write_text(before + begin + "\n" + made + END + after)
+    with written(page) as aside:
+        aside.write_text(before + begin + "\n" + made + END + after, encoding="utf-8")
 
 
 def around(page: Path) -> tuple[str, str, str]:
@@ -44,7 +46,7 @@ def around(page: Path) -> tuple[str, str, str]:
     Raises:
         ValueError: the page has no place for tables.
     """
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     begin = BRIEFLY if BRIEFLY in text else BEGIN
     before, found, rest = text.partition(begin)
     _, ended, after = rest.partition(END)

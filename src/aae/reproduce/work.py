@@ -21,7 +21,7 @@ from aae.reproduce.curves import curve
 from aae.reproduce.measures import measure
 from aae.run import Run, versions
 from aae.splits import data_of
-from aae.storage import write_json
+from aae.storage import read_json, write_json, written
 
 Figures = dict[str, Any]
 Say = Callable[[str], None]
@@ -82,7 +82,7 @@ def reproduce(
                     say(f"{name}: not measured: {error}")
         for (setting, seed), place in places.items():
             if _holds(place, setting, seed):
-                yield setting, seed, json.loads(place.read_text())
+                yield setting, seed, read_json(place)
 
 
 def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Figures]]:
@@ -93,7 +93,7 @@ def found(out: Path, *, quick: bool = False) -> Iterator[tuple[Setting, int, Fig
         every = first.parent.glob(first.name.replace("seed0", "seed*"))
         for path in sorted(every, key=_seed):
             if _holds(path, setting, _seed(path)):
-                yield setting, _seed(path), json.loads(path.read_text())
+                yield setting, _seed(path), read_json(path)
 
 
 def _work(config: Config, missing: dict[tuple[Setting, int], Path], runs: Path, say: Say) -> None:
@@ -148,7 +148,7 @@ def _clock(run: Run) -> Path:
 def _seconds(run: Run) -> float:
     """How long a run has been trained so far."""
     place = _clock(run)
-    return float(json.loads(place.read_text())) if place.exists() else 0.0
+    return float(read_json(place)) if place.exists() else 0.0
 
 
 def _publish(run: Run, setting: Setting, place: Path) -> None:
@@ -156,15 +156,15 @@ def _publish(run: Run, setting: Setting, place: Path) -> None:
     for name in setting.pictures:
         picture = run.figures / f"{name}.png"
         if picture.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(picture, place.parent / f"{setting.name}-{setting.recipe}-{name}.png")
+            with written(place.parent / f"{setting.name}-{setting.recipe}-{name}.png") as aside:
+                copyfile(picture, aside)
 
 
 def _holds(place: Path, setting: Setting, seed: int) -> bool:
     """Whether a file has all figures of a setting, measured with its config as it is now."""
     if not place.exists():
         return False
-    told = json.loads(place.read_text())
+    told = read_json(place)
     try:
         config = Config.from_json(told["config"])
     except ValueError:  # it was made when a config had other fields

@@ -181,7 +181,7 @@ def load_weights(place: Path, model: Autoencoder) -> None:
         ValueError: it belongs to another model.
     """
     weights = unpack_tensors(_content(place, _WEIGHTS), f"{_WEIGHTS} in {place}")
-    _give_weights(place, weights, model)
+    give_weights(place, weights, model)
 
 
 def load(place: Path, trainer: Trainer) -> None:
@@ -192,7 +192,7 @@ def load(place: Path, trainer: Trainer) -> None:
         ValueError: it belongs to another model or training.
     """
     weights, state = read(place)
-    _give_weights(place, weights, trainer.model)
+    give_weights(place, weights, trainer.model)
     try:
         trainer.load_state(state)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
@@ -212,17 +212,22 @@ def read(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return unpack_tensors(weights, f"{_WEIGHTS} in {place}"), state
 
 
-def _state_of(place: Path) -> str:
-    """Name of the file in which a checkpoint keeps the training state."""
-    old = old_formats.STATE in _manifest(place)["sha256"]
-    return old_formats.STATE if old else _STATE
+def give_weights(place: Path, weights: dict[str, Tensor], model: Autoencoder) -> None:
+    """Load the weights that `read` found in a checkpoint into a model.
 
-
-def _give_weights(place: Path, weights: dict[str, Tensor], model: Autoencoder) -> None:
+    Raises:
+        ValueError: they belong to another model.
+    """
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"the weights in {place} are not those of this model: {error}") from None
+
+
+def _state_of(place: Path) -> str:
+    """Name of the file in which a checkpoint keeps the training state."""
+    old = old_formats.STATE in _manifest(place)["sha256"]
+    return old_formats.STATE if old else _STATE
 
 
 def _first_whole(places: list[Path]) -> Path | None:
@@ -324,19 +329,24 @@ def _age(place: Path) -> tuple[int, int]:
 
 
 def _rename(source: Path, target: Path) -> None:
-    """Rename a folder; one that already has the new name is removed."""
-    if target.exists():
-        _discard(target)
+    """Rename a folder; one that already has the new name is removed once that is done."""
+    old = _put_aside(target) if target.exists() else None
     source.rename(target)
+    if old:
+        shutil.rmtree(old)
 
 
 def _discard(place: Path) -> None:
     """Remove a folder; if that is interrupted, the rest no longer has a checkpoint's name."""
+    shutil.rmtree(_put_aside(place))
+
+
+def _put_aside(place: Path) -> Path:
+    """Take its name from a folder; returns where it is now."""
     aside = place.with_name(f".{place.name}.tmp")
     if aside.exists():
         aside = place.with_name(f".{place.name}.old.tmp")
-    place.rename(aside)
-    shutil.rmtree(aside)
+    return place.rename(aside)
 
 
 def _is_number(value: object) -> bool:

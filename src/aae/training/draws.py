@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 
-class Draws(TorchFunctionMode):
+class Draws(TorchFunctionMode, ABC):
     """Within this context, `draw` answers the calls of torch that draw from a generator.
 
     Args:

@@ -77,6 +77,8 @@ class FastJointStep(JointStep):
         super().__init__(model, config, world=world)
         self.twin = Twin(model, self.dtype)
         self.phases = world.phases(self.twin.model.phases())
+        self.given = {f"generator_{code}" for code in model.adversaries}
+        """Phases whose gradient `SharedPass` gives."""
 
     def _make(
         self,
@@ -96,7 +98,7 @@ class FastJointStep(JointStep):
                 assert labelled is not None
                 seen = Pass(self.twin.model, labelled, generator, self.corruption)
             losses[phase.name] = phase.loss(seen)
-            if not phase.name.startswith("generator"):  # whose gradient `SharedPass` gives
+            if phase.name not in self.given:
                 total.append(self._weighted(phase, losses[phase.name]))
         self.twin.differentiate(torch.stack(total).sum())
         return self._move(self.optimizers, losses, count)
@@ -169,5 +171,7 @@ class SharedPass(AtOncePass):
         factor = factor * (self.weights[f"generator_{code}"] / of_discriminator)
         rows = self.batch.rows
         least = of_discriminator * LEAST / (rows.total if rows else max(len(f), 1))
-        fake.register_hook(lambda grad: grad.clamp(least))
-        seen.register_hook(lambda grad: grad * factor[:, None])
+        if fake.requires_grad:
+            fake.register_hook(lambda grad: grad.clamp(least))
+        if seen.requires_grad:  # not if the encoder is frozen
+            seen.register_hook(lambda grad: grad * factor[:, None])

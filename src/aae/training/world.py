@@ -298,8 +298,9 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             assert self.num_batches_tracked is not None
             with torch.no_grad():
                 self.num_batches_tracked.add_(1)
-                every = 1 / float(self.num_batches_tracked)
-                share = every if self.momentum is None else self.momentum
+                share = self.momentum
+                if share is None:
+                    share = 1 / float(self.num_batches_tracked)
                 self.running_mean.lerp_(mean.flatten(), share)
                 self.running_var.lerp_(var * (count / (count - 1)), share)
         if self.affine:
