@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aae.names import nearest
 from aae.sense import interval, refuse_senseless
+from aae.words import nearest
 
 Model = Literal["basic", "labels", "supervised", "semi", "cluster", "embed", "vae"]
 Posterior = Literal["deterministic", "gaussian", "universal"]

@@ -21,6 +21,7 @@ from aae.config import Config
 from aae.kernel_density import KernelDensity
 from aae.priors import Prior
 from aae.storage import written
+from aae.words import in_one_line
 
 SAMPLES = "prior.safetensors"
 """File of a run folder with the samples that its prior is of."""
@@ -197,7 +198,7 @@ def given(
             trained(x)
             copy.deepcopy(trained)
     except Exception as error:  # a user's module raises what it likes
-        what = " ".join(str(error).split())
+        what = in_one_line(error)
         if "deepcopy" in what:  # hooks keep tensors that have none
             what += "; torch.nn.utils.parametrizations has weight_norm and spectral_norm that can"
         raise ValueError(f"{took} must make {must}; it fails: {what}") from error
@@ -244,7 +245,7 @@ def refuse_misfit(prior: Prior, dim: int) -> None:
         else:
             return
     except Exception as error:  # a user's class raises what it likes
-        what = " ".join(str(error).split())
+        what = in_one_line(error)
         raise ValueError(f"the prior given fails: {type(error).__name__}: {what}") from error
     raise ValueError(f"the prior given must {must}")
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from aae.config import Config
 from aae.hints import flag
-from aae.names import nearest
+from aae.words import nearest
 
 
 def gaussian() -> Config:

@@ -11,6 +11,7 @@ from aae.data import IN_MEMORY, NOWHERE
 from aae.evaluate import with_errors
 from aae.recipes import command
 from aae.run import Run
+from aae.words import by
 
 
 def write_report(run: Run, figures: dict[str, Any]) -> Path:
@@ -21,7 +22,7 @@ def write_report(run: Run, figures: dict[str, Any]) -> Path:
     """
     config = run.config
     settings = config.to_json() | {"trained with " + k: v for k, v in run.versions.items()}
-    shape = "×".join(map(str, run.shape))
+    shape = by(run.shape)
     labels = "labels not used" if run.classes else "no labels"
     if config.needs_labels:
         labels = f"{config.labels} labels"

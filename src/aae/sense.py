@@ -12,7 +12,7 @@ import typing
 from typing import TYPE_CHECKING, Literal
 
 from aae.hints import fits, flag
-from aae.names import nearest
+from aae.words import nearest
 
 if TYPE_CHECKING:
     from aae.config import Config

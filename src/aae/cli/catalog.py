@@ -5,6 +5,7 @@ from __future__ import annotations
 from aae.cli.training import summary
 from aae.recipes import RECIPES
 from aae.terminal import console, show_json
+from aae.words import by
 
 
 def list_all(*, json: bool = False) -> int:
@@ -39,7 +40,7 @@ def list_all(*, json: bool = False) -> int:
         numbers=("training", "test"),
     )  # fmt: skip
     for name, source in CATALOG.items():
-        shape = "×".join(map(str, source.shape))
+        shape = by(source.shape)
         counts = (f"{n:,}" for n in (source.n_train, source.n_test))
         sets_table.add_row(name, shape, *counts, source.description)
     console().print(kinds, sets_table)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from aae import launch
-from aae.names import nearest
+from aae.words import in_one_line, nearest
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -48,7 +48,7 @@ def guarded(program: str, run: Callable[[], int], *, last: bool = False) -> int:
         if os.environ.get("AAE_DEBUG"):
             raise
         code = USAGE if isinstance(error, ValueError) else FAILURE
-        words = _in_one_line(error)
+        words = _described(error)
         if launch.several() and not _is_heard(error):
             return code
     who = f"{program}, process {launch.rank()}" if launch.rank() else program
@@ -87,8 +87,8 @@ def unknown(what: str, given: str, possible: Collection[str], see: str) -> Value
     return ValueError(f"there is no {what} {given!r}; {hint}{see}")
 
 
-def _in_one_line(error: Exception) -> str:
+def _described(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_one_line(error)

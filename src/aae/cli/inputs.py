@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aae import launch
+from aae.words import by
 
 if TYPE_CHECKING:
     from aae.config import Config
@@ -163,7 +164,7 @@ def _refuse_other(shape: tuple[int, ...], name: str, run: Run) -> None:
     """Refuse pictures of another shape than the run's."""
     if shape != run.shape:
         raise ValueError(
-            f"the pictures of {name} are {_by(shape)}, those of {run.folder} {_by(run.shape)}; "
+            f"the pictures of {name} are {by(shape)}, those of {run.folder} {by(run.shape)}; "
             "take pictures of that shape"
         )
 
@@ -171,7 +172,3 @@ def _refuse_other(shape: tuple[int, ...], name: str, run: Run) -> None:
 def _part(splits: Splits, split: Split) -> Part:
     part: Part = getattr(splits, split)
     return part
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

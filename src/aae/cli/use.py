@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aae.cli.inputs import Split, names, output, pictures
-from aae.names import nearest
 from aae.storage import written
 from aae.terminal import console, show_json
+from aae.words import nearest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,6 +24,7 @@ from aae.data.cache import cache_folder, workspace
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
 from aae.storage import flush, read_json, write_json
 from aae.terminal import console
+from aae.words import by
 
 _FORMAT = 2  # of what is kept; pictures kept in another one are decoded anew
 _AHEAD = 256
@@ -172,14 +173,10 @@ def _common_size(looks: Sequence[Look], place: Path) -> tuple[int, int]:
         raise ValueError(
             f"the pictures in {place} have {len(sizes)} sizes, {min(heights)} to {max(heights)} "
             f"high and {min(widths)} to {max(widths)} wide, {count} of {len(looks)} being "
-            f"{_by(usual)} (height×width): say to what size each is scaled and cropped, such as "
+            f"{by(usual)} (height×width): say to what size each is scaled and cropped, such as "
             "--image-size 64"
         )
     return next(iter(sizes))
-
-
-def _by(size: tuple[int, int]) -> str:
-    return "×".join(map(str, size))
 
 
 def _digest(value: object) -> str:

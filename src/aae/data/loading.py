@@ -20,7 +20,7 @@ from aae.data.idx import parse_idx
 from aae.data.npy import map_array
 from aae.data.splits import split_validation
 from aae.data.tables import PLAINLY, SUFFIXES, TableReading, load_table
-from aae.names import nearest
+from aae.words import nearest
 
 _Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 

@@ -11,6 +11,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from aae.words import in_one_line
+
 MOST_UNPACKED = 16 * 2**30
 """Most bytes of all arrays in a .npz file together: they are read into memory."""
 LABELS = ".labels.npy"
@@ -40,8 +42,9 @@ def map_array(file: Path) -> NDArray[Any]:
     except OSError:
         raise
     except Exception as error:  # numpy raises any kind of error on damaged files
+        what = in_one_line(error)[:200]
         raise ValueError(
-            f"{file} is no .npy file of numbers ({_words(error)}); write it with numpy.save"
+            f"{file} is no .npy file of numbers ({what}); write it with numpy.save"
         ) from None
     if not isinstance(array, np.ndarray):
         array.close()  # a zip, whatever it is called
@@ -71,7 +74,8 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
     except OSError:
         raise
     except Exception as error:  # zipfile and its decompressors raise any kind
-        raise ValueError(f"{file} is no file of numpy's arrays ({_words(error)})") from None
+        what = in_one_line(error)[:200]
+        raise ValueError(f"{file} is no file of numpy's arrays ({what})") from None
 
 
 def _array(content: bytes) -> NDArray[Any]:
@@ -86,7 +90,3 @@ def _array(content: bytes) -> NDArray[Any]:
         raise ValueError(f"its header says {dtype} {list(shape)}, and {held:,} bytes follow")
     array = np.frombuffer(content, dtype, offset=stream.tell())
     return array.reshape(shape, order="F" if fortran else "C").copy()
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -18,7 +18,7 @@ from aae.data.dataset import Dataset
 from aae.data.frames import Series, by_name
 from aae.data.parquet import read_parquet
 from aae.data.splits import split_test
-from aae.names import nearest
+from aae.words import nearest
 
 T = TypeVar("T")
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")

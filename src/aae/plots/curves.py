@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from aae.hints import fits
 from aae.plots.style import (
     SOFT,
     TRAIN,
@@ -44,7 +45,7 @@ def learning_curves(
     Raises:
         ValueError: if no record holds a metric.
     """
-    held = {key for record in records for key, value in record.items() if _is_number(value)}
+    held = {key for record in records for key, value in record.items() if fits(value, float)}
     metrics = sorted(held - {"epoch", "step"}, key=_rank)
     if not metrics:
         raise ValueError(f"none of {len(records)} records holds a metric: train first")
@@ -58,7 +59,7 @@ def learning_curves(
             points = [
                 (record[time], record[metric])
                 for record in records
-                if record.get("split", "train") == split and _is_number(record.get(metric))
+                if record.get("split", "train") == split and fits(record.get(metric), float)
             ]
             if points:
                 marker = "o" if len(points) <= 30 else ""
@@ -132,10 +133,6 @@ def _over_time(axes: Axes, title: str, values: str) -> None:
     axes.tick_params(length=0)
     axes.yaxis.set_major_formatter(values)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _rank(metric: str) -> tuple[int, str]:

@@ -22,6 +22,7 @@ from aae.data import Dataset
 from aae.progress import Herald, News
 from aae.replicas.outcome import Stopped
 from aae.run import Run
+from aae.words import in_one_line
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _work(
     except fit.Interrupted:
         pipe.send(_End(interrupted=True))
     except (ValueError, OSError, RuntimeError) as error:
-        pipe.send(_End(failure=" ".join(str(error).split()) or type(error).__name__))
+        pipe.send(_End(failure=in_one_line(error)))
     except Exception as error:
         pipe.send(_End(failure=f"{type(error).__name__}: {error}"))
         raise  # a bug of ours: the traceback is wanted

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from aae.config import Config
-from aae.names import nearest
 from aae.recipes import recipe
+from aae.words import nearest
 
 EPOCHS = 20
 """Epochs of a tuned run: at the speed of past runs, all finish overnight on two cores."""

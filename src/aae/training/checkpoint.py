@@ -19,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from aae.autoencoder import Autoencoder
+from aae.hints import fits
 from aae.packing import pack, pack_tensors, unpack, unpack_tensors
 from aae.storage import flush, read_bounded, read_json
 from aae.training import old_formats
@@ -156,7 +157,7 @@ def figures_of(place: Path) -> dict[str, float]:
     """The validation figures of a checkpoint's weights; those that are unknown are left out."""
     try:
         figures = _manifest(place).get("figures", {})
-        numbers = {name: float(value) for name, value in figures.items() if _is_number(value)}
+        numbers = {name: float(value) for name, value in figures.items() if fits(value, float)}
     except (DamagedError, AttributeError, OverflowError):
         return {}
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
@@ -347,10 +348,6 @@ def _put_aside(place: Path) -> Path:
     if aside.exists():
         aside = place.with_name(f".{place.name}.old.tmp")
     return place.rename(aside)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _sha256(content: bytes) -> str:

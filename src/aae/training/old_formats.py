@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from aae.words import in_one_line
+
 STATE = "training.pt"
 """A checkpoint's training state in format 1."""
 
@@ -31,7 +33,7 @@ def unpack(content: bytes, name: str) -> dict[str, Any]:
             io.BytesIO(content), map_location="cpu", weights_only=True
         )
     except Exception as error:  # torch and pickle raise any kind of error on damaged data
-        what = " ".join(str(error).split())[:200]
+        what = in_one_line(error)[:200]
         raise ValueError(
             f"{name} cannot be trusted: it is not a zip of tensors and plain values alone ({what})"
         ) from None
