@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from aae import inference
-from aae.cli.use import _write_array
 from aae.fit import fit
 
 
@@ -176,18 +175,3 @@ class TestPredict:
         code, _, err = run("predict", basic_run.folder, "digits", "--out", out)
         assert code == 2
         assert "'gaussian', which does not classify; train one that does: aae train semi" in err
-
-
-def test_an_array_takes_the_disk_s_space_piece_by_piece(tmp_path):
-    """A mapped file has its length at once, and a disk that fills up later kills the process."""
-    place, seen = tmp_path / "codes.npy", []
-
-    def pieces():
-        for k in range(3):
-            seen.append(place.stat().st_size)
-            yield np.full((50_000, 2), k)
-
-    _write_array(place, "f4", (150_000, 2), pieces())
-    assert seen == sorted(seen)
-    assert seen[0] < 1000 < seen[1] < seen[2] < place.stat().st_size
-    assert np.array_equal(np.load(place), np.repeat(np.arange(3.0), 50_000)[:, None].repeat(2, 1))

@@ -5,6 +5,7 @@ import pytest
 
 from aae import plots
 from aae.data import Stored, load, open_pictures, stored
+from aae.data.npy import write_array
 from aae.fit import fit
 
 
@@ -214,3 +215,18 @@ def test_a_path_holds_in_any_folder_and_data_may_move(tmp_path, monkeypatch):
     moved = load(path, tmp_path / "elsewhere")
     assert len(moved.train_images) == 60
     assert moved.origin == path
+
+
+def test_an_array_takes_the_disk_s_space_piece_by_piece(tmp_path):
+    """A mapped file has its length at once, and a disk that fills up later kills the process."""
+    place, seen = tmp_path / "codes.npy", []
+
+    def pieces():
+        for k in range(3):
+            seen.append(place.stat().st_size)
+            yield np.full((50_000, 2), k)
+
+    write_array(place, "<f4", (150_000, 2), pieces())
+    assert seen == sorted(seen)
+    assert seen[0] < 1000 < seen[1] < seen[2] < place.stat().st_size
+    assert np.array_equal(np.load(place), np.repeat(np.arange(3.0), 50_000)[:, None].repeat(2, 1))

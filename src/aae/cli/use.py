@@ -130,6 +130,7 @@ def sample(
     import torch
 
     from aae import inference, plots
+    from aae.data.npy import write_array
     from aae.gallery import columns_for
     from aae.run import Run
     from aae.scaling import beside
@@ -156,7 +157,7 @@ def sample(
             own = beside(place.folder)  # for an estimator that was saved
             back = own.back if own else np.asarray
             arrays = (back(p.numpy()) if rows else np.rint(p.numpy() * 255) for p in pieces)
-            _write_array(path, "f4" if rows else "u1", (count, *place.shape), arrays)
+            write_array(path, "<f4" if rows else "|u1", (count, *place.shape), arrays)
     print(out)
     return 0
 
@@ -198,8 +199,8 @@ def encode(
         data_dir: Folder that holds the data set's files.
     """
     out = output(out, ".npy", ".csv", data=data)
-
     from aae import inference
+    from aae.data.npy import write_array
     from aae.run import Run
 
     place = Run(run)
@@ -216,7 +217,7 @@ def encode(
     else:
         shape = len(part.labels), place.config.latent_dim
         with written(out) as path:
-            _write_array(path, "f4", shape, places)
+            write_array(path, "<f4", shape, places)
     print(out)
     return 0
 
@@ -361,24 +362,3 @@ def _write_table(
                 writer.writerow([*table, *beside])
             writer.writerows(zip(*cells, strict=True))
             start = end
-
-
-def _write_array(
-    path: Path, kind: str, shape: tuple[int, ...], pieces: Iterable[np.ndarray]
-) -> None:
-    """Write a .npy file piece by piece; where the disk is full, a mapped one would end the process.
-
-    Args:
-        path: the file.
-        kind: type of its values, as NumPy abbreviates it.
-        shape: of the whole array, [n, …].
-        pieces: arrays [some, …].
-    """
-    import numpy as np
-
-    dtype = np.dtype(kind).newbyteorder("<")
-    about = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, about)
-        for piece in pieces:
-            file.write(piece.astype(dtype).tobytes())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_ASIDE = ".partial-"
 WEEK = 7 * 24 * 3600
 """Seconds after which nobody is still at work in a temporary folder."""
 
@@ -29,16 +30,18 @@ def cache_folder() -> Path:
 def workspace(folder: Path) -> Iterator[Path]:
     """A temporary folder within a folder of the cache, which is made if it is not there.
 
+    What processes that were killed left there is removed after a week.
+
     Raises:
         CacheError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".partial-*"):  # by a process that was killed
+        for left in folder.glob(f"{_ASIDE}*"):  # by a process that was killed
             with suppress(FileNotFoundError):  # another process removes it, too
                 if time.time() - left.stat().st_mtime > WEEK:
                     shutil.rmtree(left, ignore_errors=True)
-        aside = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+        aside = tempfile.TemporaryDirectory(prefix=_ASIDE, dir=folder)
     except OSError as error:
         raise CacheError(
             f"cannot write to the cache {folder} ({error.strerror}); "

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from aae.data.cache import cache_folder, workspace
 from aae.data.decoding import Look, Reading, UnreadableError, decode, look
+from aae.data.npy import write_array
 from aae.storage import flush, read_json, write_json
 from aae.terminal import console
 from aae.words import by
@@ -119,15 +120,19 @@ def _decode(
             f"{cache_folder()}, where {free / 1e9:.1f} GB are free: take a smaller --image-size, "
             "or set AAE_CACHE_DIR to a folder elsewhere"
         )
-    pixels = np.lib.format.open_memmap(folder / _PIXELS, mode="w+", dtype=np.uint8, shape=shape)
     read = _reader(files, partial(decode, size=size, channels=channels))
     reasons = {}
-    for k, picture in enumerate(_each(names, read, "decoding pictures", progress)):
-        if isinstance(picture, UnreadableError):
-            reasons[names[k]] = str(picture)
-        else:
-            pixels[k] = picture
-    pixels.flush()
+
+    def pixels() -> Iterator[NDArray[np.uint8]]:
+        seen = _each(names, read, "decoding pictures", progress)
+        for name, picture in zip(names, seen, strict=True):
+            if isinstance(picture, UnreadableError):
+                reasons[name] = str(picture)
+                yield np.zeros(shape[1:], np.uint8)
+            else:
+                yield picture
+
+    write_array(folder / _PIXELS, "|u1", shape, pixels())
     flush(folder / _PIXELS)
     write_json(folder / _ABOUT, reasons)
 

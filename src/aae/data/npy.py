@@ -1,8 +1,9 @@
-"""Reads NumPy's files, from anybody: no pickle, and no more memory than a file has bytes."""
+"""NumPy's files, read from anybody: no pickle, no more memory than bytes; and written in pieces."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,30 @@ def labels_beside(file: Path) -> Path:
     'digits.labels.npy'
     """
     return file.with_name(file.stem + LABELS)
+
+
+def write_array(
+    file: Path, kind: str, shape: tuple[int, ...], pieces: Iterable[NDArray[Any]]
+) -> None:
+    """Write a ``.npy`` file piece by piece.
+
+    Unlike one that is mapped, it takes its room as it grows: where the disk is full there is an
+    error, and not a bus error, which ends the process.
+
+    Args:
+        file: its path.
+        kind: type of its values, as its header says it, such as "<f4".
+        shape: of the whole array, [n, …].
+        pieces: arrays that make it up, in order.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    about = {"descr": kind, "fortran_order": False, "shape": shape}
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, about)
+        for piece in pieces:
+            stream.write(piece.astype(kind).tobytes())
 
 
 def map_array(file: Path) -> NDArray[Any]:
